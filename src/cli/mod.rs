@@ -1,0 +1,1 @@
+//! Flags → settings; one file per command; no logic.

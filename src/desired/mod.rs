@@ -1,0 +1,11 @@
+//! What shall be: complete objects with references, from manifest and compose files.
+//!
+//! A [`Compiled`] manifest is what `holdfast compile` writes and a switch reads: no YAML, no environment. Specs
+//! carry secret *references* only; [`crate::plan`] binds them to object ids.
+
+mod spec;
+
+pub use spec::{
+    Compiled, ConfigSpec, ExternalObject, FileTarget, Generated, ImageSource, ImageSpec, NetworkSpec,
+    ObjectRef, SecretSpec, ServiceSpec, StackSpec, object_name,
+};

@@ -1,0 +1,178 @@
+//! The types of a compiled manifest.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::manifest::{Duration, ImageConfig, Manifest};
+
+/// A manifest with everything resolved that needs no host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compiled {
+    /// Version of this format: 1.
+    pub compiled: u32,
+    /// The manifest with defaults filled in and every path absolute.
+    pub manifest: Manifest,
+    /// Images by manifest name.
+    pub images: BTreeMap<String, ImageSpec>,
+    /// Stacks by name; written one file each.
+    #[serde(skip)]
+    pub stacks: BTreeMap<String, StackSpec>,
+}
+
+/// An image, resolved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSpec {
+    /// What services name: `name:tag@sha256:...`, or `holdfast.invalid/NAME:<12 hex>` for an archive.
+    pub reference: String,
+    /// Where the bytes come from; `None` for an image of a registry.
+    pub source: Option<ImageSource>,
+}
+
+/// An image that is made from a file, and what it will be once loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSource {
+    /// Archive, layout or root file system.
+    pub path: PathBuf,
+    /// For a root file system: how to run it.
+    pub rootfs: Option<ImageConfig>,
+    /// `sha256:...` of the config: the image id on an engine with the classic store.
+    pub config_digest: String,
+    /// `sha256:...` of the manifest: the image id on an engine with the containerd store.
+    pub manifest_digest: String,
+}
+
+/// A stack, complete but for ids and secret values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StackSpec {
+    /// The stack's name: namespace label and prefix.
+    pub name: String,
+    /// Networks to create, by key of the compose file.
+    pub networks: BTreeMap<String, NetworkSpec>,
+    /// Networks that must already be there, by their real name.
+    pub external_networks: Vec<ExternalObject>,
+    /// Configs to create, by key of the compose file.
+    pub configs: BTreeMap<String, ConfigSpec>,
+    /// Secrets to create, by key of the compose file.
+    pub secrets: BTreeMap<String, SecretSpec>,
+    /// Services, by key of the compose file.
+    pub services: BTreeMap<String, ServiceSpec>,
+    /// Full names of the named volumes that services mount; never created, removed only on demand.
+    pub volumes: Vec<String>,
+    /// How long convergence may take.
+    pub deadline: Option<Duration>,
+}
+
+/// An object that something else made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalObject {
+    /// Its real name.
+    pub name: String,
+}
+
+/// A network to create.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSpec {
+    /// Full name.
+    pub name: String,
+    /// The body of `POST /networks/create`, `Name` included.
+    pub body: Value,
+}
+
+/// A Swarm config to create. Its object's name is [`object_name`] of `base` and the content's digest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigSpec {
+    /// `<stack>_<key>`, or the compose file's `name`.
+    pub base: String,
+    /// True when `base` is used as it stands, because the compose file gave the `name`.
+    pub fixed_name: bool,
+    /// The content, base64 (standard alphabet).
+    pub data: String,
+    /// Labels, the stack's own included.
+    pub labels: BTreeMap<String, String>,
+    /// `Templating` of the engine's config spec.
+    pub templating: Option<Value>,
+}
+
+/// A Swarm secret to create. Its object's name is [`object_name`] of `base` and the keyed digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSpec {
+    /// `<stack>_<name>`.
+    pub base: String,
+    /// The manifest secret or template whose bytes it holds.
+    pub source: String,
+    /// Labels, the stack's own included.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A service, complete but for the ids of what it refers to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSpec {
+    /// Full name, `<stack>_<service>`.
+    pub name: String,
+    /// The engine's service spec exactly as docker would send it, without `TaskTemplate.ContainerSpec.Secrets` and
+    /// `.Configs`, which `secrets` and `configs` become. Networks are named in `Target` by their full name.
+    pub body: Value,
+    /// Secrets to mount, sorted as docker sorts them.
+    pub secrets: Vec<ObjectRef>,
+    /// Configs to mount, sorted as docker sorts them.
+    pub configs: Vec<ObjectRef>,
+    /// Names of manifest images that the service runs.
+    pub image: Option<String>,
+    /// Services of the same stack that must have converged before.
+    pub depends_on: Vec<String>,
+}
+
+/// A reference of a service to a secret or config.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectRef {
+    /// Key in the stack's `secrets` or `configs`; or, when `external`, the object's real name.
+    pub key: String,
+    /// True when the object is not ours.
+    pub external: bool,
+    /// Where the task sees it.
+    pub file: FileTarget,
+}
+
+/// Where a task sees a secret or config.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileTarget {
+    /// File name or path inside the container.
+    pub name: String,
+    /// Owner in the container.
+    pub uid: String,
+    /// Group in the container.
+    pub gid: String,
+    /// Mode bits.
+    pub mode: u32,
+}
+
+/// A file that Holdfast writes into the run folder from secrets and host files, besides secrets and templates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Generated {
+    /// Path below the run folder, `traefik/dynamic/tls.yml`.
+    pub path: PathBuf,
+}
+
+/// The name of a content-named object: `<base>_<digest>`, the base cut so that the whole fits the engine's 64
+/// characters. `digest` is 12 hex digits.
+#[must_use]
+pub fn object_name(base: &str, digest: &str) -> String {
+    let room = 64_usize.saturating_sub(digest.len() + 1);
+    let kept: String = base.chars().take(room).collect();
+    format!("{kept}_{digest}")
+}

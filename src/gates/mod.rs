@@ -1,0 +1,1 @@
+//! Proofs: each gate is a small pure judgement over a recorded observation; deadline, retry, soak.

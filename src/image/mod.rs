@@ -1,0 +1,1 @@
+//! Any archive → one deterministic docker-archive with both digests known offline.

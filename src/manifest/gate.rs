@@ -1,0 +1,210 @@
+//! Gates as the manifest declares them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Duration;
+
+/// A gate: exactly one of the kinds, and how patient it is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {
+    /// A request over HTTPS (or plain HTTP) and what must come back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<HttpsGate>,
+    /// The certificate that an address serves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateGate>,
+    /// A stack's truth in the swarm; derived for every stack without asking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swarm: Option<SwarmGate>,
+    /// A TCP connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<TcpGate>,
+    /// A file of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileGate>,
+    /// Lines that must not appear in a service's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absence: Option<AbsenceGate>,
+    /// How long it may take to hold; 60 s when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Duration>,
+    /// How long one attempt may take; 5 s when absent (tcp: 2 s).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Duration>,
+    /// For how long it must keep holding after a change; 10 s when absent, `0s` for one pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soak: Option<Duration>,
+}
+
+/// A request and what must come back. At least one expectation must stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HttpsGate {
+    /// The URL; `http://` is allowed and then no certificate is looked at.
+    pub url: String,
+    /// Addresses to connect to in place of what the name resolves to, as `curl --resolve`; all must hold.
+    #[serde(default)]
+    pub at: Vec<SocketAddr>,
+    /// PEM file of the roots to trust in place of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// Request method; GET when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// Request headers.
+    #[serde(default)]
+    pub request_headers: BTreeMap<String, String>,
+    /// Statuses that hold: `200`, `2xx`.
+    #[serde(default)]
+    pub status: Vec<String>,
+    /// Statuses that must not come back.
+    #[serde(default)]
+    pub status_not: Vec<String>,
+    /// Response headers: name → regular expression that one value must match.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Response headers that must be absent.
+    #[serde(default)]
+    pub headers_not: Vec<String>,
+    /// Regular expression that the body must match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// Regular expression that the body must not match.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_not: Option<String>,
+    /// A redirect that must be answered; redirects are never followed unless `follow` says how many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redirect: Option<Redirect>,
+    /// How many redirects to follow before the expectations are judged; 0 when absent.
+    #[serde(default)]
+    pub follow: u8,
+}
+
+/// An expected redirect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redirect {
+    /// The exact `Location`.
+    pub to: String,
+    /// The exact status; any 3xx when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+}
+
+/// TLS protocol versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum TlsVersion {
+    /// TLS 1.2.
+    #[serde(rename = "1.2")]
+    V1_2,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    V1_3,
+}
+
+/// The certificate that an address serves for a name. Validity and the name itself are always judged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateGate {
+    /// The server name to ask for (SNI); must be covered by the leaf.
+    pub name: String,
+    /// Addresses to connect to; what the name resolves to, port 443, when empty. All must hold.
+    #[serde(default)]
+    pub at: Vec<SocketAddr>,
+    /// PEM file of the roots to trust in place of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// DNS names that must stand in the leaf, as they stand there (`*.example.org`).
+    #[serde(default)]
+    pub subject_names: Vec<String>,
+    /// Regular expression for the issuer's distinguished name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// Days every certificate of the served chain must still be valid; 14 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_days: Option<u32>,
+    /// Percent of its lifetime that every certificate must have left; 10 when absent. The smaller of the two
+    /// limits counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_lifetime_percent: Option<u8>,
+    /// The lowest TLS version that may be negotiated; lower ones must be refused. 1.2 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_tls: Option<TlsVersion>,
+    /// PEM file whose first certificate must be the very leaf that is served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub equals: Option<PathBuf>,
+    /// PEM private key that must belong to the served leaf; the key is read and never shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+}
+
+/// A stack's truth in the swarm.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SwarmGate {
+    /// The stack.
+    pub stack: String,
+    /// One service of it; all when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+}
+
+/// A TCP connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TcpGate {
+    /// The address.
+    pub address: SocketAddr,
+    /// Regular expression for the first bytes that the server sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub banner: Option<String>,
+    /// True when the connection must be refused.
+    #[serde(default)]
+    pub closed: bool,
+}
+
+/// A file of the host. At least one expectation beside the path must stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileGate {
+    /// The path; a symlink is followed.
+    pub path: PathBuf,
+    /// Octal mode, exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+    /// Owner by name or number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Group by name or number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Size in bytes, exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Regular expression that the whole content must match; the content is never shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<String>,
+    /// True when the path must not exist.
+    #[serde(default)]
+    pub absent: bool,
+}
+
+/// Lines that must not appear in a service's log since the run started (or since the task did).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AbsenceGate {
+    /// The stack.
+    pub stack: String,
+    /// The service.
+    pub service: String,
+    /// Regular expression that no line may match.
+    pub pattern: String,
+    /// Regular expression that at least one line must match: proof that the log was really read.
+    pub proof_of_life: String,
+}

@@ -1,0 +1,19 @@
+//! What Nix says: the manifest, typed and versioned; unknown fields are refused.
+//!
+//! Every name in here is the name in the file and, under `services.holdfast`, in the NixOS options. Paths are
+//! relative to the manifest's folder until `holdfast compile` makes them absolute.
+
+mod duration;
+mod gate;
+mod model;
+mod stacks;
+
+pub use duration::Duration;
+pub use gate::{
+    AbsenceGate, CertificateGate, FileGate, Gate, HttpsGate, Redirect, SwarmGate, TcpGate, TlsVersion,
+};
+pub use model::{
+    Engine, Host, Identities, Image, ImageConfig, Ipam, Manifest, Network, Node, Paths, Secret, SecretFormat,
+    Subnet, Swarm, Template,
+};
+pub use stacks::{Certificate, Delivery, Material, Publish, Stack, Traefik};

@@ -1,0 +1,130 @@
+//! What the engine and the host said, as data. Typed views stand beside the raw JSON, never in its place: what a
+//! newer engine adds must not be lost between reading and writing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One look at the engine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The engine.
+    pub engine: EngineInfo,
+    /// The swarm as this node sees it.
+    pub swarm: SwarmState,
+    /// Networks of every scope, by name.
+    pub networks: BTreeMap<String, Object>,
+    /// Services, by name.
+    pub services: BTreeMap<String, Object>,
+    /// Swarm secrets, by name; never a value.
+    pub secrets: BTreeMap<String, Object>,
+    /// Swarm configs, by name.
+    pub configs: BTreeMap<String, Object>,
+    /// Nodes, by id.
+    pub nodes: BTreeMap<String, Object>,
+    /// Tasks, by service id.
+    pub tasks: BTreeMap<String, Vec<Task>>,
+    /// Digests and references of the images that the engine holds: ids (`sha256:...`), `name:tag` and
+    /// `name@sha256:...`.
+    pub images: BTreeSet<String>,
+}
+
+/// The engine's own words about itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EngineInfo {
+    /// Version, `20.10.24`.
+    pub version: String,
+    /// API version that is spoken with it, `1.41`.
+    pub api: String,
+    /// The node's host name.
+    pub name: String,
+    /// Operating system and architecture in Go's words, `linux/amd64`.
+    pub platform: String,
+}
+
+/// The swarm as this node sees it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SwarmState {
+    /// Not part of a swarm.
+    #[default]
+    Inactive,
+    /// Part of one but not a manager; the text is the engine's own state word.
+    NotManager(String),
+    /// A manager that can be written to.
+    Manager(Box<ManagerState>),
+}
+
+/// What a manager says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ManagerState {
+    /// Id of the swarm.
+    pub swarm_id: String,
+    /// Id of this node.
+    pub node_id: String,
+    /// Address that this node advertises.
+    pub node_addr: String,
+    /// Version index of the swarm object.
+    pub version: u64,
+    /// The raw swarm object (`GET /swarm`), join tokens taken out.
+    pub raw: Value,
+}
+
+/// An object of the engine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Object {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Version index to send with an update; 0 where the kind has none.
+    pub version: u64,
+    /// Labels of the object itself.
+    pub labels: BTreeMap<String, String>,
+    /// Everything the engine said.
+    pub raw: Value,
+}
+
+/// A task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its id.
+    pub id: String,
+    /// Replica number; 0 for a global service.
+    pub slot: u64,
+    /// Node it was put on; empty while pending.
+    pub node: String,
+    /// Version index of the service spec that it was made from is newer than this task's when it is out of date;
+    /// this is the task's own creation time, RFC 3339.
+    pub created: String,
+    /// The state that the orchestrator wants, lower case.
+    pub desired: String,
+    /// The state that it is in, lower case.
+    pub state: String,
+    /// When it came into that state, RFC 3339.
+    pub since: String,
+    /// The engine's message.
+    pub message: String,
+    /// The error, where there is one.
+    pub error: String,
+    /// Exit code of its container, where it ended.
+    pub exit_code: Option<i64>,
+    /// Id of its container.
+    pub container: String,
+    /// The image of its spec.
+    pub image: String,
+    /// Version index of the service spec it was made from, where the engine tells (`SpecVersion`).
+    pub spec_version: Option<u64>,
+}
+
+impl Object {
+    /// The stack that the object belongs to by docker's label.
+    #[must_use]
+    pub fn stack(&self) -> Option<&str> {
+        self.labels.get(STACK_LABEL).map(String::as_str)
+    }
+}
+
+/// The label by which docker finds the objects of a stack; the only one that Holdfast puts on them.
+pub const STACK_LABEL: &str = "com.docker.stack.namespace";

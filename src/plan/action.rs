@@ -1,0 +1,138 @@
+//! What a step does, as data: one enum per room that executes, matched exhaustively.
+
+use serde_json::Value;
+
+use crate::desired::ImageSpec;
+
+/// Which room executes, and what.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// The engine.
+    Swarm(SwarmAction),
+    /// An image.
+    Image(ImageAction),
+    /// Files under the run folder.
+    Files(FilesAction),
+    /// The state folder.
+    State(StateAction),
+}
+
+/// A write to the engine. Bodies are complete; ids of other objects are already in them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SwarmAction {
+    /// `POST /swarm/init` with this body.
+    Init(Value),
+    /// `POST /swarm/update`: the whole new spec.
+    UpdateSwarm {
+        /// Version index that was read.
+        version: u64,
+        /// The spec.
+        spec: Value,
+    },
+    /// `POST /nodes/ID/update`: the whole new spec.
+    UpdateNode {
+        /// The node.
+        id: String,
+        /// Version index that was read.
+        version: u64,
+        /// The spec.
+        spec: Value,
+    },
+    /// `POST /networks/create`.
+    CreateNetwork(Value),
+    /// `DELETE /networks/ID`.
+    RemoveNetwork(String),
+    /// `POST /configs/create`.
+    CreateConfig(Value),
+    /// `POST /configs/ID/update`: only labels can change.
+    UpdateConfig {
+        /// The object.
+        id: String,
+        /// Version index that was read.
+        version: u64,
+        /// The spec.
+        spec: Value,
+    },
+    /// `DELETE /configs/ID`.
+    RemoveConfig(String),
+    /// `POST /secrets/create`: the bytes of a manifest secret or template under a name and labels; the value is
+    /// taken from the unlocked secrets when the call is made, so that no plan ever holds it.
+    CreateSecret {
+        /// Full object name.
+        name: String,
+        /// Manifest secret or template.
+        source: String,
+        /// Labels.
+        labels: std::collections::BTreeMap<String, String>,
+    },
+    /// `DELETE /secrets/ID`.
+    RemoveSecret(String),
+    /// `POST /services/create`.
+    CreateService(Value),
+    /// `POST /services/ID/update`.
+    UpdateService {
+        /// The service.
+        id: String,
+        /// Version index that was read.
+        version: u64,
+        /// The spec.
+        spec: Value,
+    },
+    /// `DELETE /services/ID`, then waits until its tasks are gone.
+    RemoveService(String),
+    /// `DELETE /volumes/NAME`.
+    RemoveVolume(String),
+    /// Waits until the named services (full names) of a stack have converged.
+    Converge {
+        /// Services.
+        services: Vec<String>,
+        /// Time for it.
+        deadline: std::time::Duration,
+    },
+}
+
+/// A write of an image.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ImageAction {
+    /// Streams the deterministic archive into `POST /images/load`.
+    Load {
+        /// Manifest name.
+        name: String,
+        /// What it is.
+        spec: Box<ImageSpec>,
+    },
+    /// `POST /images/create` for an image of a registry.
+    Pull {
+        /// `name:tag@sha256:...`.
+        reference: String,
+    },
+}
+
+/// A write of files under the run folder.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FilesAction {
+    /// Installs a new generation of secrets and templates and flips the link.
+    Install,
+    /// Renames one generated file into place in a real folder.
+    Put {
+        /// Path below the run folder.
+        path: std::path::PathBuf,
+    },
+    /// Removes one generated file.
+    Remove {
+        /// Path below the run folder.
+        path: std::path::PathBuf,
+    },
+}
+
+/// A write of the state folder.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StateAction {
+    /// Writes the ownership mirror config into the swarm: name and data.
+    MirrorOwnership {
+        /// Config name.
+        name: String,
+        /// JSON text.
+        data: String,
+    },
+}

@@ -1,0 +1,7 @@
+//! `plan(&Desired, &Observed) -> Plan`: complete, pure, the same words for plan and apply.
+
+mod action;
+mod step;
+
+pub use action::{Action, FilesAction, ImageAction, StateAction, SwarmAction};
+pub use step::{Change, Consequence, Held, Plan, Step, Verb};

@@ -1,0 +1,107 @@
+//! The plan and its steps.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Action;
+use crate::address::Address;
+
+/// Everything a run will do, decided before the first write.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Plan {
+    /// Steps, in the order in which they are printed.
+    pub steps: Vec<Step>,
+    /// What is held back, and because of what.
+    pub held: Vec<Held>,
+    /// Things worth saying that change nothing.
+    pub warnings: Vec<String>,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Step {
+    /// Its place in the plan, from 0.
+    pub id: usize,
+    /// What it changes.
+    pub address: Address,
+    /// What is done, in one word.
+    pub verb: Verb,
+    /// How it is done. Serialised without content: bodies may be large, and no secret is ever in here.
+    #[serde(skip)]
+    pub action: Action,
+    /// What differs, field by field; empty for a creation whose name says all.
+    pub diff: Vec<Change>,
+    /// What it means for what runs.
+    pub consequence: Consequence,
+    /// Why, in words, where the diff does not say it.
+    pub reason: String,
+    /// Ids of the steps that must have succeeded before.
+    pub needs: Vec<usize>,
+    /// The stage that it runs in, from 0: before each stage the engine is observed and the plan made again.
+    pub stage: usize,
+    /// Values that only another step can produce: field → address of what produces it. A step runs only once
+    /// nothing is left in here.
+    pub after: BTreeMap<String, Address>,
+}
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Makes it.
+    Create,
+    /// Changes it in place.
+    Update,
+    /// Deletes it and makes it anew.
+    Replace,
+    /// Deletes it.
+    Delete,
+    /// Waits for it.
+    Await,
+}
+
+/// What a step means for what runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Consequence {
+    /// Nothing restarts.
+    #[default]
+    None,
+    /// Something reads its files again.
+    Reload,
+    /// Tasks are replaced as the update policy says.
+    RollingRestart,
+    /// It goes away and comes back.
+    Recreate,
+    /// Something is lost for good.
+    DataAtRisk,
+}
+
+/// One field that differs. A secret shows as its object's name, never as its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Path of the field, `TaskTemplate.ContainerSpec.Env[2]`.
+    pub field: String,
+    /// What it is; `None` when it is not there.
+    pub before: Option<String>,
+    /// What it shall be; `None` when it goes away; "known after apply" where only another step can tell.
+    pub after: Option<String>,
+}
+
+/// Something that is not done although it is due.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// What is held back.
+    pub address: Address,
+    /// What holds it back.
+    pub because: Address,
+}
+
+impl Plan {
+    /// True when nothing is to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}

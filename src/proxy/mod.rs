@@ -1,0 +1,1 @@
+//! The read-only engine socket that Traefik is given.

@@ -1,0 +1,140 @@
+//! The record of a run: everything that any print needs, and no secret.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Exit;
+use crate::address::Address;
+use crate::plan::{Held, Plan, Verb};
+
+/// One run.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Record {
+    /// Version of this format: 1.
+    pub schema: u32,
+    /// The command: `apply`, `verify`, ...
+    pub command: String,
+    /// Holdfast's own version.
+    pub tool: String,
+    /// Names this run, in logs and files.
+    pub run: String,
+    /// The manifest's instance.
+    pub instance: String,
+    /// The manifest's host.
+    pub host: String,
+    /// SHA-256 of the compiled manifest, hex.
+    pub manifest: String,
+    /// The kernel's boot id.
+    pub boot: String,
+    /// When it started, RFC 3339.
+    pub started: String,
+    /// How long it took, milliseconds.
+    pub elapsed_ms: u64,
+    /// The first plan of the run.
+    pub plan: Plan,
+    /// What became of each step, in the order in which they ended.
+    pub steps: Vec<StepOutcome>,
+    /// What was held back.
+    pub held: Vec<Held>,
+    /// Secrets and templates that failed.
+    pub secrets: Vec<Failure>,
+    /// Gates.
+    pub gates: Vec<GateResult>,
+    /// Requests to the engine that were not GET or HEAD.
+    pub writes: u64,
+    /// Things worth saying.
+    pub warnings: Vec<String>,
+    /// Errors that belong to no step.
+    pub errors: Vec<String>,
+    /// How it ended.
+    pub exit: Exit,
+}
+
+/// What became of a step.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepOutcome {
+    /// What it changed.
+    pub address: Address,
+    /// What it did.
+    pub verb: Verb,
+    /// Milliseconds.
+    pub elapsed_ms: u64,
+    /// The error, if it failed: one line, causes joined by `: `.
+    pub error: Option<String>,
+    /// Lines that explain it: a task's error, the last lines of its log.
+    pub detail: Vec<String>,
+}
+
+/// Something that failed on its own, while the rest went on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Failure {
+    /// What failed.
+    pub address: Address,
+    /// Why: file, reason, recipients in the file, identities that were tried.
+    pub reason: String,
+    /// True when the last good version stays in use.
+    pub kept: bool,
+}
+
+/// What a gate found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It holds.
+    Pass,
+    /// It does not hold.
+    Fail,
+    /// It could not be found out; never counted as holding.
+    Unknown,
+}
+
+/// A gate's result.
+#[derive(Clone, Debug, Serialize)]
+pub struct GateResult {
+    /// `gate.web_https`; a derived gate has the address of what it proves.
+    pub address: Address,
+    /// The kind: `https`, `certificate`, ...
+    pub kind: String,
+    /// True when the manifest did not ask for it.
+    pub derived: bool,
+    /// What was found.
+    pub verdict: Verdict,
+    /// One line: what was expected and what was seen.
+    pub summary: String,
+    /// Where the truth came from: `GET https://... at 198.51.100.7:443`, `engine`.
+    pub source: String,
+    /// The effective deadline, attempt timeout and soak, milliseconds.
+    pub limits_ms: BTreeMap<String, u64>,
+    /// Attempts; only the last few are kept.
+    pub attempts: Vec<Attempt>,
+    /// How many attempts there were.
+    pub attempt_count: u32,
+    /// Milliseconds from the first attempt to the verdict.
+    pub elapsed_ms: u64,
+    /// What was observed last, redacted: status, headers, certificate chain.
+    pub observed: Value,
+}
+
+/// One attempt of a gate.
+#[derive(Clone, Debug, Serialize)]
+pub struct Attempt {
+    /// Milliseconds since the gate started.
+    pub at_ms: u64,
+    /// What it found.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: String,
+}
+
+/// What one attempt of a gate saw; judged by a pure function.
+#[derive(Clone, Debug, Serialize)]
+pub struct Observation {
+    /// The verdict on it.
+    pub verdict: Verdict,
+    /// One line.
+    pub reason: String,
+    /// Facts.
+    pub facts: Value,
+}

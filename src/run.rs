@@ -1,0 +1,1 @@
+//! The pipeline: load → unlock → observe → plan → apply → verify → report.

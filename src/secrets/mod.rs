@@ -1,0 +1,5 @@
+//! Sops documents, identities, templates, installed files.
+
+mod value;
+
+pub use value::{SecretBytes, Unlocked};

@@ -1,0 +1,13 @@
+//! YAML and JSON text as trees that know where each value stands.
+//!
+//! JSON is read as the subset of YAML that it is. A [`Node`] keeps scalars as they are written (text and
+//! quoting), because what `0440` or `yes` means depends on the reader: the manifest reads JSON types,
+//! `compose` reads what docker reads. [`Problem`]s point at a [`Span`] and render with the text underlined.
+
+mod node;
+mod parse;
+mod problem;
+
+pub use node::{Entry, Node, Scalar, Span, Value};
+pub use parse::{Limits, parse};
+pub use problem::{Problem, Severity, Source};

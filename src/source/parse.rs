@@ -1,0 +1,211 @@
+//! Text → tree. Iterative, so that depth is a limit and not a stack overflow.
+
+use std::collections::{HashMap, HashSet};
+
+use saphyr_parser::{Event, Parser, ScalarStyle};
+
+use super::node::{Entry, Node, Scalar, Span, Value};
+use super::problem::{Problem, Source};
+
+/// What a text may at most hold; beyond it, parsing stops with a problem.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of text.
+    pub bytes: usize,
+    /// Levels of nesting.
+    pub depth: usize,
+    /// Nodes after aliases are expanded (an alias bomb grows here and nowhere else).
+    pub nodes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: 16 << 20, depth: 100, nodes: 1_000_000 }
+    }
+}
+
+/// Reads every document of `source`. An empty text has none.
+///
+/// # Errors
+/// The first syntax error, a duplicate key, a key that is no scalar, an alias without anchor, or a limit.
+pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Problem> {
+    if source.text.len() > limits.bytes {
+        let message =
+            format!("the file has {} bytes, more than {} are not read", source.text.len(), limits.bytes);
+        return Err(source.problem(Span::default(), message));
+    }
+    let offsets = Offsets::new(&source.text);
+    let mut builder = Builder {
+        source,
+        limits,
+        offsets,
+        stack: Vec::new(),
+        done: Vec::new(),
+        anchors: HashMap::new(),
+        nodes: 0,
+    };
+    for item in Parser::new_from_str(&source.text) {
+        match item {
+            Ok((event, span)) => {
+                let span = builder.offsets.span(span.start.index(), span.end.index());
+                builder.event(event, span)?;
+            }
+            Err(error) => {
+                let at = builder.offsets.byte(error.marker().index());
+                return Err(
+                    source.problem(Span { start: at, end: at }, format!("cannot be read: {}", error.info()))
+                );
+            }
+        }
+    }
+    Ok(builder.done)
+}
+
+/// Character index → byte offset; the parser counts characters.
+struct Offsets(Option<Vec<usize>>, usize);
+
+impl Offsets {
+    fn new(text: &str) -> Self {
+        let table = (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect());
+        Self(table, text.len())
+    }
+
+    fn byte(&self, index: usize) -> usize {
+        match &self.0 {
+            None => index.min(self.1),
+            Some(table) => table.get(index).copied().unwrap_or(self.1),
+        }
+    }
+
+    fn span(&self, start: usize, end: usize) -> Span {
+        Span { start: self.byte(start), end: self.byte(end) }
+    }
+}
+
+/// An open map or list.
+struct Open {
+    anchor: usize,
+    start: usize,
+    kind: OpenKind,
+}
+
+enum OpenKind {
+    List(Vec<Node>),
+    Map { entries: Vec<Entry>, seen: HashSet<String>, key: Option<(Scalar, Span)> },
+}
+
+struct Builder<'s> {
+    source: &'s Source,
+    limits: Limits,
+    offsets: Offsets,
+    stack: Vec<Open>,
+    done: Vec<Node>,
+    anchors: HashMap<usize, (Node, usize)>,
+    nodes: usize,
+}
+
+impl Builder<'_> {
+    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let tag = tag.map(|tag| format!("{}{}", tag.handle, tag.suffix));
+                let scalar = Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain, tag };
+                self.add(Node { span, value: Value::Scalar(scalar) }, anchor, 1)
+            }
+            Event::SequenceStart(anchor, _) => self.open(anchor, span, OpenKind::List(Vec::new())),
+            Event::MappingStart(anchor, _) => {
+                let kind = OpenKind::Map { entries: Vec::new(), seen: HashSet::new(), key: None };
+                self.open(anchor, span, kind)
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(span),
+            Event::Alias(anchor) => {
+                let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
+                    return Err(self
+                        .source
+                        .problem(span, "an alias of something that is still open or unknown"));
+                };
+                self.add(node, 0, size)
+            }
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => Ok(()),
+        }
+    }
+
+    fn open(&mut self, anchor: usize, span: Span, kind: OpenKind) -> Result<(), Problem> {
+        if self.stack.len() >= self.limits.depth {
+            let message = format!("nested more than {} levels deep", self.limits.depth);
+            return Err(self.source.problem(span, message));
+        }
+        if let Some(Open { kind: OpenKind::Map { key: None, .. }, .. }) = self.stack.last() {
+            return Err(self.source.problem(span, "a map or list cannot be a key"));
+        }
+        self.stack.push(Open { anchor, start: span.start, kind });
+        Ok(())
+    }
+
+    fn close(&mut self, span: Span) -> Result<(), Problem> {
+        let Some(open) = self.stack.pop() else { return Ok(()) };
+        let value = match open.kind {
+            OpenKind::List(items) => Value::List(items),
+            OpenKind::Map { entries, .. } => Value::Map(entries),
+        };
+        let node = Node { span: Span { start: open.start, end: span.end.max(open.start) }, value };
+        let size = if open.anchor > 0 { count(&node) } else { 0 };
+        self.add(node, open.anchor, size.max(1))
+    }
+
+    /// Puts a finished node where it belongs. `size` counts towards the node limit.
+    fn add(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Problem> {
+        self.nodes = self.nodes.saturating_add(size);
+        if self.nodes > self.limits.nodes {
+            let message = format!("holds more than {} values once aliases are expanded", self.limits.nodes);
+            return Err(self.source.problem(node.span, message));
+        }
+        if anchor > 0 {
+            self.anchors.insert(anchor, (node.clone(), size));
+        }
+        let Some(open) = self.stack.last_mut() else {
+            self.done.push(node);
+            return Ok(());
+        };
+        match &mut open.kind {
+            OpenKind::List(items) => items.push(node),
+            OpenKind::Map { entries, seen, key } => match key.take() {
+                None => {
+                    let Value::Scalar(scalar) = node.value else {
+                        return Err(self.source.problem(node.span, "a map or list cannot be a key"));
+                    };
+                    // `<<` may stand more than once: it is an instruction, not a key.
+                    if scalar.text != "<<" && !seen.insert(scalar.text.clone()) {
+                        let message = format!("the key `{}` stands here a second time", scalar.text);
+                        return Err(self.source.problem(node.span, message).fix("keep one of the two"));
+                    }
+                    *key = Some((scalar, node.span));
+                }
+                Some((scalar, key_span)) => {
+                    let Scalar { text, plain, .. } = scalar;
+                    entries.push(Entry { key: text, key_plain: plain, key_span, value: node });
+                }
+            },
+        }
+        Ok(())
+    }
+}
+
+/// Nodes in a tree, counted without recursion.
+fn count(node: &Node) -> usize {
+    let mut todo = vec![node];
+    let mut sum = 0_usize;
+    while let Some(node) = todo.pop() {
+        sum = sum.saturating_add(1);
+        match &node.value {
+            Value::Scalar(_) => {}
+            Value::List(items) => todo.extend(items),
+            Value::Map(entries) => todo.extend(entries.iter().map(|entry| &entry.value)),
+        }
+    }
+    sum
+}

@@ -1,0 +1,1 @@
+//! Lock, generations, ownership, naming key.

@@ -1,0 +1,1 @@
+//! The only room that names bollard: observe, execute, converge.

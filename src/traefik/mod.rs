@@ -1,0 +1,1 @@
+//! The manifest's `traefik` section → a stack and its configuration files.

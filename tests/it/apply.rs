@@ -1,0 +1,1 @@
+//! Proves: the whole line on a real engine: twice, killed, in parallel.

@@ -1,0 +1,1 @@
+//! Proves: the program as a user meets it.

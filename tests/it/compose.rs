@@ -1,0 +1,1 @@
+//! Proves: compose files against the real docker CLI.

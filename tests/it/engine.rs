@@ -1,0 +1,1 @@
+//! Proves: the swarm room against a real engine.

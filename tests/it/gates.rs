@@ -1,0 +1,1 @@
+//! Proves: gates against real TLS and HTTP servers.

@@ -1,0 +1,1 @@
+//! Proves: images against a real engine.

@@ -1,0 +1,1 @@
+//! Proves: which room may name what.

@@ -1,0 +1,1 @@
+//! Proves: manifests, good and bad.

@@ -1,0 +1,1 @@
+//! Proves: secrets against the real sops.

@@ -1,0 +1,1 @@
+//! Proves: the socket proxy and the real Traefik.
