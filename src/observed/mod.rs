@@ -1,10 +1,14 @@
 //! What the engine and the host said, as data. Typed views stand beside the raw JSON, never in its place: what a
 //! newer engine adds must not be lost between reading and writing.
 
+mod ownership;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub use ownership::Ownership;
 
 /// One look at the engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -128,3 +132,16 @@ impl Object {
 
 /// The label by which docker finds the objects of a stack; the only one that Holdfast puts on them.
 pub const STACK_LABEL: &str = "com.docker.stack.namespace";
+
+/// A file that is installed, or shall be, under the run folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstalledFile {
+    /// Keyed digest of the content, 12 hex digits; never the content.
+    pub digest: String,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Mode bits.
+    pub mode: u32,
+}

@@ -4,4 +4,4 @@ mod action;
 mod step;
 
 pub use action::{Action, FilesAction, ImageAction, StateAction, SwarmAction};
-pub use step::{Change, Consequence, Held, Plan, Step, Verb};
+pub use step::{Change, Consequence, Group, Held, Plan, Step, Verb};

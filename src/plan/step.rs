@@ -38,11 +38,33 @@ pub struct Step {
     pub reason: String,
     /// Ids of the steps that must have succeeded before.
     pub needs: Vec<usize>,
+    /// Steps of one stage run group by group; those of one group may run at once.
+    pub group: Group,
     /// The stage that it runs in, from 0: before each stage the engine is observed and the plan made again.
     pub stage: usize,
     /// Values that only another step can produce: field → address of what produces it. A step runs only once
     /// nothing is left in here.
     pub after: BTreeMap<String, Address>,
+}
+
+/// The groups of a stage, in the order in which they run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Group {
+    /// The swarm itself, the node, files, images: nothing of it needs another.
+    Ground,
+    /// Networks.
+    Networks,
+    /// Configs and secrets.
+    Objects,
+    /// Services, made and changed.
+    Services,
+    /// Waiting for them.
+    Convergence,
+    /// Services that left.
+    Removal,
+    /// What they used.
+    Collection,
 }
 
 /// What a step does.

@@ -1,1 +1,68 @@
-//! Lock, generations, ownership, naming key.
+//! What survives a run: lock, generations, ownership, naming key.
+//!
+//! ```text
+//! <paths.run>/lock                       flock; one line says who holds it
+//! <paths.run>/proven.json                what this boot has proven (gone after a boot, on purpose)
+//! <paths.state>/naming.key               32 bytes, when no secret of the manifest is the naming key
+//! <paths.state>/ownership.json           what is ours; written before anything is made
+//! <paths.state>/current                  number of the last generation that was applied
+//! <paths.state>/generations/N/manifest.json, specs/, ciphertext/, status, run.json
+//! ```
+//!
+//! Every file is written beside its place, synced, renamed, and its folder synced: a crash leaves the old text or
+//! the new one. Nothing is written where the text would be the same.
+
+mod files;
+mod generation;
+mod lock;
+mod ownership;
+mod proven;
+
+use std::path::PathBuf;
+
+pub use files::write_durably;
+pub use generation::{Generation, Generations, Status};
+pub use lock::{Lock, LockError};
+pub use ownership::{read_ownership, write_ownership};
+pub use proven::Proven;
+
+use crate::report::Exit;
+
+/// A failure of the state folder.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// A file or folder could not be read or written.
+    #[error("failed to {verb} `{}`", path.display())]
+    Io {
+        /// `read`, `write`, ...
+        verb: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file does not hold what Holdfast wrote there.
+    #[error("`{}` is damaged; move it away to let the next run start from what the engine says", path.display())]
+    Damaged {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl StateError {
+    /// The exit code.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        Exit::Internal
+    }
+
+    /// For `map_err`: names what was done to which path.
+    pub(crate) fn io(verb: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { verb, path, source }
+    }
+}

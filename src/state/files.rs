@@ -1,0 +1,102 @@
+//! Durable small files.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::StateError;
+
+/// Writes `bytes` to `path` so that a crash leaves the old file or the new one: a file beside it, synced, renamed,
+/// and the folder synced. Writes nothing when the file already holds these bytes; returns whether it wrote.
+///
+/// # Errors
+/// Any failure of the file system, by path.
+pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, StateError> {
+    if fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(false);
+    }
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    fs::create_dir_all(folder).map_err(StateError::io("make the folder", folder))?;
+    let mut staged = path.as_os_str().to_owned();
+    staged.push(".new");
+    let staged = Path::new(&staged);
+    let write = || -> io::Result<()> {
+        // A leftover of a crash is ours to replace: the lock is held.
+        match fs::remove_file(staged) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(staged)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(staged, path)?;
+        sync_folder(folder)
+    };
+    write().map_err(StateError::io("write", path))?;
+    Ok(true)
+}
+
+/// Makes a rename or a new entry in a folder durable.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Reads a JSON file; `None` when there is none.
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StateError> {
+    match fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|source| StateError::Damaged { path: path.to_owned(), source }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StateError::io("read", path)(error)),
+    }
+}
+
+/// Writes a value as JSON, durably, if it differs from what is there.
+pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<bool, StateError> {
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|source| StateError::Damaged { path: path.to_owned(), source })?;
+    text.push(b'\n');
+    write_durably(path, &text, 0o600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn writes_once_and_not_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b.json");
+        assert!(write_durably(&path, b"one", 0o600).unwrap());
+        let inode = fs::metadata(&path).unwrap().ino();
+        assert!(!write_durably(&path, b"one", 0o600).unwrap());
+        assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
+        assert!(write_durably(&path, b"two", 0o600).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    fn replaces_what_a_crash_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        fs::write(folder.path().join("x.new"), b"half").unwrap();
+        assert!(write_durably(&path, b"whole", 0o600).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        assert!(!folder.path().join("x.new").exists());
+    }
+
+    #[test]
+    fn damaged_json_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ownership.json");
+        fs::write(&path, b"{\"half\":").unwrap();
+        let error = read_json::<serde_json::Value>(&path).unwrap_err();
+        assert!(error.to_string().contains("ownership.json"), "{error}");
+    }
+}
