@@ -1,5 +1,5 @@
 //! The `holdfast` program; everything is in the library.
 
 fn main() -> std::process::ExitCode {
-    holdfast::report::Exit::Ok.into()
+    holdfast::cli::main()
 }

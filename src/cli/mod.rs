@@ -1,1 +1,87 @@
 //! Flags → settings; one file per command; no logic.
+//!
+//! A command is a file with two things: `pub(crate) struct Args` (what it adds to the command line) and
+//! `pub(crate) fn run(args, &Settings) -> Exit`, or an `async fn` that [`wait`] drives. To add one: the file, a
+//! variant of [`Command`], a line in [`dispatch`]. The process environment is read here and nowhere else.
+
+mod check;
+mod completions;
+mod flags;
+mod input;
+mod logging;
+mod problems;
+mod schema;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::report::Exit;
+use settings::Settings;
+
+/// Makes a Docker Swarm host equal to its manifest, and proves it.
+#[derive(Parser)]
+#[command(name = "holdfast", version, disable_help_subcommand = true, infer_subcommands = false)]
+struct Cli {
+    #[command(flatten)]
+    flags: flags::Flags,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Check a manifest and print every problem with its place and its fix.
+    Check(check::Args),
+    /// Print the JSON Schema of the manifest.
+    Schema(schema::Args),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+}
+
+/// The whole program: reads the command line, runs the command, returns its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error).into(),
+    };
+    let settings = cli.flags.resolve();
+    logging::init(&settings);
+    dispatch(cli.command, &settings).into()
+}
+
+fn dispatch(command: Command, settings: &Settings) -> Exit {
+    match command {
+        Command::Check(args) => check::run(&args, settings),
+        Command::Schema(args) => schema::run(&args, settings),
+        Command::Completions(args) => completions::run(&args, settings),
+    }
+}
+
+/// Drives an async command on the program's only runtime, which is made here and on this thread.
+#[expect(dead_code, reason = "for the commands that talk to an engine")]
+fn wait(command: impl Future<Output = Exit>) -> Exit {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(command),
+        Err(error) => {
+            Settings::say(&format!("error: failed to start the runtime: {error}\n"));
+            Exit::Internal
+        }
+    }
+}
+
+/// The command line as clap sees it; completion scripts are made from it too.
+fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Help and version are a result; everything else that clap refuses is a usage error, which is 64 and not 2.
+fn usage(error: &clap::Error) -> Exit {
+    match error.print() {
+        Ok(()) if error.use_stderr() => Exit::Usage,
+        Ok(()) => Exit::Ok,
+        Err(_) => Exit::Internal,
+    }
+}

@@ -6,6 +6,7 @@
 mod duration;
 mod gate;
 mod model;
+mod schema;
 mod stacks;
 
 pub use duration::Duration;
@@ -16,4 +17,5 @@ pub use model::{
     Engine, Host, Identities, Image, ImageConfig, Ipam, Manifest, Network, Node, Paths, Secret, SecretFormat,
     Subnet, Swarm, Template,
 };
+pub use schema::schema;
 pub use stacks::{Certificate, Delivery, Material, Publish, Stack, Traefik};

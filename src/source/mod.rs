@@ -7,6 +7,7 @@
 mod node;
 mod parse;
 mod problem;
+mod render;
 
 pub use node::{Entry, Node, Scalar, Span, Value};
 pub use parse::{Limits, parse};

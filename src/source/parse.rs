@@ -30,8 +30,7 @@ impl Default for Limits {
 /// The first syntax error, a duplicate key, a key that is no scalar, an alias without anchor, or a limit.
 pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Problem> {
     if source.text.len() > limits.bytes {
-        let message =
-            format!("the file has {} bytes, more than {} are not read", source.text.len(), limits.bytes);
+        let message = format!("the file is longer than {} bytes", limits.bytes);
         return Err(source.problem(Span::default(), message));
     }
     let offsets = Offsets::new(&source.text);

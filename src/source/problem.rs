@@ -20,6 +20,24 @@ impl Source {
         Self { name: name.into(), text: text.into() }
     }
 
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// The first byte that is not UTF-8.
+    pub fn from_bytes(name: impl Into<Arc<str>>, bytes: Vec<u8>) -> Result<Self, Problem> {
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Self::new(name, text)),
+            Err(error) => {
+                let start = error.utf8_error().valid_up_to();
+                let source = Self::new(name, String::from_utf8_lossy(error.as_bytes()));
+                let end = start + char::REPLACEMENT_CHARACTER.len_utf8();
+                Err(source
+                    .problem(Span { start, end }, "this byte is not UTF-8")
+                    .fix("save the file as UTF-8"))
+            }
+        }
+    }
+
     /// An error at a place of this text.
     pub fn problem(&self, span: Span, message: impl Into<String>) -> Problem {
         Problem { source: self.clone(), span, severity: Severity::Error, message: message.into(), fix: None }

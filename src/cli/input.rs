@@ -1,0 +1,20 @@
+//! Files that the command line names.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::source::Limits;
+
+/// The manifest's own file: `path`, or `manifest.json` in it where that is a folder.
+pub(crate) fn manifest_file(path: &Path) -> PathBuf {
+    if path.is_dir() { path.join("manifest.json") } else { path.to_owned() }
+}
+
+/// Reads a whole file, but not much more than a parser would take: a device or a pipe never fills the memory.
+pub(crate) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let most = u64::try_from(Limits::default().bytes).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

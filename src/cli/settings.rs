@@ -1,0 +1,67 @@
+//! What the flags came to, and where a command prints.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::manifest::Manifest;
+use crate::report::Exit;
+
+/// Resolved settings. Later code never asks whether a flag was given.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Engine address in place of the manifest's.
+    pub(crate) engine: Option<String>,
+    /// True when stdout carries JSON.
+    pub(crate) json: bool,
+    /// How often `-v` was given.
+    pub(crate) verbosity: u8,
+    /// Where colour is wanted.
+    pub(crate) color: Color,
+    /// Run folder in place of the manifest's.
+    pub(crate) run_dir: Option<PathBuf>,
+    /// State folder in place of the manifest's.
+    pub(crate) state_dir: Option<PathBuf>,
+}
+
+/// Where colour is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Color {
+    /// On stdout.
+    #[expect(dead_code, reason = "for the commands that print a plan or a report")]
+    pub(crate) stdout: bool,
+    /// On stderr.
+    pub(crate) stderr: bool,
+}
+
+impl Settings {
+    /// Puts what the command line says in place of what the manifest says.
+    #[expect(dead_code, reason = "for the commands that look at a host")]
+    pub(crate) fn override_in(&self, manifest: &mut Manifest) {
+        if let Some(engine) = &self.engine {
+            manifest.engine.address.clone_from(engine);
+        }
+        if let Some(run) = &self.run_dir {
+            manifest.paths.run.clone_from(run);
+        }
+        if let Some(state) = &self.state_dir {
+            manifest.paths.state.clone_from(state);
+        }
+    }
+
+    /// Writes a result to stdout. A reader that went away (`| head`) is no error; a full disk is.
+    pub(crate) fn print(text: &str) -> Exit {
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Self::say(&format!("error: failed to write the result: {error}\n"));
+                Exit::Internal
+            }
+            _ => Exit::Ok,
+        }
+    }
+
+    /// Writes progress or an error to stderr. There is nobody to tell when even that fails.
+    pub(crate) fn say(text: &str) {
+        drop(io::stderr().lock().write_all(text.as_bytes()));
+    }
+}
