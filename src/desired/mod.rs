@@ -4,8 +4,10 @@
 //! carry secret *references* only; [`crate::plan`] binds them to object ids.
 
 mod spec;
+mod wanted;
 
 pub use spec::{
     Compiled, ConfigSpec, ExternalObject, FileTarget, Generated, ImageSource, ImageSpec, NetworkSpec,
     ObjectRef, SecretSpec, ServiceSpec, StackSpec, object_name,
 };
+pub use wanted::Desired;

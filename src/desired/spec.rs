@@ -97,6 +97,8 @@ pub struct ConfigSpec {
     pub fixed_name: bool,
     /// The content, base64 (standard alphabet).
     pub data: String,
+    /// First 12 hex digits of the content's SHA-256.
+    pub digest: String,
     /// Labels, the stack's own included.
     pub labels: BTreeMap<String, String>,
     /// `Templating` of the engine's config spec.

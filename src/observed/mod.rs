@@ -32,6 +32,10 @@ pub struct Observed {
     /// Digests and references of the images that the engine holds: ids (`sha256:...`), `name:tag` and
     /// `name@sha256:...`.
     pub images: BTreeSet<String>,
+    /// Files of the secrets folder, by name (`NAME`, `rendered/NAME`).
+    pub files: BTreeMap<String, InstalledFile>,
+    /// Generated files, by path below `<run>/generated`.
+    pub generated: BTreeMap<String, InstalledFile>,
 }
 
 /// The engine's own words about itself.

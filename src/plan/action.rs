@@ -13,8 +13,6 @@ pub enum Action {
     Image(ImageAction),
     /// Files under the run folder.
     Files(FilesAction),
-    /// The state folder.
-    State(StateAction),
 }
 
 /// A write to the engine. Bodies are complete; ids of other objects are already in them.
@@ -122,17 +120,5 @@ pub enum FilesAction {
     Remove {
         /// Path below the run folder.
         path: std::path::PathBuf,
-    },
-}
-
-/// A write of the state folder.
-#[derive(Clone, Debug, PartialEq)]
-pub enum StateAction {
-    /// Writes the ownership mirror config into the swarm: name and data.
-    MirrorOwnership {
-        /// Config name.
-        name: String,
-        /// JSON text.
-        data: String,
     },
 }

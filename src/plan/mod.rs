@@ -3,5 +3,5 @@
 mod action;
 mod step;
 
-pub use action::{Action, FilesAction, ImageAction, StateAction, SwarmAction};
+pub use action::{Action, FilesAction, ImageAction, SwarmAction};
 pub use step::{Change, Consequence, Group, Held, Plan, Step, Verb};

@@ -1,0 +1,61 @@
+//! What a plan is made from: the compiled manifest, bound to this host's secrets and record.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Compiled, StackSpec, object_name};
+use crate::observed::{InstalledFile, Ownership};
+
+/// Everything that shall be, with the names that only this host can know. No secret value is in here.
+#[derive(Clone, Debug)]
+pub struct Desired<'a> {
+    /// Manifest, images and stacks.
+    pub compiled: &'a Compiled,
+    /// Keyed digest of each manifest secret and template that has a value; what is missing here is held back.
+    pub digests: BTreeMap<String, String>,
+    /// Files of the secrets folder, by name (`NAME`, `rendered/NAME`).
+    pub files: BTreeMap<String, InstalledFile>,
+    /// Generated files, by path below `<run>/generated`.
+    pub generated: BTreeMap<String, InstalledFile>,
+    /// What is recorded as ours.
+    pub recorded: Ownership,
+}
+
+impl Desired<'_> {
+    /// The object name of a stack's secret; `None` while its value is not there.
+    #[must_use]
+    pub fn secret_name(&self, stack: &StackSpec, key: &str) -> Option<String> {
+        let spec = stack.secrets.get(key)?;
+        self.digests.get(&spec.source).map(|digest| object_name(&spec.base, digest))
+    }
+
+    /// The object name of a stack's config.
+    #[must_use]
+    pub fn config_name(stack: &StackSpec, key: &str) -> Option<String> {
+        let spec = stack.configs.get(key)?;
+        Some(if spec.fixed_name { spec.base.clone() } else { object_name(&spec.base, &spec.digest) })
+    }
+
+    /// The record of what is ours once this has been reached.
+    #[must_use]
+    pub fn ownership(&self) -> Ownership {
+        let manifest = &self.compiled.manifest;
+        let mut own = Ownership::new(&manifest.instance);
+        own.networks = manifest.networks.keys().cloned().collect();
+        own.files = self.generated.keys().cloned().collect();
+        for (name, stack) in &self.compiled.stacks {
+            own.stacks.insert(name.clone());
+            own.secrets.extend(stack.secrets.keys().filter_map(|key| self.secret_name(stack, key)));
+            own.configs.extend(stack.configs.keys().filter_map(|key| Self::config_name(stack, key)));
+        }
+        own
+    }
+
+    /// Names of networks that services of any stack may refer to and that this manifest makes.
+    #[must_use]
+    pub fn network_names(&self) -> BTreeSet<&str> {
+        let own = self.compiled.manifest.networks.keys().map(String::as_str);
+        let stacks = self.compiled.stacks.values();
+        own.chain(stacks.flat_map(|stack| stack.networks.values().map(|network| network.name.as_str())))
+            .collect()
+    }
+}
