@@ -1,1 +1,3 @@
-//! What several tests need.
+//! What several test modules share.
+
+pub(crate) mod engine;
