@@ -8,6 +8,7 @@ mod gate;
 mod model;
 mod schema;
 mod stacks;
+pub mod template;
 
 pub use duration::Duration;
 pub use gate::{

@@ -4,7 +4,9 @@
 //! quoting), because what `0440` or `yes` means depends on the reader: the manifest reads JSON types,
 //! `compose` reads what docker reads. [`Problem`]s point at a [`Span`] and render with the text underlined.
 
+pub mod nearest;
 mod node;
+mod offsets;
 mod parse;
 mod problem;
 mod render;

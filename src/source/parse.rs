@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
 use super::node::{Entry, Node, Scalar, Span, Value};
+use super::offsets::Offsets;
 use super::problem::{Problem, Source};
 
 /// What a text may at most hold; beyond it, parsing stops with a problem.
@@ -33,7 +34,7 @@ pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Problem> {
         let message = format!("the file is longer than {} bytes", limits.bytes);
         return Err(source.problem(Span::default(), message));
     }
-    let offsets = Offsets::new(&source.text);
+    let (text, offsets) = Offsets::of(&source.text);
     let mut builder = Builder {
         source,
         limits,
@@ -43,7 +44,7 @@ pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Problem> {
         anchors: HashMap::new(),
         nodes: 0,
     };
-    for item in Parser::new_from_str(&source.text) {
+    for item in Parser::new_from_str(&text) {
         match item {
             Ok((event, span)) => {
                 let span = builder.offsets.span(span.start.index(), span.end.index());
@@ -58,27 +59,6 @@ pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Problem> {
         }
     }
     Ok(builder.done)
-}
-
-/// Character index → byte offset; the parser counts characters.
-struct Offsets(Option<Vec<usize>>, usize);
-
-impl Offsets {
-    fn new(text: &str) -> Self {
-        let table = (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).collect());
-        Self(table, text.len())
-    }
-
-    fn byte(&self, index: usize) -> usize {
-        match &self.0 {
-            None => index.min(self.1),
-            Some(table) => table.get(index).copied().unwrap_or(self.1),
-        }
-    }
-
-    fn span(&self, start: usize, end: usize) -> Span {
-        Span { start: self.byte(start), end: self.byte(end) }
-    }
 }
 
 /// An open map or list.
@@ -207,4 +187,87 @@ fn count(node: &Node) -> usize {
         }
     }
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Node>, Problem> {
+        parse(&Source::new("m", text), Limits::default())
+    }
+
+    /// Every scalar of a document with the text of its span.
+    fn scalars(text: &str) -> Vec<(String, String)> {
+        let mut todo: Vec<Node> = read(text).unwrap();
+        let mut found = Vec::new();
+        while let Some(node) = todo.pop() {
+            match node.value {
+                Value::Scalar(scalar) => {
+                    found.push((scalar.text, text[node.span.start..node.span.end].to_owned()));
+                }
+                Value::List(items) => todo.extend(items.into_iter().rev()),
+                Value::Map(entries) => todo.extend(entries.into_iter().rev().map(|entry| entry.value)),
+            }
+        }
+        found
+    }
+
+    fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+        list.iter().map(|(text, raw)| ((*text).to_owned(), (*raw).to_owned())).collect()
+    }
+
+    #[test]
+    fn json_reads_as_json_does_and_every_span_is_the_value_as_written() {
+        let text = "\u{feff}{\n\t\"é\": [1, \"a\\u00e9\\ud83d\\ude00\\\\ud83d\\/\", null],\n\t\"b\":\"ü\"}";
+        let expected = [
+            ("1", "1"),
+            ("aé😀\\ud83d/", r#""a\u00e9\ud83d\ude00\\ud83d\/""#),
+            ("null", "null"),
+            ("ü", "\"ü\""),
+        ];
+        assert_eq!(scalars(text), pairs(&expected));
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_refused() {
+        assert!(read(r#"{"a": "\ud83d x"}"#).is_err());
+    }
+
+    #[test]
+    fn an_alias_bomb_stops_at_the_node_limit() {
+        let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..12 {
+            let items = vec![format!("*a{}", level - 1); 10].join(", ");
+            writeln!(text, "a{level}: &a{level} [{items}]").unwrap();
+        }
+        assert!(read(&text).unwrap_err().message.contains("once aliases are expanded"));
+    }
+
+    #[test]
+    fn a_hundred_levels_are_read_and_one_more_is_not() {
+        let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(read(&nested(100)).is_ok());
+        assert!(read(&nested(101)).unwrap_err().message.contains("100 levels"));
+        assert!(read(&nested(1_000_000)).is_err(), "depth must not overflow the stack");
+    }
+
+    #[test]
+    fn duplicate_keys_complex_keys_and_unknown_aliases_are_problems_at_their_place() {
+        for (text, place) in [("{\"a\": 1, \"a\": 2}", 9), ("? [a]\n: 1", 2), ("a: *b", 3)] {
+            let problem = read(text).unwrap_err();
+            assert_eq!(problem.span.start, place, "{text}: {problem}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_without_a_panic(text in "[\\[\\]{}:,&*!|>'\"\\\\a-c0-9 \n\t#?<-]{0,60}") {
+            if let Err(problem) = read(&text) {
+                assert!(problem.render(false).contains(&problem.message) || problem.message.contains('\t'));
+            }
+        }
+    }
 }
