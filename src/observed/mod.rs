@@ -10,6 +10,12 @@ use serde_json::Value;
 
 pub use ownership::Ownership;
 
+/// The value at a JSON pointer, `null` where there is none.
+#[must_use]
+pub fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
+    value.pointer(pointer).unwrap_or(&Value::Null)
+}
+
 /// One look at the engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observed {

@@ -1,0 +1,161 @@
+//! How a wait can end.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::report::Exit;
+
+/// What a wait is about, told at every look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Since the wait began.
+    pub elapsed: Duration,
+    /// How long it may take in all.
+    pub deadline: Duration,
+    /// Services that have not converged, with what is missing: `0 of 1 running, task is starting`.
+    pub services: Vec<(String, String)>,
+    /// Why the engine itself cannot be asked at the moment, if so.
+    pub engine: Option<String>,
+}
+
+impl fmt::Display for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} s", self.elapsed.as_secs(), self.deadline.as_secs())?;
+        for (service, missing) in &self.services {
+            write!(f, "; {service}: {missing}")?;
+        }
+        self.engine.as_ref().map_or(Ok(()), |engine| write!(f, "; {engine}"))
+    }
+}
+
+/// A service that did not converge.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("service `{service}` did not converge: {reason}")]
+pub struct ConvergeError {
+    /// Full name of the service.
+    pub service: String,
+    /// Why.
+    pub reason: Reason,
+    /// How long was waited.
+    pub elapsed: Duration,
+    /// The last lines that the failing task wrote; empty when it wrote none.
+    pub log: Vec<String>,
+    /// Other services that had not converged either when the wait ended.
+    pub others: Vec<String>,
+}
+
+impl ConvergeError {
+    /// The exit code of a run that ends with this error.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        match self.reason {
+            Reason::EngineGone { .. } => Exit::Unreachable,
+            _ => Exit::ApplyFailed,
+        }
+    }
+}
+
+/// Why a service did not converge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Swarm went back to the spec before.
+    RolledBack {
+        /// Swarm's own words.
+        message: String,
+    },
+    /// Swarm stopped the update half-way.
+    Paused {
+        /// Swarm's own words.
+        message: String,
+    },
+    /// Tasks end soon after they start.
+    CrashLoop {
+        /// Id of the last one.
+        task: String,
+        /// Its error.
+        error: String,
+        /// Exit code of its container.
+        exit_code: Option<i64>,
+        /// How many tasks of this spec ended so.
+        failures: usize,
+    },
+    /// The container's own health check says no.
+    Unhealthy {
+        /// Id of the last task.
+        task: String,
+        /// Its error.
+        error: String,
+        /// How many tasks of this spec ended so.
+        failures: usize,
+    },
+    /// No node may run it.
+    NoSuitableNode {
+        /// Swarm's own words.
+        message: String,
+    },
+    /// No node has the image or can get it.
+    ImageMissing {
+        /// The image as the task names it.
+        image: String,
+        /// The engine's own words.
+        message: String,
+    },
+    /// Nodes refuse the tasks for another reason.
+    Rejected {
+        /// Id of the last task.
+        task: String,
+        /// The engine's own words.
+        error: String,
+    },
+    /// Somebody removed the service.
+    Removed,
+    /// Time is up.
+    Deadline {
+        /// What was missing.
+        missing: String,
+        /// What the last task said, where it said anything.
+        error: String,
+    },
+    /// Time is up, and the engine does not answer.
+    EngineGone {
+        /// The last error.
+        message: String,
+    },
+}
+
+impl Reason {
+    /// Id of the task that shows it.
+    #[must_use]
+    pub fn task(&self) -> Option<&str> {
+        match self {
+            Self::CrashLoop { task, .. } | Self::Unhealthy { task, .. } | Self::Rejected { task, .. } => {
+                Some(task)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RolledBack { message } => write!(f, "swarm rolled it back ({message})"),
+            Self::Paused { message } => write!(f, "swarm paused the update ({message})"),
+            Self::CrashLoop { error, exit_code, failures, .. } => {
+                write!(f, "its task ended {failures} times")?;
+                exit_code.map_or(Ok(()), |code| write!(f, ", last with exit code {code}"))?;
+                write!(f, " ({error})")
+            }
+            Self::Unhealthy { error, failures, .. } => {
+                write!(f, "its health check failed {failures} times ({error})")
+            }
+            Self::NoSuitableNode { message } => write!(f, "no node can run it ({message})"),
+            Self::ImageMissing { image, message } => write!(f, "image `{image}` is missing ({message})"),
+            Self::Rejected { error, .. } => write!(f, "the node rejects its tasks ({error})"),
+            Self::Removed => f.write_str("somebody removed it"),
+            Self::Deadline { missing, error } if error.is_empty() => write!(f, "time is up: {missing}"),
+            Self::Deadline { missing, error } => write!(f, "time is up: {missing} ({error})"),
+            Self::EngineGone { message } => write!(f, "time is up, and {message}"),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What services and tasks wrote.
+
+use std::time::Duration;
+
+use bollard::query_parameters::LogsOptionsBuilder;
+use futures_util::{Stream, StreamExt};
+
+use super::images::chain;
+use super::{Engine, EngineError};
+
+/// How long reading a log may take: the engine waits for nodes that do not answer.
+const READ: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// The last `lines` lines of a task's or service's log, oldest first; empty where there are none or they cannot be
+    /// had, since this only adds to an error that is being told already.
+    pub async fn log_tail(&self, task_or_service: &str, lines: usize) -> Vec<String> {
+        let options = || options().tail(&lines.to_string()).build();
+        let task = read(task_or_service, self.docker.task_logs(task_or_service, Some(options()))).await;
+        if let Ok(found) = task {
+            return found;
+        }
+        let service = self.docker.service_logs(task_or_service, Some(options()));
+        read(task_or_service, service).await.unwrap_or_default()
+    }
+
+    /// All lines that a service's tasks wrote since `since`, in seconds since 1970.
+    ///
+    /// # Errors
+    /// [`EngineError::Answer`] when the service is not there or its log cannot be read to the end.
+    pub async fn service_log(&self, service: &str, since: u64) -> Result<Vec<String>, EngineError> {
+        let since = i32::try_from(since).unwrap_or(i32::MAX);
+        let options = options().since(since).build();
+        read(service, self.docker.service_logs(service, Some(options))).await
+    }
+}
+
+fn options() -> LogsOptionsBuilder {
+    LogsOptionsBuilder::default().stdout(true).stderr(true)
+}
+
+async fn read<S, L>(of: &str, mut stream: S) -> Result<Vec<String>, EngineError>
+where
+    S: Stream<Item = Result<L, bollard::errors::Error>> + Unpin,
+    L: AsRef<[u8]>,
+{
+    let call = || format!("the log of `{of}`");
+    let mut text = Vec::new();
+    let gather = async {
+        while let Some(part) = stream.next().await {
+            let part = part.map_err(|e| EngineError::Answer { call: call(), source: chain(&e).into() })?;
+            text.extend_from_slice(part.as_ref());
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(READ, gather).await {
+        Ok(read) => read?,
+        Err(_) => return Err(EngineError::Timeout { call: call(), seconds: READ.as_secs() }),
+    }
+    Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
+}

@@ -1,0 +1,200 @@
+//! One look at the engine, in GETs only.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Engine, EngineError};
+use crate::observed::{EngineInfo, ManagerState, Object, Observed, SwarmState, Task, at};
+
+impl Engine {
+    /// Everything that [`Observed`] holds. On a manager that is one request a kind, all at once; elsewhere only what
+    /// exists without a swarm.
+    ///
+    /// # Errors
+    /// Any [`EngineError`] of a GET.
+    pub async fn observe(&self) -> Result<Observed, EngineError> {
+        let get = |path| self.transport.get(path);
+        let (swarm, networks, images) = tokio::join!(get("/swarm"), get("/networks"), get("/images/json"));
+        let swarm = match swarm {
+            Ok(swarm) => swarm,
+            Err(EngineError::NotManager { .. }) => return self.observe_outside(networks?, &images?).await,
+            Err(other) => return Err(other),
+        };
+        let (nodes, services, tasks, secrets, configs) =
+            tokio::join!(get("/nodes"), get("/services"), get("/tasks"), get("/secrets"), get("/configs"));
+        let nodes = objects(nodes?, |node| at(node, "/ID").as_str());
+        let manager = self.manager(swarm, &nodes).await?;
+        let engine = engine_info(&self.info, nodes.get(&manager.node_id));
+        Ok(Observed {
+            engine,
+            swarm: SwarmState::Manager(Box::new(manager)),
+            networks: objects(networks?, name_of),
+            services: objects(services?, name_of),
+            secrets: objects(secrets?, name_of),
+            configs: objects(configs?, name_of),
+            nodes,
+            tasks: tasks_by_service(&tasks?),
+            images: image_names(&images?),
+        })
+    }
+
+    /// What there is on a node that manages no swarm.
+    async fn observe_outside(&self, networks: Value, images: &Value) -> Result<Observed, EngineError> {
+        let info = &self.transport.get("/info").await?;
+        let state = text(at(info, "/Swarm/LocalNodeState"));
+        let swarm = if state == "inactive" {
+            SwarmState::Inactive
+        } else {
+            SwarmState::NotManager(state_words(info))
+        };
+        let platform = format!("{}/{}", text(at(info, "/OSType")), go_arch(&text(at(info, "/Architecture"))));
+        Ok(Observed {
+            engine: EngineInfo { name: text(at(info, "/Name")), platform, ..self.info.clone() },
+            swarm,
+            networks: objects(networks, name_of),
+            images: image_names(images),
+            ..Observed::default()
+        })
+    }
+
+    /// Which node this is. `/info` tells, but it makes the engine start runc; with one node there is no question.
+    async fn manager(
+        &self,
+        mut swarm: Value,
+        nodes: &BTreeMap<String, Object>,
+    ) -> Result<ManagerState, EngineError> {
+        if let Some(fields) = swarm.as_object_mut() {
+            fields.remove("JoinTokens");
+        }
+        let (node_id, node_addr) = match nodes.values().next() {
+            Some(only) if nodes.len() == 1 => {
+                let address = text(at(&only.raw, "/ManagerStatus/Addr"));
+                let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+                (only.id.clone(), host.trim_matches(['[', ']']).to_owned())
+            }
+            _ => {
+                let info = &self.transport.get("/info").await?;
+                (text(at(info, "/Swarm/NodeID")), text(at(info, "/Swarm/NodeAddr")))
+            }
+        };
+        let version = at(&swarm, "/Version/Index").as_u64().unwrap_or_default();
+        Ok(ManagerState { swarm_id: text(at(&swarm, "/ID")), node_id, node_addr, version, raw: swarm })
+    }
+}
+
+/// The engine's word for its state, and its error where it has one.
+fn state_words(info: &Value) -> String {
+    let state = text(at(info, "/Swarm/LocalNodeState"));
+    let state = if state == "active" { "worker".to_owned() } else { state };
+    match text(at(info, "/Swarm/Error")) {
+        error if error.is_empty() => state,
+        error => format!("{state}: {error}"),
+    }
+}
+
+fn engine_info(known: &EngineInfo, node: Option<&Object>) -> EngineInfo {
+    let Some(node) = node else { return known.clone() };
+    let described = at(&node.raw, "/Description");
+    let architecture = go_arch(&text(at(described, "/Platform/Architecture")));
+    let platform = format!("{}/{architecture}", text(at(described, "/Platform/OS")));
+    EngineInfo { name: text(at(described, "/Hostname")), platform, ..known.clone() }
+}
+
+/// The kernel's name of an architecture in Go's words, where the two differ.
+fn go_arch(kernel: &str) -> String {
+    let go = match kernel {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "i386" | "i686" => "386",
+        "armv7l" | "armv6l" => "arm",
+        other => other,
+    };
+    go.to_owned()
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn name_of(object: &Value) -> Option<&str> {
+    // Networks have `Name`, everything of the swarm has `Spec.Name`.
+    at(object, "/Spec/Name").as_str().or_else(|| at(object, "/Name").as_str())
+}
+
+fn objects(list: Value, key: impl Fn(&Value) -> Option<&str>) -> BTreeMap<String, Object> {
+    let Value::Array(list) = list else { return BTreeMap::new() };
+    let keyed = list.into_iter().filter_map(|raw| {
+        let key = key(&raw)?.to_owned();
+        Some((key, object(raw)))
+    });
+    let mut found = BTreeMap::new();
+    for (key, object) in keyed {
+        // The engine allows several local networks of one name; one of the swarm goes before them.
+        if at(&object.raw, "/Scope") == "local" && found.contains_key(&key) {
+            continue;
+        }
+        found.insert(key, object);
+    }
+    found
+}
+
+/// The typed view beside the raw object.
+pub(crate) fn object(raw: Value) -> Object {
+    let labels = if at(&raw, "/Spec").is_object() { at(&raw, "/Spec/Labels") } else { at(&raw, "/Labels") };
+    let labels = labels.as_object().map(|labels| {
+        labels
+            .iter()
+            .map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()))
+            .collect()
+    });
+    Object {
+        id: at(&raw, "/ID").as_str().or_else(|| at(&raw, "/Id").as_str()).unwrap_or_default().to_owned(),
+        name: name_of(&raw).unwrap_or_default().to_owned(),
+        version: at(&raw, "/Version/Index").as_u64().unwrap_or_default(),
+        labels: labels.unwrap_or_default(),
+        raw,
+    }
+}
+
+fn tasks_by_service(list: &Value) -> BTreeMap<String, Vec<Task>> {
+    let mut tasks: BTreeMap<String, Vec<Task>> = BTreeMap::new();
+    for raw in list.as_array().into_iter().flatten() {
+        tasks.entry(text(at(raw, "/ServiceID"))).or_default().push(task(raw));
+    }
+    tasks
+}
+
+/// The typed view of a task.
+pub(crate) fn task(raw: &Value) -> Task {
+    let status = at(raw, "/Status");
+    let container = at(status, "/ContainerStatus");
+    let state = text(at(status, "/State"));
+    let ended = matches!(state.as_str(), "complete" | "failed" | "shutdown" | "orphaned");
+    Task {
+        id: text(at(raw, "/ID")),
+        slot: at(raw, "/Slot").as_u64().unwrap_or_default(),
+        node: text(at(raw, "/NodeID")),
+        created: text(at(raw, "/CreatedAt")),
+        desired: text(at(raw, "/DesiredState")),
+        since: text(at(status, "/Timestamp")),
+        message: text(at(status, "/Message")),
+        error: text(at(status, "/Err")),
+        // A running container says 0 as well.
+        exit_code: at(container, "/ExitCode").as_i64().filter(|_| ended),
+        container: text(at(container, "/ContainerID")),
+        image: text(at(raw, "/Spec/ContainerSpec/Image")),
+        spec_version: at(raw, "/SpecVersion/Index").as_u64(),
+        state,
+    }
+}
+
+fn image_names(list: &Value) -> std::collections::BTreeSet<String> {
+    let names = |image: &Value| {
+        let all = [at(image, "/RepoTags"), at(image, "/RepoDigests")];
+        let texts = all.into_iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
+        let names: Vec<String> = texts.filter(|name| !name.contains("<none>")).map(str::to_owned).collect();
+        names.into_iter().chain(std::iter::once(text(at(image, "/Id"))))
+    };
+    list.as_array().into_iter().flatten().flat_map(names).collect()
+}

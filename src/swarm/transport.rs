@@ -1,0 +1,194 @@
+//! HTTP/1.1 over the engine's unix socket, with idle connections kept, and every write counted.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+use super::error::{EngineError, refusal};
+
+/// How long one answer may take. Creating a service can make the engine ask a slow registry.
+const ANSWER: Duration = Duration::from_secs(90);
+
+/// Connections to one socket.
+pub(crate) struct Transport {
+    path: PathBuf,
+    /// `/v1.41`, set once the version is agreed.
+    prefix: String,
+    idle: Mutex<Vec<SendRequest<Full<Bytes>>>>,
+    writes: AtomicU64,
+}
+
+/// An answer: status, headers as needed, whole body.
+pub(crate) struct Answer {
+    pub(crate) head: hyper::http::response::Parts,
+    pub(crate) body: Bytes,
+}
+
+impl Transport {
+    pub(crate) fn new(path: PathBuf, prefix: String) -> Self {
+        Self { path, prefix, idle: Mutex::new(Vec::new()), writes: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("unix://{}", self.path.display())
+    }
+
+    /// Requests so far that were not GET or HEAD.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, method: &Method) {
+        if method != Method::GET && method != Method::HEAD {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    async fn connect<B>(&self) -> Result<SendRequest<B>, EngineError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let unreachable = |source| EngineError::Unreachable { address: self.address(), source };
+        let stream = UnixStream::connect(&self.path).await.map_err(unreachable)?;
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|e| unreachable(io::Error::other(e)))?;
+        // Ends when the sender is dropped or the engine closes the socket; its error reaches the caller of `send`.
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    /// Sends one request over a connection of its own and hands the answer back as it comes: for long bodies, in
+    /// either direction. The connection closes when the body has been read or dropped.
+    pub(crate) async fn stream<B>(&self, request: Request<B>) -> Result<Response<Incoming>, EngineError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.count(request.method());
+        let call = call_name(&request);
+        let mut sender = self.connect().await?;
+        sender.send_request(request).await.map_err(|source| EngineError::Lost { call, source: source.into() })
+    }
+
+    fn take_idle(&self) -> Option<SendRequest<Full<Bytes>>> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(sender) = idle.pop() {
+            if sender.is_ready() {
+                return Some(sender);
+            }
+        }
+        None
+    }
+
+    fn keep(&self, sender: SendRequest<Full<Bytes>>) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+    }
+
+    /// Sends one request and reads the whole answer, whatever its status.
+    pub(crate) async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, EngineError> {
+        self.count(request.method());
+        let call = call_name(&request);
+        match tokio::time::timeout(ANSWER, self.exchange_untimed(request, &call)).await {
+            Ok(done) => done,
+            Err(_) => Err(EngineError::Timeout { call, seconds: ANSWER.as_secs() }),
+        }
+    }
+
+    async fn exchange_untimed(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        call: &str,
+    ) -> Result<Answer, EngineError> {
+        loop {
+            let (mut sender, kept) = match self.take_idle() {
+                Some(sender) => (sender, true),
+                None => (self.connect().await?, false),
+            };
+            let lost =
+                |source: hyper::Error| EngineError::Lost { call: call.to_owned(), source: source.into() };
+            match sender.try_send_request(request).await {
+                Ok(response) => {
+                    let (head, body) = response.into_parts();
+                    let body = body.collect().await.map_err(lost)?.to_bytes();
+                    if sender.ready().await.is_ok() {
+                        self.keep(sender);
+                    }
+                    return Ok(Answer { head, body });
+                }
+                // A kept connection that the engine has closed meanwhile gives the request back unsent.
+                Err(mut failed) => match failed.take_message() {
+                    Some(unsent) if kept => request = unsent,
+                    _ => return Err(lost(failed.into_error())),
+                },
+            }
+        }
+    }
+
+    /// `GET` of an API path that answers JSON.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, EngineError> {
+        let body = self.call(Method::GET, path, Bytes::new()).await?;
+        parse(&body, || format!("GET {path}"))
+    }
+
+    /// `POST` of JSON; the answer's body, which may be empty.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Bytes, EngineError> {
+        self.call(Method::POST, path, Bytes::from(body.to_string())).await
+    }
+
+    /// `DELETE` of an API path.
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), EngineError> {
+        self.call(Method::DELETE, path, Bytes::new()).await.map(drop)
+    }
+
+    /// Any call; an answer that is no success is sorted into an error. The body is never logged.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, EngineError> {
+        let call = || format!("{method} {path}");
+        let request = Request::builder()
+            .method(&method)
+            .uri(format!("{}{path}", self.prefix))
+            .header("host", "docker")
+            .header("content-type", "application/json")
+            .body(Full::new(body))
+            .map_err(|e| EngineError::Answer { call: call(), source: e.into() })?;
+        let answer = self.exchange(request).await?;
+        let status = answer.head.status;
+        if status.is_success() {
+            return Ok(answer.body);
+        }
+        Err(refusal(call(), status.as_u16(), message_of(&answer.body)))
+    }
+}
+
+pub(crate) fn parse(body: &Bytes, call: impl Fn() -> String) -> Result<Value, EngineError> {
+    serde_json::from_slice(body).map_err(|e| EngineError::Answer { call: call(), source: e.into() })
+}
+
+/// The engine's message in an error body, or the body itself.
+fn message_of(body: &Bytes) -> String {
+    let said = serde_json::from_slice::<Value>(body).ok();
+    let message = said.as_ref().and_then(|v| v.get("message")).and_then(Value::as_str);
+    message.map_or_else(|| String::from_utf8_lossy(body).trim().to_owned(), str::to_owned)
+}
+
+/// `POST /services/create`: method and path, without version and query.
+fn call_name<B>(request: &Request<B>) -> String {
+    let path = request.uri().path();
+    let bare = match path.strip_prefix("/v").and_then(|rest| rest.find('/').and_then(|at| rest.get(at..))) {
+        Some(rest) if path.starts_with("/v1.") => rest,
+        _ => path,
+    };
+    format!("{} {bare}", request.method())
+}
