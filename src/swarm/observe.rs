@@ -36,6 +36,7 @@ impl Engine {
             nodes,
             tasks: tasks_by_service(&tasks?),
             images: image_names(&images?),
+            ..Observed::default()
         })
     }
 
