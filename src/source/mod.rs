@@ -4,6 +4,10 @@
 //! quoting), because what `0440` or `yes` means depends on the reader: the manifest reads JSON types,
 //! `compose` reads what docker reads. [`Problem`]s point at a [`Span`] and render with the text underlined.
 
+mod decode;
+mod deserializer;
+mod fault;
+mod made_up;
 pub mod nearest;
 mod node;
 mod offsets;
@@ -11,6 +15,7 @@ mod parse;
 mod problem;
 mod render;
 
+pub use decode::{MOST_PROBLEMS, decode};
 pub use node::{Entry, Node, Scalar, Span, Value};
 pub use parse::{Limits, parse};
 pub use problem::{Problem, Severity, Source};

@@ -1,0 +1,182 @@
+//! What serde says about a tree, and how a person hears it.
+
+use std::fmt;
+
+use serde::de::{self, Expected, Unexpected};
+
+use super::nearest;
+use super::node::{Entry, Node, Span};
+
+/// Which node of one tree, told apart by where it lies in memory: expanded aliases share their spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Id(*const Node);
+
+impl Id {
+    pub(super) const fn of(node: &Node) -> Self {
+        Self(std::ptr::from_ref(node))
+    }
+}
+
+/// Where a fault belongs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// What to underline.
+    pub(super) span: Span,
+    /// The value to pass over in the next try.
+    pub(super) id: Id,
+    /// True for a value that is made up: told of already.
+    pub(super) made_up: bool,
+}
+
+impl Place {
+    pub(super) const fn node(node: &Node) -> Self {
+        Self { span: node.span, id: Id::of(node), made_up: false }
+    }
+
+    pub(super) const fn key(entry: &Entry) -> Self {
+        Self { span: entry.key_span, id: Id::of(&entry.value), made_up: false }
+    }
+
+    pub(super) const fn made_up(map: &Node) -> Self {
+        Self { span: map.span, id: Id::of(map), made_up: true }
+    }
+}
+
+/// Why a tree is not the type that was asked for.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Another type or value: what was found, what is expected.
+    Type { found: String, expected: String },
+    /// A key that no field has.
+    Field { name: String, known: &'static [&'static str] },
+    /// A word that no variant has.
+    Variant { name: String, known: &'static [&'static str] },
+    /// A field that is not there.
+    Missing(&'static str),
+    /// Plain text that is neither number, boolean nor null.
+    Bare(String),
+    /// A tag of YAML.
+    Tag(String),
+    /// In the words of the type itself.
+    Custom(String),
+    /// Any of these, with its place.
+    At(Place, Box<Self>),
+}
+
+impl Fault {
+    /// The fault with its place; the first place given, which is the deepest, stays.
+    pub(super) fn at(self, place: Place) -> Self {
+        match self {
+            Self::At(..) => self,
+            fault => Self::At(place, Box::new(fault)),
+        }
+    }
+
+    /// What to write instead.
+    pub(super) fn fix(&self) -> Option<String> {
+        match self {
+            Self::Field { name, known } | Self::Variant { name, known } => {
+                Some(nearest::fix(name, known.iter().copied()))
+            }
+            Self::Missing(name) => Some(format!("add `\"{name}\": ...` here")),
+            Self::Bare(text) => Some(format!("write `\"{text}\"` if this is text")),
+            Self::Tag(_) => {
+                Some("leave the tag away; quoted values are strings, plain ones are not".to_owned())
+            }
+            Self::At(_, fault) => fault.fix(),
+            Self::Type { .. } | Self::Custom(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Type { found, expected } => write!(f, "expected {expected}, found {found}"),
+            Self::Field { name, .. } => write!(f, "unknown field `{}`", short(name)),
+            Self::Variant { name, .. } => write!(f, "unknown value `{}`", short(name)),
+            Self::Missing(name) => write!(f, "the field `{name}` is missing"),
+            Self::Bare(text) => {
+                write!(f, "`{}` stands without quotes and is no number, boolean or null", short(text))
+            }
+            Self::Tag(tag) => write!(f, "the tag `{}` has no meaning here", short(tag)),
+            Self::Custom(message) => f.write_str(message),
+            Self::At(_, fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl de::Error for Fault {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        match message.to_string().as_str() {
+            "invalid socket address syntax" => {
+                Self::Custom(format!("this is not {}", expectation("socket address")))
+            }
+            text => Self::Custom(text.to_owned()),
+        }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::Type { found: found_words(found), expected: expectation(&expected.to_string()) }
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::invalid_type(found, expected)
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        Self::Field { name: field.to_owned(), known: expected }
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        Self::Variant { name: variant.to_owned(), known: expected }
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::Missing(field)
+    }
+}
+
+/// What was found, in the words of JSON.
+fn found_words(found: Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Bool(value) => format!("`{value}`"),
+        Unexpected::Unsigned(value) => format!("the number `{value}`"),
+        Unexpected::Signed(value) => format!("the number `{value}`"),
+        Unexpected::Float(value) => format!("the number `{value}`"),
+        Unexpected::Str(text) => format!("the string `\"{}\"`", short(text)),
+        Unexpected::Unit => "`null`".to_owned(),
+        Unexpected::Seq => "a list".to_owned(),
+        Unexpected::Map => "a map".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// What was expected, in the words of JSON.
+fn expectation(words: &str) -> String {
+    match words {
+        "a boolean" => "`true` or `false`",
+        "a sequence" => "a list",
+        "path string" => "a path as a string",
+        "socket address" => "an address with a port, like `\"192.0.2.1:443\"` or `\"[2001:db8::1]:443\"`",
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" => "a whole number that is not negative",
+        words if words.starts_with("struct ") => "a map",
+        words => words,
+    }
+    .to_owned()
+}
+
+/// A text that a message quotes, cut where it gets long.
+fn short(text: &str) -> String {
+    /// Characters of a quoted text.
+    const MOST: usize = 60;
+    if text.chars().count() <= MOST {
+        return text.to_owned();
+    }
+    text.chars().take(MOST).chain("...".chars()).collect()
+}
