@@ -1,5 +1,27 @@
 //! Sops documents, identities, templates, installed files.
+//!
+//! The way of a secret: `unlock` reads each sops file once, opens its data key with an [`Identities`], verifies
+//! the MAC and takes out the declared values; `render_templates` fills templates; `files` installs both. Each secret fails alone. No value is in any error text.
 
+mod digest;
+mod document;
+mod error;
+mod identity;
+mod keep;
+mod metadata;
+mod number;
+mod plain;
+mod rules;
+mod scalar;
+mod shamir;
+mod token;
+mod unlock;
 mod value;
 
+pub use digest::digest;
+pub use document::{Document, decrypt};
+pub use error::SecretError;
+pub use identity::{Identities, IdentityEnv};
+pub use keep::keep_ciphertext;
+pub use unlock::unlock;
 pub use value::{SecretBytes, Unlocked};

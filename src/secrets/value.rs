@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
+use super::keep::Opened;
 use crate::report::Failure;
 
 /// The bytes of a secret, wiped when dropped. No `Debug`, no `Display`, no `Serialize`: whoever needs the bytes
@@ -25,11 +26,22 @@ impl SecretBytes {
     }
 }
 
+impl From<Zeroizing<Vec<u8>>> for SecretBytes {
+    fn from(bytes: Zeroizing<Vec<u8>>) -> Self {
+        Self(bytes)
+    }
+}
+
 /// What unlocking gave: the values that opened, and one failure for each that did not.
 #[derive(Default)]
 pub struct Unlocked {
-    /// Values of secrets and rendered templates, by manifest name. A failed one with a last good version has that.
+    /// Values: a secret's under its manifest name, a rendered template's under `rendered/NAME`. A failed one with
+    /// a last good version has that.
     pub values: BTreeMap<String, SecretBytes>,
     /// What failed, whether or not a last good version stands in.
     pub failures: Vec<Failure>,
+    /// Things worth saying about the files.
+    pub warnings: Vec<String>,
+    /// Where each secret's value was read from, for the next run's last good version.
+    pub(super) opened: BTreeMap<String, Opened>,
 }

@@ -1,1 +1,3 @@
 //! Proves: secrets against the real sops.
+
+mod opened;

@@ -1,0 +1,222 @@
+//! A decrypted tree, and how a whole one is written.
+
+use super::scalar::{Leaf, yaml as resolve};
+use super::value::SecretBytes;
+use crate::manifest::SecretFormat;
+
+/// A decrypted tree. Has no `Debug`.
+pub(super) enum Plain {
+    /// Null.
+    Null,
+    /// A value as `sops decrypt` prints it.
+    Value {
+        /// Its bytes.
+        bytes: SecretBytes,
+        /// True for text, which may need quotes; false for numbers, booleans and times.
+        text: bool,
+    },
+    /// A list.
+    List(Vec<Plain>),
+    /// A map in the order of the file.
+    Map(Vec<(String, Plain)>),
+}
+
+impl Plain {
+    /// A leaf.
+    pub(super) fn new(leaf: Leaf, format: SecretFormat) -> Self {
+        // JSON has no times; the store writes them as text.
+        let yaml = matches!(format, SecretFormat::Yaml);
+        let text = matches!(leaf, Leaf::Text(_)) || (!yaml && matches!(leaf, Leaf::Time(_)));
+        leaf.printed(format).map_or(Self::Null, |bytes| Self::Value { bytes, text })
+    }
+
+    /// The value at keys and list positions joined by `/`. A key that itself holds `/` is found too.
+    pub(super) fn at(&self, path: &str) -> Option<&Self> {
+        match self {
+            Self::Map(entries) => {
+                let child = |key: &str| entries.iter().find(|(name, _)| name == key).map(|(_, value)| value);
+                child(path).or_else(|| {
+                    path.match_indices('/')
+                        .find_map(|(at, _)| child(path.get(..at)?)?.at(path.get(at + 1..)?))
+                })
+            }
+            Self::List(items) => {
+                let (head, tail) =
+                    path.split_once('/').map_or((path, None), |(head, tail)| (head, Some(tail)));
+                let item = items.get(head.parse::<usize>().ok()?)?;
+                tail.map_or(Some(item), |tail| item.at(tail))
+            }
+            Self::Null | Self::Value { .. } => None,
+        }
+    }
+}
+
+/// A growing text that is wiped when dropped: it is measured first, so that it never moves.
+struct Out {
+    bytes: Vec<u8>,
+    measuring: bool,
+    length: usize,
+}
+
+impl Out {
+    fn put(&mut self, bytes: &[u8]) {
+        self.length += bytes.len();
+        if !self.measuring {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    fn indent(&mut self, depth: usize, unit: &[u8]) {
+        for _ in 0..depth {
+            self.put(unit);
+        }
+    }
+}
+
+fn written(write: impl Fn(&mut Out)) -> SecretBytes {
+    let mut measure = Out { bytes: Vec::new(), measuring: true, length: 0 };
+    write(&mut measure);
+    let mut out = Out { bytes: Vec::with_capacity(measure.length), measuring: false, length: 0 };
+    write(&mut out);
+    SecretBytes::new(out.bytes)
+}
+
+/// The JSON that sops prints: tabs, Go's escapes, a newline at the end.
+pub(super) fn json(root: &Plain) -> SecretBytes {
+    written(|out| {
+        json_node(out, root, 0);
+        out.put(b"\n");
+    })
+}
+
+fn json_node(out: &mut Out, node: &Plain, depth: usize) {
+    match node {
+        Plain::Null => out.put(b"null"),
+        Plain::Value { bytes, text: true } => json_text(out, bytes.expose()),
+        Plain::Value { bytes, text: false } => out.put(bytes.expose()),
+        Plain::List(items) if items.is_empty() => out.put(b"[]"),
+        Plain::Map(entries) if entries.is_empty() => out.put(b"{}"),
+        Plain::List(items) => {
+            json_items(out, (b"[", b"]"), items, depth, |out, item| json_node(out, item, depth + 1));
+        }
+        Plain::Map(entries) => json_items(out, (b"{", b"}"), entries, depth, |out, (key, value)| {
+            json_text(out, key.as_bytes());
+            out.put(b": ");
+            json_node(out, value, depth + 1);
+        }),
+    }
+}
+
+fn json_items<T>(
+    out: &mut Out,
+    (open, close): (&[u8], &[u8]),
+    items: &[T],
+    depth: usize,
+    write: impl Fn(&mut Out, &T),
+) {
+    out.put(open);
+    for (index, item) in items.iter().enumerate() {
+        out.put(if index == 0 { b"\n" } else { b",\n" });
+        out.indent(depth + 1, b"\t");
+        write(out, item);
+    }
+    out.put(b"\n");
+    out.indent(depth, b"\t");
+    out.put(close);
+}
+
+/// A JSON string with Go's escapes; bytes that are no UTF-8 become U+FFFD, as in Go.
+fn json_text(out: &mut Out, bytes: &[u8]) {
+    out.put(b"\"");
+    for chunk in bytes.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            match letter {
+                '"' => out.put(b"\\\""),
+                '\\' => out.put(b"\\\\"),
+                '\n' => out.put(b"\\n"),
+                '\r' => out.put(b"\\r"),
+                '\t' => out.put(b"\\t"),
+                '\u{8}' => out.put(b"\\b"),
+                '\u{c}' => out.put(b"\\f"),
+                '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\x1f' => {
+                    out.put(format!("\\u{:04x}", u32::from(letter)).as_bytes());
+                }
+                _ => out.put(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        if !chunk.invalid().is_empty() {
+            out.put(b"\\ufffd");
+        }
+    }
+    out.put(b"\"");
+}
+
+/// YAML with the values of all documents; text is plain where that is safe and else a JSON string.
+pub(super) fn yaml(documents: &[Plain]) -> SecretBytes {
+    written(|out| {
+        for (index, document) in documents.iter().enumerate() {
+            if index > 0 {
+                out.put(b"---\n");
+            }
+            match document {
+                Plain::Map(entries) if !entries.is_empty() => yaml_map(out, entries, 0),
+                other => yaml_inline(out, other, 0),
+            }
+        }
+    })
+}
+
+fn yaml_map(out: &mut Out, entries: &[(String, Plain)], depth: usize) {
+    for (key, value) in entries {
+        out.indent(depth, b"    ");
+        yaml_text(out, key.as_bytes());
+        out.put(b":");
+        yaml_child(out, value, depth + 1);
+    }
+}
+
+fn yaml_child(out: &mut Out, node: &Plain, depth: usize) {
+    match node {
+        Plain::Map(entries) if !entries.is_empty() => {
+            out.put(b"\n");
+            yaml_map(out, entries, depth);
+        }
+        Plain::List(items) if !items.is_empty() => {
+            out.put(b"\n");
+            for item in items {
+                out.indent(depth, b"    ");
+                out.put(b"-");
+                yaml_child(out, item, depth + 1);
+            }
+        }
+        _ => {
+            out.put(b" ");
+            yaml_inline(out, node, depth);
+        }
+    }
+}
+
+fn yaml_inline(out: &mut Out, node: &Plain, _depth: usize) {
+    match node {
+        Plain::Null => out.put(b"null"),
+        Plain::Value { bytes, text: true } => yaml_text(out, bytes.expose()),
+        Plain::Value { bytes, text: false } => out.put(bytes.expose()),
+        Plain::List(_) => out.put(b"[]"),
+        Plain::Map(_) => out.put(b"{}"),
+    }
+    out.put(b"\n");
+}
+
+fn yaml_text(out: &mut Out, bytes: &[u8]) {
+    let safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"_./+-".contains(byte);
+    let starts_well = bytes.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'/');
+    // Old readers take these for booleans.
+    let lower = bytes.to_ascii_lowercase();
+    let boolean = [&b"y"[..], b"n", b"yes", b"no", b"on", b"off"].contains(&lower.as_slice());
+    let is_text = std::str::from_utf8(bytes).is_ok_and(|word| matches!(resolve(word), Leaf::Text(_)));
+    if starts_well && is_text && !boolean && bytes.iter().all(safe) {
+        out.put(bytes);
+    } else {
+        json_text(out, bytes);
+    }
+}

@@ -1,0 +1,108 @@
+//! All secrets of a manifest, each on its own.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::document::{Document, decrypt};
+use super::error::SecretError;
+use super::identity::{Identities, read_capped};
+use super::keep::{Kept, Opened};
+use super::value::{SecretBytes, Unlocked};
+use crate::address::{Address, Kind};
+use crate::manifest::{Manifest, Secret, SecretFormat};
+use crate::report::Failure;
+
+/// A sops file that was read once.
+struct Loaded {
+    ciphertext: Arc<Vec<u8>>,
+    document: Result<Document, SecretError>,
+}
+
+/// Opens every secret of `manifest`. Each sops file is read and decrypted once. A secret that fails takes its last
+/// good version from `kept`, a folder that [`super::keep_ciphertext`] wrote and that may be absent; the failure is
+/// reported in both cases and names the secret, the file, the recipients in it and the identities that were tried.
+#[must_use]
+pub fn unlock(manifest: &Manifest, identities: &Identities, kept: &Path) -> Unlocked {
+    let mut unlocked = Unlocked::default();
+    let mut files: HashMap<(PathBuf, SecretFormat), Loaded> = HashMap::new();
+    let kept = Kept::load(kept);
+    for (name, secret) in &manifest.secrets {
+        let format = secret.format.unwrap_or_else(|| format_of(&secret.file));
+        let loaded = files.entry((secret.file.clone(), format)).or_insert_with(|| {
+            let loaded = load(&secret.file, format, identities);
+            if let Ok(document) = &loaded.document {
+                let file = secret.file.display();
+                unlocked.warnings.extend(document.warnings().iter().map(|said| format!("{file}: {said}")));
+            }
+            loaded
+        });
+        let key = key_of(name, secret);
+        match loaded
+            .document
+            .as_ref()
+            .map_err(Clone::clone)
+            .and_then(|document| value(document, &key, format))
+        {
+            Ok(found) => {
+                let opened = Opened { ciphertext: Arc::clone(&loaded.ciphertext), format, key };
+                unlocked.values.insert(name.clone(), found);
+                unlocked.opened.insert(name.clone(), opened);
+            }
+            Err(error) => {
+                let last_good = last_good(&kept, name, identities);
+                unlocked.failures.push(failure(name, secret, &error, last_good.is_some()));
+                if let Some((found, opened)) = last_good {
+                    unlocked.values.insert(name.clone(), found);
+                    unlocked.opened.insert(name.clone(), opened);
+                }
+            }
+        }
+    }
+    unlocked
+}
+
+/// The value that the secret had when it last opened.
+fn last_good(kept: &Kept<'_>, name: &str, identities: &Identities) -> Option<(SecretBytes, Opened)> {
+    let opened = kept.find(name)?;
+    let document = decrypt(&opened.ciphertext, opened.format, identities).ok()?;
+    Some((value(&document, &opened.key, opened.format).ok()?, opened))
+}
+
+fn failure(name: &str, secret: &Secret, error: &SecretError, kept: bool) -> Failure {
+    let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    let reason = format!("{}: {error}{hint}", secret.file.display());
+    Failure { address: Address::new(Kind::Secret, name), reason, kept }
+}
+
+fn load(path: &Path, format: SecretFormat, identities: &Identities) -> Loaded {
+    match read_capped(path) {
+        Err(error) => {
+            Loaded { ciphertext: Arc::default(), document: Err(SecretError::Read(error.to_string())) }
+        }
+        Ok(bytes) => {
+            Loaded { document: decrypt(&bytes, format, identities), ciphertext: Arc::new(bytes.to_vec()) }
+        }
+    }
+}
+
+fn value(document: &Document, key: &str, format: SecretFormat) -> Result<SecretBytes, SecretError> {
+    if key.is_empty() || matches!(format, SecretFormat::Binary) {
+        document.whole()
+    } else {
+        document.get(key).cloned()
+    }
+}
+
+/// The store that sops would take for a file of this name.
+fn format_of(file: &Path) -> SecretFormat {
+    match file.extension().and_then(|ending| ending.to_str()) {
+        Some("yaml" | "yml") => SecretFormat::Yaml,
+        Some("json") => SecretFormat::Json,
+        _ => SecretFormat::Binary,
+    }
+}
+
+fn key_of(name: &str, secret: &Secret) -> String {
+    secret.key.clone().unwrap_or_else(|| name.to_owned())
+}

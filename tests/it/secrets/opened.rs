@@ -1,0 +1,120 @@
+//! Proves: whatever the real sops encrypts, Holdfast opens, byte for byte.
+
+use holdfast::manifest::SecretFormat;
+use holdfast::secrets::decrypt;
+
+use crate::support::sops::{FORMS, Form, Keys};
+
+const YAML: &str = r#"# a comment at the top
+text: hello
+multi: |
+  line one
+  line two
+int: 42
+negative: -7
+float: 1.5
+large_float: 1234567.5
+small_float: 0.00001
+yes: true
+no_: false
+nothing: null
+empty: ""
+unicode: "héllo 😀"
+quoted_number: "0123"
+time: 2024-01-02T03:04:05.5Z
+date: 2024-01-02
+nest:
+  # a comment inside
+  deep:
+    key: value # at the end of a line
+list:
+  - first
+  - 2
+  - inner: third
+clear_unencrypted: 0o17
+clear_text_unencrypted: seen by all
+clear_float_unencrypted: 1.50
+clear_time_unencrypted: 2024-01-02 03:04:05
+"#;
+
+const YAML_PATHS: [(&str, &str); 19] = [
+    ("text", r#"["text"]"#),
+    ("multi", r#"["multi"]"#),
+    ("int", r#"["int"]"#),
+    ("negative", r#"["negative"]"#),
+    ("float", r#"["float"]"#),
+    ("large_float", r#"["large_float"]"#),
+    ("small_float", r#"["small_float"]"#),
+    ("yes", r#"["yes"]"#),
+    ("no_", r#"["no_"]"#),
+    ("unicode", r#"["unicode"]"#),
+    ("quoted_number", r#"["quoted_number"]"#),
+    ("time", r#"["time"]"#),
+    ("date", r#"["date"]"#),
+    ("nest/deep/key", r#"["nest"]["deep"]["key"]"#),
+    ("list/0", r#"["list"][0]"#),
+    ("list/1", r#"["list"][1]"#),
+    ("list/2/inner", r#"["list"][2]["inner"]"#),
+    ("clear_unencrypted", r#"["clear_unencrypted"]"#),
+    ("clear_text_unencrypted", r#"["clear_text_unencrypted"]"#),
+];
+
+/// Compares every path with what sops extracts; sops ends a value that is no text with a newline.
+fn same_as_sops(keys: &Keys, name: &str, format: SecretFormat, paths: &[(&str, &str)]) {
+    let sealed = std::fs::read(keys.path(name)).expect("the sealed file");
+    let document = decrypt(&sealed, format, &keys.identities(Form::AgeFile)).expect("opens");
+    for (ours, theirs) in paths {
+        let expected = keys.decrypt(name, &["--extract", theirs]);
+        let found = document.get(ours).expect(ours).expose().to_vec();
+        let lined = [found.as_slice(), b"\n"].concat();
+        let (found, expected) = (String::from_utf8_lossy(&found), String::from_utf8_lossy(&expected));
+        assert!(found == expected || lined == expected.as_bytes(), "{name} {ours}: {found:?} {expected:?}");
+    }
+}
+
+#[test]
+fn yaml_opens_by_every_form_of_key() {
+    let keys = Keys::new();
+    for form in FORMS {
+        let sealed = keys.encrypt("all.yaml", YAML.as_bytes(), &keys.recipient(form), &[]);
+        let document = decrypt(&sealed, SecretFormat::Yaml, &keys.identities(form))
+            .unwrap_or_else(|error| panic!("{form:?}: {error}"));
+        let value = |path: &str| document.get(path).expect(path).expose().to_vec();
+        assert_eq!(value("text"), b"hello", "{form:?}");
+        assert_eq!(value("multi"), b"line one\nline two\n", "{form:?}");
+        assert_eq!(value("unicode"), "héllo 😀".as_bytes(), "{form:?}");
+        assert_eq!(value("list/2/inner"), b"third", "{form:?}");
+    }
+}
+
+#[test]
+fn every_yaml_value_reads_as_sops_prints_it() {
+    let keys = Keys::new();
+    keys.encrypt("all.yaml", YAML.as_bytes(), &keys.recipient(Form::AgeFile), &[]);
+    same_as_sops(&keys, "all.yaml", SecretFormat::Yaml, &YAML_PATHS);
+}
+
+#[test]
+fn every_rule_of_what_is_encrypted_is_followed() {
+    let keys = Keys::new();
+    let recipient = keys.recipient(Form::AgeFile);
+    let rules = [
+        "encrypted_regex: ^(text|nest|list)$",
+        "unencrypted_regex: ^(text|int|float|date)$",
+        "encrypted_suffix: multi",
+        "unencrypted_suffix: float",
+        "encrypted_comment_regex: inside",
+        "unencrypted_comment_regex: inside",
+        "shamir_threshold: 0",
+    ];
+    for rule in rules {
+        for mac_only in [false, true] {
+            let config = format!(
+                "creation_rules:\n  - age: {recipient}\n    {rule}\n    mac_only_encrypted: {mac_only}\n"
+            );
+            std::fs::write(keys.path(".sops.yaml"), config).expect(".sops.yaml");
+            keys.encrypt_by_config("rule.yaml", YAML.as_bytes());
+            same_as_sops(&keys, "rule.yaml", SecretFormat::Yaml, &YAML_PATHS[..14]);
+        }
+    }
+}
