@@ -1,1 +1,166 @@
-//! Proofs: each gate is a small pure judgement over a recorded observation; deadline, retry, soak.
+//! Proofs: is what was declared really so? Each gate is a small pure judgement over a recorded observation; the code
+//! that goes to the network or to files stands apart from it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `runner`, `course` | all gates at once: deadline, retry with backoff, soak |
+//! | `probe` | one attempt of one gate |
+//! | `net`, `tls`, `http`, `legacy` | connections, handshakes, requests |
+//! | `https`, `certificate`, `chain`, `swarm`, `tcp`, `file`, `absence` | the judgements |
+//!
+//! A gate that could not run is [`Verdict::Unknown`], never a pass; zero gates are [`Exit::Vacuous`].
+
+mod absence;
+mod certificate;
+mod chain;
+mod constraints;
+mod course;
+mod file;
+mod http;
+mod https;
+mod legacy;
+mod net;
+mod probe;
+mod runner;
+mod seen;
+mod swarm;
+mod tcp;
+mod tls;
+mod url;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::address::Address;
+use crate::manifest;
+use crate::observed::Observed;
+use crate::report::{Exit, GateResult, Verdict};
+
+pub use runner::verify;
+
+/// What a gate asks.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Check {
+    /// A gate of the manifest, or one in its form.
+    Declared(Box<manifest::Gate>),
+    /// This node is a manager that can be written to.
+    Manager,
+    /// An overlay network of this name exists.
+    Network(String),
+}
+
+impl From<manifest::Gate> for Check {
+    fn from(gate: manifest::Gate) -> Self {
+        Self::Declared(Box::new(gate))
+    }
+}
+
+/// A gate to run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Planned {
+    /// `gate.web_https`; for a derived gate the address of what it proves.
+    pub address: Address,
+    /// What it asks.
+    pub gate: Check,
+    /// True when the manifest did not ask for it.
+    pub derived: bool,
+    /// True when its subject was changed by this run or not proven this boot: a pass must then keep holding.
+    pub soak: bool,
+}
+
+/// What a service must be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// The stack that it belongs to.
+    pub stack: String,
+    /// Replicas; `None` for a global service or a job.
+    pub replicas: Option<u64>,
+    /// Image text of its spec, exactly.
+    pub image: String,
+    /// True when the run's plan found its spec equal to the manifest: an old rollback then means nothing.
+    pub equal: bool,
+}
+
+/// Answers one fresh look at the engine, or why there is none.
+pub type Observe<'a> = dyn Fn() -> BoxFuture<'a, Result<Observed, String>> + 'a;
+
+/// Answers the log lines of a service (full name) since a time in Unix seconds.
+pub type ServiceLog<'a> = dyn Fn(String, i64) -> BoxFuture<'a, Result<Vec<String>, String>> + 'a;
+
+/// How gates learn of the engine, without naming the room that speaks with it.
+pub struct Sources<'a> {
+    /// The run's last look; used for the first attempt, so hand it in only when nothing changed since.
+    pub observed: Option<&'a Observed>,
+    /// A fresh look; one is shared by all gates that ask at about the same time.
+    pub observe: &'a Observe<'a>,
+    /// Log lines of a service.
+    pub service_log: &'a ServiceLog<'a>,
+    /// What each service must be, by full name.
+    pub expected: &'a BTreeMap<String, Expected>,
+    /// When the run started, Unix seconds.
+    pub since: i64,
+}
+
+/// How patient gates are where the manifest does not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For all gates together.
+    pub suite: Duration,
+    /// For one gate to begin to hold.
+    pub deadline: Duration,
+    /// For one attempt.
+    pub attempt: Duration,
+    /// For one attempt of a `tcp` gate.
+    pub tcp_attempt: Duration,
+    /// How long a pass must keep holding where soak applies.
+    pub soak: Duration,
+    /// The first pause between attempts.
+    pub poll_min: Duration,
+    /// The longest pause between attempts.
+    pub poll_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            suite: Duration::from_secs(300),
+            deadline: Duration::from_secs(60),
+            attempt: Duration::from_secs(5),
+            tcp_attempt: Duration::from_secs(2),
+            soak: Duration::from_secs(10),
+            poll_min: Duration::from_millis(500),
+            poll_max: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Said after each attempt of each gate.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// The gate.
+    pub address: &'a Address,
+    /// What the attempt found.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: &'a str,
+    /// Since the gate started.
+    pub elapsed: Duration,
+    /// When the gate gives up.
+    pub deadline: Duration,
+    /// True when this was its last attempt.
+    pub done: bool,
+}
+
+/// The exit code that gates alone lead to: 8 without any, 3 unless every one holds.
+#[must_use]
+pub fn exit(results: &[GateResult]) -> Exit {
+    if results.is_empty() {
+        Exit::Vacuous
+    } else if results.iter().all(|result| result.verdict == Verdict::Pass) {
+        Exit::Ok
+    } else {
+        Exit::GateFailed
+    }
+}

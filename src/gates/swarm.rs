@@ -1,0 +1,264 @@
+//! `swarm`: what a stack really is, judged over one look at the engine.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Expected;
+use super::constraints::{self, NodeFacts};
+use super::course::words;
+use super::probe::Context;
+use super::seen::Seen;
+use crate::manifest::SwarmGate;
+use crate::observed::{Object, Observed, Task};
+
+/// As many services are named in a reason; the rest is counted.
+const NAMED: usize = 5;
+
+/// A gate, ready to run.
+#[derive(Debug)]
+pub(super) struct Swarm {
+    stack: String,
+    /// Full name, when the gate is for one service.
+    service: Option<String>,
+}
+
+impl Swarm {
+    pub(super) fn prepare(gate: &SwarmGate) -> Self {
+        let service = gate.service.as_ref().map(|service| format!("{}_{service}", gate.stack));
+        Self { stack: gate.stack.clone(), service }
+    }
+
+    pub(super) fn judge(&self, look: &Observed, context: &Context<'_, '_>) -> Seen {
+        let expected = context.shared.sources.expected.iter();
+        let expected: Vec<_> = expected
+            .filter(|(name, expected)| {
+                expected.stack == self.stack && self.service.as_ref().is_none_or(|service| service == *name)
+            })
+            .map(|(name, expected)| (name.as_str(), expected))
+            .collect();
+        if expected.is_empty() {
+            let what = self
+                .service
+                .as_ref()
+                .map_or_else(|| format!("stack `{}`", self.stack), |name| format!("service `{name}`"));
+            return Seen::unknown(format!("{what} is not in the manifest"));
+        }
+        let age = context.changed.then_some(context.soak);
+        let now = jiff::Timestamp::now().as_second();
+        judge_services(&expected, look, &Youth { min_age: age, now })
+    }
+}
+
+/// How old running tasks must be.
+pub(super) struct Youth {
+    /// `None` when age does not matter.
+    pub(super) min_age: Option<Duration>,
+    /// Unix seconds.
+    pub(super) now: i64,
+}
+
+/// Judges services by their full names; every one must hold.
+pub(super) fn judge_services(expected: &[(&str, &Expected)], look: &Observed, youth: &Youth) -> Seen {
+    let mut problems = Vec::new();
+    let mut facts = serde_json::Map::new();
+    let mut running = 0;
+    let nodes = NodeFacts::of(look);
+    for (name, expected) in expected {
+        let Some(service) = look.services.get(*name) else {
+            problems.push(format!("service `{name}` does not exist"));
+            continue;
+        };
+        let tasks = look.tasks.get(&service.id).map_or(&[][..], Vec::as_slice);
+        let view = View { name, expected, service, tasks, nodes: &nodes };
+        let (found, wrong) = view.judge(youth);
+        running += found.running;
+        facts.insert((*name).to_owned(), json!({ "running": found.running, "wanted": found.wanted }));
+        problems.extend(wrong);
+    }
+    let holds =
+        format!("{} of {} services as declared, {running} tasks running", expected.len(), expected.len());
+    let more = problems.len().saturating_sub(NAMED);
+    if more > 0 {
+        problems.truncate(NAMED);
+        problems.push(format!("and {more} more"));
+    }
+    Seen::judged(&problems, holds, json!({ "services": facts }))
+}
+
+struct View<'a> {
+    name: &'a str,
+    expected: &'a Expected,
+    service: &'a Object,
+    tasks: &'a [Task],
+    nodes: &'a [NodeFacts],
+}
+
+/// How many tasks there are and should be.
+struct Count {
+    running: u64,
+    wanted: u64,
+}
+
+/// What a service's mode asks for.
+enum Mode {
+    Replicated(u64),
+    Global,
+    ReplicatedJob(u64),
+    GlobalJob,
+}
+
+fn mode(service: &Object) -> Option<Mode> {
+    let mode = service.raw.pointer("/Spec/Mode")?;
+    if let Some(replicated) = mode.get("Replicated") {
+        return Some(Mode::Replicated(replicated.get("Replicas").and_then(Value::as_u64).unwrap_or(1)));
+    }
+    if let Some(job) = mode.get("ReplicatedJob") {
+        let total = job.get("TotalCompletions").or_else(|| job.get("MaxConcurrent"));
+        return Some(Mode::ReplicatedJob(total.and_then(Value::as_u64).unwrap_or(1)));
+    }
+    if mode.get("GlobalJob").is_some() {
+        return Some(Mode::GlobalJob);
+    }
+    mode.get("Global").map(|_| Mode::Global)
+}
+
+impl View<'_> {
+    fn judge(&self, youth: &Youth) -> (Count, Vec<String>) {
+        let name = self.name;
+        let mut problems = Vec::new();
+        problems.extend(update_problem(name, self.service, self.expected.equal));
+        let image =
+            self.service.raw.pointer("/Spec/TaskTemplate/ContainerSpec/Image").and_then(Value::as_str);
+        let image = image.unwrap_or_default();
+        if !self.expected.image.is_empty() && image != self.expected.image {
+            problems
+                .push(format!("`{name}` is set to image `{image}`, declared is `{}`", self.expected.image));
+        }
+        let Some(mode) = mode(self.service) else {
+            problems.push(format!("`{name}` has a mode that is not known"));
+            return (Count { running: 0, wanted: 0 }, problems);
+        };
+        let count = match mode {
+            Mode::Replicated(replicas) => self.judge_replicated(replicas, image, &mut problems),
+            Mode::Global => self.judge_global(image, &mut problems),
+            Mode::ReplicatedJob(total) => self.judge_job(total, &mut problems),
+            Mode::GlobalJob => self.judge_job(self.eligible().count() as u64, &mut problems),
+        };
+        problems.extend(self.age_problem(youth));
+        (count, problems)
+    }
+
+    /// Tasks that are wanted and run.
+    fn running(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter().filter(|task| task.desired == "running" && task.state == "running")
+    }
+
+    fn eligible(&self) -> impl Iterator<Item = &NodeFacts> {
+        self.nodes.iter().filter(|node| constraints::eligible(node, &self.service.raw))
+    }
+
+    fn judge_replicated(&self, replicas: u64, image: &str, problems: &mut Vec<String>) -> Count {
+        let name = self.name;
+        let running = self.running().count() as u64;
+        if let Some(declared) = self.expected.replicas.filter(|declared| *declared != replicas) {
+            problems.push(format!("`{name}` is scaled to {replicas}, declared are {declared} replicas"));
+        }
+        if running != replicas {
+            let why = self.last_trouble().unwrap_or_default();
+            problems.push(format!("`{name}` runs {running} of {replicas} tasks{why}"));
+        }
+        problems.extend(self.image_problem(image));
+        Count { running, wanted: replicas }
+    }
+
+    fn judge_global(&self, image: &str, problems: &mut Vec<String>) -> Count {
+        let missing: Vec<_> = self
+            .eligible()
+            .filter(|node| !self.running().any(|task| task.node == node.id))
+            .map(|node| format!("`{}`", node.name))
+            .collect();
+        let (running, wanted) = (self.running().count() as u64, self.eligible().count() as u64);
+        if !missing.is_empty() {
+            let why = self.last_trouble().unwrap_or_default();
+            problems.push(format!("`{}` does not run on node {}{why}", self.name, missing.join(", ")));
+        } else if wanted == 0 {
+            problems.push(format!("`{}` is global and no ready node may run it", self.name));
+        }
+        problems.extend(self.image_problem(image));
+        Count { running, wanted }
+    }
+
+    /// A job holds when its last execution has completed as often as it should.
+    fn judge_job(&self, total: u64, problems: &mut Vec<String>) -> Count {
+        let since = self.service.raw.pointer("/JobStatus/LastExecution").and_then(Value::as_str);
+        let since = since.and_then(seconds).unwrap_or(i64::MIN);
+        let current = |task: &&Task| seconds(&task.created).is_some_and(|created| created >= since);
+        let done = self.tasks.iter().filter(current).filter(|task| task.state == "complete").count() as u64;
+        if done < total {
+            let why = self.last_trouble().unwrap_or_default();
+            problems.push(format!("job `{}` completed {done} of {total} tasks{why}", self.name));
+        }
+        Count { running: done, wanted: total }
+    }
+
+    fn image_problem(&self, image: &str) -> Option<String> {
+        let other = self.running().find(|task| task.image != image)?;
+        Some(format!("a task of `{}` runs image `{}`, its service says `{image}`", self.name, other.image))
+    }
+
+    fn age_problem(&self, youth: &Youth) -> Option<String> {
+        let min = youth.min_age.filter(|min| !min.is_zero())?;
+        let youngest = self.running().filter_map(|task| seconds(&task.since)).max()?;
+        let age = Duration::from_secs(u64::try_from(youth.now - youngest).unwrap_or(0));
+        (age < min).then(|| {
+            format!("the youngest task of `{}` runs for {}, must be {}", self.name, words(age), words(min))
+        })
+    }
+
+    /// What the newest task that is not running says.
+    fn last_trouble(&self) -> Option<String> {
+        let failing = self.tasks.iter().filter(|task| task.state != "running" && task.state != "complete");
+        let task = failing.max_by(|a, b| a.created.cmp(&b.created))?;
+        let exit = task.exit_code.filter(|code| *code != 0).map(|code| format!(", exit code {code}"));
+        let said = if task.error.is_empty() { &task.message } else { &task.error };
+        Some(format!(" (a task is {}: {said}{})", task.state, exit.unwrap_or_default()))
+    }
+}
+
+/// What the state of an update says against the service.
+fn update_problem(name: &str, service: &Object, equal: bool) -> Option<String> {
+    let status = service.raw.get("UpdateStatus")?;
+    let message = status.get("Message").and_then(Value::as_str).unwrap_or_default();
+    let what = match status.get("State").and_then(Value::as_str)? {
+        "completed" | "" => return None,
+        "updating" => "is still being updated",
+        "paused" => "has an update that was paused",
+        "rollback_started" => "is being rolled back",
+        "rollback_paused" => "has a rollback that was paused",
+        "rollback_completed" if equal => return None,
+        "rollback_completed" => "was rolled back",
+        _ => "has an update in an unknown state",
+    };
+    Some(if message.is_empty() { format!("`{name}` {what}") } else { format!("`{name}` {what}: {message}") })
+}
+
+/// RFC 3339 as Unix seconds.
+pub(super) fn seconds(text: &str) -> Option<i64> {
+    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}
+
+/// Judges that an overlay network exists.
+pub(super) fn judge_network(name: &str, look: &Observed) -> Seen {
+    let Some(network) = look.networks.get(name) else {
+        return Seen::fail(format!("network `{name}` does not exist"), Value::Null);
+    };
+    let driver = network.raw.get("Driver").and_then(Value::as_str).unwrap_or_default();
+    let scope = network.raw.get("Scope").and_then(Value::as_str).unwrap_or_default();
+    let facts = json!({ "id": network.id, "driver": driver, "scope": scope });
+    if driver == "overlay" && scope == "swarm" {
+        Seen::pass(format!("network `{name}` is there"), facts)
+    } else {
+        Seen::fail(format!("network `{name}` is a `{driver}` network of scope `{scope}`, no overlay"), facts)
+    }
+}
