@@ -25,8 +25,8 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         // 64 GiB and a million members are ten times the largest images in use; gzip cannot pass 1032:1, and real
-        // layers stay below 20:1, so 200:1 beyond the first GiB is a bomb.
-        Self { bytes: 64 << 30, members: 1_000_000, free: 1 << 30, ratio: 200 }
+        // layers stay below 20:1, so 200:1 beyond the first 256 MiB is a bomb.
+        Self { bytes: 64 << 30, members: 1_000_000, free: 256 << 20, ratio: 200 }
     }
 }
 

@@ -120,9 +120,9 @@ impl Reader<'_> {
         };
         let mut node = Node {
             kind,
-            mode: header.mode().map_err(failed)?,
-            uid: header.uid().map_err(failed)?,
-            gid: header.gid().map_err(failed)?,
+            mode: if blank(&header.as_old().mode) { 0 } else { header.mode().map_err(failed)? },
+            uid: if blank(&header.as_old().uid) { 0 } else { header.uid().map_err(failed)? },
+            gid: if blank(&header.as_old().gid) { 0 } else { header.gid().map_err(failed)? },
             records: BTreeMap::new(),
         };
         self.records(entry, &name, &mut node)?;
@@ -228,6 +228,11 @@ impl Reader<'_> {
         let member = Some(String::from_utf8_lossy(member).into_owned()).filter(|member| !member.is_empty());
         ImageError::Read { path: path.to_owned(), member, source }
     }
+}
+
+/// True for a number field that the packer left empty; everybody reads it as 0.
+fn blank(field: &[u8]) -> bool {
+    field.iter().all(|byte| matches!(byte, 0 | b' '))
 }
 
 /// The file capabilities of a file of the host.
