@@ -391,7 +391,9 @@ fn tarball(files: &[(&str, &[u8])]) -> Vec<u8> {
 /// A tarball with one name that a well-meaning writer would refuse.
 fn raw_name(name: &str, bytes: &[u8]) -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
-    header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+    for (to, from) in header.as_old_mut().name.iter_mut().zip(name.bytes()) {
+        *to = from;
+    }
     header.set_size(bytes.len() as u64);
     header.set_mode(0o644);
     header.set_cksum();
