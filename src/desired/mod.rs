@@ -4,6 +4,7 @@
 //! carry secret *references* only; [`crate::plan`] binds them to object ids.
 
 mod spec;
+pub mod swarm;
 mod wanted;
 
 pub use spec::{

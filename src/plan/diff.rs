@@ -48,7 +48,10 @@ fn field(path: &str, key: &str) -> String {
 
 fn walk_lists(path: &str, old: &[Value], new: &[Value], changes: &mut Vec<Change>) {
     if let (Some(old), Some(new)) = (pairs(old), pairs(new)) {
-        return walk_objects(path, &old, &new, changes);
+        // Maps that are equal although the lists are not: only the order changed, which is told below.
+        if old != new {
+            return walk_objects(path, &old, &new, changes);
+        }
     }
     if let (Some(old), Some(new)) = (texts(old), texts(new)) {
         return walk_texts(path, &old, &new, changes);
@@ -68,7 +71,7 @@ fn pairs(list: &[Value]) -> Option<Map<String, Value>> {
     let mut map = Map::new();
     for text in texts(list)? {
         let (key, value) = text.split_once('=')?;
-        let is_name = key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let is_name = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !is_name || map.insert(key.to_owned(), value.into()).is_some() {
             return None;
         }

@@ -1,6 +1,7 @@
 //! `plan(&Desired, &Observed) -> Plan`: complete, pure, the same words for plan and apply.
 
 mod action;
+pub mod canonical;
 mod diff;
 mod step;
 

@@ -1,0 +1,100 @@
+use serde_json::json;
+
+use super::*;
+
+fn names() -> NetworkNames {
+    BTreeMap::from([("ivs32tei8xdr".to_owned(), "proxy".to_owned())])
+}
+
+fn same(a: &Value, b: &Value) -> bool {
+    service(a, &names()) == service(b, &names())
+}
+
+/// `{"TaskTemplate": {"ContainerSpec": {field: value}}}`
+fn container(field: &str, value: &Value) -> Value {
+    json!({"TaskTemplate": {"ContainerSpec": {"Image": "a", field: value}}})
+}
+
+#[test]
+fn what_the_engine_fills_in_is_no_difference() {
+    let sent = json!({"Name": "s", "TaskTemplate": {
+        "ContainerSpec": {"Image": "a", "Privileges": {"CredentialSpec": null, "SELinuxContext": null, "NoNewPrivileges": false}},
+        "Resources": {}, "Placement": {}, "RestartPolicy": {}, "ForceUpdate": 0, "Networks": [{"Target": "proxy", "Aliases": []}]},
+        "Mode": {"Replicated": {}}, "UpdateConfig": {"Parallelism": 1}, "EndpointSpec": {"Ports": [{"TargetPort": 80}]}});
+    let read = json!({"Name": "s", "Labels": {}, "TaskTemplate": {
+        "ContainerSpec": {"Image": "a", "Isolation": "default", "Privileges": {"CredentialSpec": null, "SELinuxContext": null}},
+        "Resources": {}, "Placement": {}, "RestartPolicy": {"Condition": "any", "MaxAttempts": 0}, "ForceUpdate": 0,
+        "Runtime": "container", "Networks": [{"Target": "ivs32tei8xdr"}]},
+        "Mode": {"Replicated": {"Replicas": 1}},
+        "UpdateConfig": {"Parallelism": 1, "FailureAction": "pause", "MaxFailureRatio": 0, "Order": "stop-first"},
+        "EndpointSpec": {"Mode": "vip", "Ports": [{"TargetPort": 80, "Protocol": "tcp", "PublishMode": "ingress"}]}});
+    assert_eq!(diff(&service(&read, &names()), &service(&sent, &names())), []);
+}
+
+#[test]
+fn an_empty_message_is_not_the_absence_of_it() {
+    for field in ["Resources", "Placement", "RestartPolicy", "LogDriver"] {
+        assert!(!same(&json!({"TaskTemplate": {field: {}}}), &json!({"TaskTemplate": {}})), "{field}");
+    }
+    for field in ["Privileges", "Healthcheck", "DNSConfig"] {
+        assert!(!same(&container(field, &json!({})), &container(field, &Value::Null)), "{field}");
+    }
+    for field in ["EndpointSpec", "UpdateConfig", "RollbackConfig"] {
+        assert!(!same(&json!({field: {}}), &json!({})), "{field}");
+    }
+}
+
+#[test]
+fn a_zero_that_means_something_is_not_the_absence_of_it() {
+    assert!(!same(&container("Init", &json!(false)), &container("Init", &Value::Null)));
+    assert!(!same(&container("StopGracePeriod", &json!(0)), &container("StopGracePeriod", &Value::Null)));
+    let policy = |policy: Value| json!({"TaskTemplate": {"RestartPolicy": policy}});
+    assert!(!same(&policy(json!({"Delay": 0})), &policy(json!({}))));
+    assert!(same(&policy(json!({"MaxAttempts": 0})), &policy(json!({}))));
+    let replicas = |replicas: Value| json!({"Mode": {"Replicated": {"Replicas": replicas}}});
+    assert!(!same(&replicas(json!(0)), &replicas(Value::Null)));
+    assert!(same(&replicas(json!(1)), &replicas(Value::Null)));
+}
+
+#[test]
+fn a_network_made_anew_under_the_same_name_is_a_difference() {
+    let on = |target: &str| json!({"TaskTemplate": {"Networks": [{"Target": target}]}});
+    assert!(same(&on("proxy"), &on("ivs32tei8xdr")));
+    assert!(!same(&on("proxy"), &on("gone0123")));
+}
+
+#[test]
+fn secrets_are_known_by_name_and_target() {
+    let with = |name: &str, id: &str, target: &str| {
+        let file = json!({"Name": target, "UID": "0", "GID": "0", "Mode": 292});
+        container("Secrets", &json!([{"File": file, "SecretID": id, "SecretName": name}]))
+    };
+    assert!(same(&with("a", "1", "t"), &with("a", "", "t")));
+    assert!(!same(&with("a", "1", "t"), &with("b", "1", "t")));
+    assert!(!same(&with("a", "1", "t"), &with("a", "1", "u")));
+}
+
+#[test]
+fn a_network_is_compared_by_what_was_asked_for() {
+    let stored = json!({"Name": "proxy", "Id": "x", "Scope": "swarm", "Driver": "overlay", "EnableIPv6": false,
+        "IPAM": {"Driver": "default", "Options": null, "Config": [{"Subnet": "10.0.1.0/24", "Gateway": "10.0.1.1"}]},
+        "Attachable": true, "Options": {VXLAN_IDS: "4097", "encrypted": ""}, "Labels": null, "Containers": null});
+    let asked = |body: Value| network_diff(&stored, &body).into_iter().map(|c| c.field).collect::<Vec<_>>();
+    let equal = json!({"Name": "proxy", "Driver": "", "Attachable": true, "Options": {"encrypted": ""}, "IPAM": null});
+    assert_eq!(asked(equal.clone()), Vec::<String>::new());
+    let with = |field: &str, value: Value| {
+        let mut body = equal.clone();
+        body.as_object_mut().unwrap().insert(field.into(), value);
+        asked(body)
+    };
+    assert_eq!(with("Attachable", json!(false)), ["Attachable"]);
+    assert_eq!(with("Internal", json!(true)), ["Internal"]);
+    assert_eq!(with("EnableIPv6", json!(true)), ["EnableIPv6"]);
+    assert_eq!(with("Options", json!({})), ["Options.encrypted"]);
+    assert_eq!(with("Labels", json!({"a": "b"})), ["Labels.a"]);
+    assert_eq!(with("Driver", json!("macvlan")), ["Driver"]);
+    let subnet = |config: Value| with("IPAM", json!({"Driver": "default", "Config": config}));
+    assert_eq!(subnet(json!([{"Subnet": "10.0.1.0/24"}])), Vec::<String>::new());
+    assert_eq!(subnet(json!([{"Subnet": "10.0.1.0/24", "Gateway": "10.0.1.9"}])), ["IPAM.Config[0].Gateway"]);
+    assert_eq!(subnet(json!([{"Subnet": "10.9.0.0/24"}])), ["IPAM.Config[0].Subnet"]);
+}
