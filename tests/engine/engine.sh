@@ -3,7 +3,8 @@
 # nothing else on the machine. Host-mode ports bind inside the namespace and are reached over a veth pair:
 # 198.18.N.1 is the machine's end, 198.18.N.2 the engine's.
 #
-#   engine.sh up NAME [--index N] [--dir DIR] [--engine DOCKERD] [--owner PID]   prints ENGINE_* and DOCKER_HOST
+#   engine.sh up NAME [--index N] [--dir DIR] [--engine DOCKERD] [--owner PID] [--debug]
+#                                   prints ENGINE_* and DOCKER_HOST
 #   engine.sh env NAME              prints the same again
 #   engine.sh exec NAME CMD...      runs CMD in the namespace with DOCKER_HOST set
 #   engine.sh kill NAME [SIGNAL]    ends dockerd alone (default KILL); its containers go on
@@ -11,7 +12,7 @@
 #   engine.sh down NAME             ends everything and fails when anything is left
 #   engine.sh list                  names that are up
 #
-# --owner PID: a watcher calls `down` when that process is gone. Data lies in DIR (default
+# --debug: dockerd.log names every request. --owner PID: a watcher calls `down` when that process is gone. Data lies in DIR (default
 # /var/tmp/holdfast-engine/NAME), sockets and pid files in /run/holdfast-engine/NAME, because socket paths are short.
 set -euo pipefail
 
@@ -123,8 +124,7 @@ TOML
 start_dockerd() {
   spawn dockerd "$dockerd" --data-root "$data/docker" --exec-root "$run/docker" \
     --host "unix://$run/docker.sock" --pidfile "$run/docker.pid" --containerd "$run/containerd.sock" \
-    --config-file "$run/daemon.json" --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/$cgroup" \
-    --log-level warn
+    --config-file "$run/daemon.json" --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/$cgroup"
   wait_for dockerd dockerd docker --host "unix://$run/docker.sock" version
 }
 
@@ -220,9 +220,14 @@ watch_owner() {
 
 up() {
   names "$1"; shift
-  local wanted='' owner=''
+  local wanted='' owner='' debug=false
   data=/var/tmp/holdfast-engine/$name dockerd=dockerd
   while [ $# -gt 0 ]; do
+    if [ "$1" = --debug ]; then
+      debug=true
+      shift
+      continue
+    fi
     case $1 in
       --index) wanted=$2 ;;
       --dir) data=$(realpath -m "$2") ;;
@@ -239,7 +244,7 @@ up() {
   trap 'cp "$run/dockerd.log" "/tmp/engine-$name.log" 2>/dev/null || true; "$self" down "$name" || true' EXIT
   make_netns
   echo "$(iptables_path)$PATH" >"$run/path"
-  echo '{}' >"$run/daemon.json"
+  echo "{\"debug\": $debug}" >"$run/daemon.json"
   start_containerd
   start_dockerd
   [ -z "$owner" ] || watch_owner "$owner"
