@@ -8,7 +8,7 @@ pub mod swarm;
 mod wanted;
 
 pub use spec::{
-    Compiled, ConfigSpec, ExternalObject, FileTarget, Generated, ImageSource, ImageSpec, NetworkSpec,
-    ObjectRef, SecretSpec, ServiceSpec, StackSpec, object_name,
+    Compiled, ConfigSpec, ExternalObject, FileTarget, GeneratedFile, ImageSource, ImageSpec, NetworkSpec,
+    ObjectRef, PemKind, Piece, SecretSpec, ServiceSpec, StackSpec, object_name,
 };
 pub use wanted::Desired;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::manifest::{Duration, ImageConfig, Manifest};
+use crate::manifest::{Duration, ImageConfig, Manifest, Material};
 
 /// A manifest with everything resolved that needs no host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -162,12 +162,45 @@ pub struct FileTarget {
     pub mode: u32,
 }
 
-/// A file that Holdfast writes into the run folder from secrets and host files, besides secrets and templates.
+/// A file that is rendered from secrets and host files, besides secrets and templates. It holds no value: bytes
+/// come in when it is rendered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Generated {
-    /// Path below the run folder, `traefik/dynamic/tls.yml`.
+pub struct GeneratedFile {
+    /// Path below `<run>/generated`, `traefik/dynamic/tls.yml`. It is also the `source` of a [`SecretSpec`] that
+    /// holds the rendered bytes.
     pub path: PathBuf,
+    /// True when it is a file of the host; false when only a Swarm secret holds it.
+    pub installed: bool,
+    /// What it is made of, in order.
+    pub pieces: Vec<Piece>,
+}
+
+/// A part of a generated file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Piece {
+    /// Text as it stands.
+    Text(String),
+    /// PEM blocks of a secret or host file, each line indented.
+    Pem {
+        /// Where the bytes come from.
+        material: Material,
+        /// Which blocks of it.
+        kind: PemKind,
+        /// Spaces before each line.
+        indent: usize,
+    },
+}
+
+/// Which PEM blocks are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PemKind {
+    /// All certificates, at least one.
+    Chain,
+    /// The one private key.
+    Key,
 }
 
 /// The name of a content-named object: `<base>_<digest>`, the base cut so that the whole fits the engine's 64

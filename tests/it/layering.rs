@@ -13,7 +13,7 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("manifest", "address source"),
     ("compose", "desired manifest source"),
     ("desired", "address compose manifest observed plan source"),
-    ("traefik", "address desired manifest source"),
+    ("traefik", "address desired manifest secrets source"),
     ("observed", "address"),
     ("plan", "address desired manifest observed report"),
     ("report", "address plan"),
