@@ -36,7 +36,7 @@ use futures_util::future::BoxFuture;
 use crate::address::Address;
 use crate::manifest;
 use crate::observed::Observed;
-use crate::report::{Exit, GateResult, Verdict};
+use crate::report::{Exit, GateResult, Verdict, gates_exit};
 
 pub use runner::verify;
 
@@ -156,11 +156,5 @@ pub struct Progress<'a> {
 /// The exit code that gates alone lead to: 8 without any, 3 unless every one holds.
 #[must_use]
 pub fn exit(results: &[GateResult]) -> Exit {
-    if results.is_empty() {
-        Exit::Vacuous
-    } else if results.iter().all(|result| result.verdict == Verdict::Pass) {
-        Exit::Ok
-    } else {
-        Exit::GateFailed
-    }
+    gates_exit(results)
 }

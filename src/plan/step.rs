@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Action;
 use crate::address::Address;
 
 /// Everything a run will do, decided before the first write.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Plan {
     /// Steps, in the order in which they are printed.
     pub steps: Vec<Step>,
@@ -19,7 +20,7 @@ pub struct Plan {
 }
 
 /// One change.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Step {
     /// Its place in the plan, from 0.
     pub id: usize,
@@ -48,7 +49,7 @@ pub struct Step {
 }
 
 /// The groups of a stage, in the order in which they run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Group {
     /// The swarm itself, the node, files, images: nothing of it needs another.
@@ -68,7 +69,7 @@ pub enum Group {
 }
 
 /// What a step does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
     /// Makes it.
@@ -84,7 +85,7 @@ pub enum Verb {
 }
 
 /// What a step means for what runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Consequence {
     /// Nothing restarts.
@@ -101,7 +102,7 @@ pub enum Consequence {
 }
 
 /// One field that differs. A secret shows as its object's name, never as its value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Change {
     /// Path of the field, `TaskTemplate.ContainerSpec.Env[2]`.
     pub field: String,
@@ -112,7 +113,7 @@ pub struct Change {
 }
 
 /// Something that is not done although it is due.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Held {
     /// What is held back.
     pub address: Address,

@@ -1,7 +1,34 @@
 //! One record, many prints; and the exit code, decided in one place.
 
 mod exit;
+mod junit;
+mod paint;
+mod plan;
 mod record;
+mod text;
 
 pub use exit::Exit;
-pub use record::{Attempt, Failure, GateResult, Observation, Record, StepOutcome, Verdict};
+pub use junit::junit;
+pub use plan::plan_text;
+pub use record::{Attempt, Failure, GateResult, Record, StepOutcome, Verdict, gates_exit};
+pub use text::text;
+
+/// Version of the record's format.
+pub const SCHEMA: u32 = 1;
+
+/// The record as JSON, indented, with a newline at the end.
+///
+/// # Errors
+/// When a value cannot be written as JSON, which no record that a run makes leads to.
+pub fn json(record: &Record) -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(record).map(|text| text + "\n")
+}
+
+/// The JSON Schema of the record, as `docs/reference/report.schema.json` holds it.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    schemars::generate::SchemaSettings::draft2020_12()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<Record>()
+}

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ use crate::address::Address;
 use crate::plan::{Held, Plan, Verb};
 
 /// One run.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Record {
     /// Version of this format: 1.
     pub schema: u32,
@@ -53,7 +54,7 @@ pub struct Record {
 }
 
 /// What became of a step.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct StepOutcome {
     /// What it changed.
     pub address: Address,
@@ -68,7 +69,7 @@ pub struct StepOutcome {
 }
 
 /// Something that failed on its own, while the rest went on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Failure {
     /// What failed.
     pub address: Address,
@@ -79,7 +80,7 @@ pub struct Failure {
 }
 
 /// What a gate found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// It holds.
@@ -91,7 +92,7 @@ pub enum Verdict {
 }
 
 /// A gate's result.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct GateResult {
     /// `gate.web_https`; a derived gate has the address of what it proves.
     pub address: Address,
@@ -118,7 +119,7 @@ pub struct GateResult {
 }
 
 /// One attempt of a gate.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Attempt {
     /// Milliseconds since the gate started.
     pub at_ms: u64,
@@ -128,13 +129,27 @@ pub struct Attempt {
     pub reason: String,
 }
 
-/// What one attempt of a gate saw; judged by a pure function.
-#[derive(Clone, Debug, Serialize)]
-pub struct Observation {
-    /// The verdict on it.
-    pub verdict: Verdict,
-    /// One line.
-    pub reason: String,
-    /// Facts.
-    pub facts: Value,
+/// The exit code that gates alone lead to: 8 without any, 3 unless every one holds. Their order says nothing.
+#[must_use]
+pub fn gates_exit(results: &[GateResult]) -> Exit {
+    if results.is_empty() {
+        Exit::Vacuous
+    } else if results.iter().all(|result| result.verdict == Verdict::Pass) {
+        Exit::Ok
+    } else {
+        Exit::GateFailed
+    }
+}
+
+impl Record {
+    /// The exit code that follows from secrets, steps and (where they were to run) gates; what else went wrong is
+    /// added by the caller with [`Exit::or`].
+    #[must_use]
+    pub fn outcome(&self, verified: bool) -> Exit {
+        let secrets = if self.secrets.is_empty() { Exit::Ok } else { Exit::SecretFailed };
+        let failed = self.steps.iter().any(|step| step.error.is_some());
+        let steps = if failed { Exit::ApplyFailed } else { Exit::Ok };
+        let gates = if verified { gates_exit(&self.gates) } else { Exit::Ok };
+        secrets.or(steps).or(gates)
+    }
 }

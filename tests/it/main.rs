@@ -13,5 +13,6 @@ mod gates;
 mod image;
 mod layering;
 mod manifest;
+mod report;
 mod secrets;
 mod traefik;

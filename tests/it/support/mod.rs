@@ -1,4 +1,5 @@
 //! What several test modules share.
 
 pub(crate) mod engine;
+pub(crate) mod golden;
 pub(crate) mod sops;
