@@ -1,11 +1,12 @@
 //! Sops documents, identities, templates, installed files.
 //!
 //! The way of a secret: `unlock` reads each sops file once, opens its data key with an [`Identities`], verifies
-//! the MAC and takes out the declared values; `render_templates` fills templates; `files` installs both. Each secret fails alone. No value is in any error text.
+//! the MAC and takes out the declared values; [`render_templates`] fills templates; [`files`] installs both. Each secret fails alone. No value is in any error text.
 
 mod digest;
 mod document;
 mod error;
+pub mod files;
 mod identity;
 mod keep;
 mod metadata;
@@ -14,6 +15,7 @@ mod plain;
 mod rules;
 mod scalar;
 mod shamir;
+mod template;
 mod token;
 mod unlock;
 mod value;
@@ -21,7 +23,9 @@ mod value;
 pub use digest::digest;
 pub use document::{Document, decrypt};
 pub use error::SecretError;
+pub use files::FilesError;
 pub use identity::{Identities, IdentityEnv};
 pub use keep::keep_ciphertext;
+pub use template::render_templates;
 pub use unlock::unlock;
 pub use value::{SecretBytes, Unlocked};

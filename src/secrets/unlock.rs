@@ -20,13 +20,13 @@ struct Loaded {
 }
 
 /// Opens every secret of `manifest`. Each sops file is read and decrypted once. A secret that fails takes its last
-/// good version from `kept`, a folder that [`super::keep_ciphertext`] wrote and that may be absent; the failure is
+/// good version from `kept`, a folder that [`super::keep_ciphertext`] wrote; the failure is
 /// reported in both cases and names the secret, the file, the recipients in it and the identities that were tried.
 #[must_use]
-pub fn unlock(manifest: &Manifest, identities: &Identities, kept: &Path) -> Unlocked {
+pub fn unlock(manifest: &Manifest, identities: &Identities, kept: Option<&Path>) -> Unlocked {
     let mut unlocked = Unlocked::default();
     let mut files: HashMap<(PathBuf, SecretFormat), Loaded> = HashMap::new();
-    let kept = Kept::load(kept);
+    let kept = kept.map(Kept::load);
     for (name, secret) in &manifest.secrets {
         let format = secret.format.unwrap_or_else(|| format_of(&secret.file));
         let loaded = files.entry((secret.file.clone(), format)).or_insert_with(|| {
@@ -50,7 +50,7 @@ pub fn unlock(manifest: &Manifest, identities: &Identities, kept: &Path) -> Unlo
                 unlocked.opened.insert(name.clone(), opened);
             }
             Err(error) => {
-                let last_good = last_good(&kept, name, identities);
+                let last_good = last_good(kept.as_ref(), name, identities);
                 unlocked.failures.push(failure(name, secret, &error, last_good.is_some()));
                 if let Some((found, opened)) = last_good {
                     unlocked.values.insert(name.clone(), found);
@@ -63,8 +63,8 @@ pub fn unlock(manifest: &Manifest, identities: &Identities, kept: &Path) -> Unlo
 }
 
 /// The value that the secret had when it last opened.
-fn last_good(kept: &Kept<'_>, name: &str, identities: &Identities) -> Option<(SecretBytes, Opened)> {
-    let opened = kept.find(name)?;
+fn last_good(kept: Option<&Kept<'_>>, name: &str, identities: &Identities) -> Option<(SecretBytes, Opened)> {
+    let opened = kept?.find(name)?;
     let document = decrypt(&opened.ciphertext, opened.format, identities).ok()?;
     Some((value(&document, &opened.key, opened.format).ok()?, opened))
 }

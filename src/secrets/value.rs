@@ -44,4 +44,6 @@ pub struct Unlocked {
     pub warnings: Vec<String>,
     /// Where each secret's value was read from, for the next run's last good version.
     pub(super) opened: BTreeMap<String, Opened>,
+    /// Installed templates, for those that cannot be rendered now.
+    pub(super) installed: BTreeMap<String, SecretBytes>,
 }

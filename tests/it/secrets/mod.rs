@@ -1,3 +1,66 @@
-//! Proves: secrets against the real sops.
+//! Proves: secrets against the real sops, and their files on real memory file systems (needs root).
 
+mod installed;
+mod isolated;
 mod opened;
+mod refused;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use holdfast::manifest::{Manifest, Secret, Template};
+use holdfast::secrets::{SecretBytes, files};
+use tempfile::TempDir;
+
+/// A run folder whose memory file systems are gone when the test ends.
+struct Run(TempDir);
+
+impl Run {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path().join("secrets").join(name)
+    }
+
+    /// What a reader sees, or nothing.
+    fn read(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.file(name)).ok()
+    }
+
+    fn observed(&self) -> BTreeMap<String, holdfast::observed::InstalledFile> {
+        files::observe(self.path(), &key(), "main").expect("observed")
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if let Err(error) = files::uninstall(self.path()) {
+            eprintln!("a mount is left behind: {error}");
+        }
+    }
+}
+
+fn key() -> SecretBytes {
+    SecretBytes::new(b"a naming key for tests".to_vec())
+}
+
+fn manifest() -> Manifest {
+    serde_json::from_str(r#"{"version": 1, "host": {"name": "test"}}"#).expect("a manifest")
+}
+
+fn secret(file: &Path, key: &str) -> Secret {
+    let owner = || "root".to_owned();
+    let (file, key) = (file.to_owned(), Some(key.to_owned()));
+    Secret { file, format: None, key, owner: owner(), group: owner(), mode: "0400".to_owned() }
+}
+
+fn template(content: &str) -> Template {
+    let owner = || "root".to_owned();
+    Template { content: content.to_owned(), owner: owner(), group: owner(), mode: "0440".to_owned() }
+}

@@ -1,0 +1,163 @@
+//! Files in a folder that is held open: nothing here goes by a path that could change underneath.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, Dir, FileType, Gid, Mode, OFlags, RawMode, Uid, fchmod, fchown, fstat, mkdirat, openat, statat,
+    unlinkat,
+};
+use rustix::io::Errno;
+use zeroize::Zeroizing;
+
+use super::error::FilesError;
+use crate::secrets::value::SecretBytes;
+
+/// Larger files are not ours.
+const FILE_CAP: u64 = 64 << 20;
+
+/// A file to write.
+pub(super) struct Item<'u> {
+    /// Path below the folder.
+    pub(super) name: String,
+    /// Content.
+    pub(super) bytes: &'u SecretBytes,
+    /// Owner's number.
+    pub(super) uid: u32,
+    /// Group's number.
+    pub(super) gid: u32,
+    /// Permission bits.
+    pub(super) mode: u32,
+}
+
+/// A file that was found.
+pub(super) struct Found {
+    /// Path below the folder.
+    pub(super) name: String,
+    /// Content.
+    pub(super) bytes: SecretBytes,
+    /// Owner's number.
+    pub(super) uid: u32,
+    /// Group's number.
+    pub(super) gid: u32,
+    /// Permission bits.
+    pub(super) mode: u32,
+}
+
+/// The components of a path below a folder; `None` when it is empty or leads anywhere else.
+pub(super) fn components(path: &Path) -> Option<Vec<&str>> {
+    let parts: Option<Vec<&str>> = path
+        .components()
+        .map(|part| match part {
+            std::path::Component::Normal(name) => name.to_str(),
+            _ => None,
+        })
+        .collect();
+    parts.filter(|parts| !parts.is_empty())
+}
+
+/// Opens a folder in a folder, making it if it is not there; `mode` is what a new one gets.
+pub(super) fn descend(folder: &OwnedFd, name: &str, mode: u32, shown: &Path) -> Result<OwnedFd, FilesError> {
+    match mkdirat(folder, name, Mode::RWXU) {
+        Ok(()) => {
+            let fresh = open_folder(folder, name, shown)?;
+            fchmod(&fresh, bits(mode)).map_err(FilesError::io("set the mode of", shown))?;
+            Ok(fresh)
+        }
+        Err(Errno::EXIST) => open_folder(folder, name, shown),
+        Err(errno) => Err(FilesError::io("create", shown)(errno)),
+    }
+}
+
+/// Opens a folder in a folder, never through a link.
+pub(super) fn open_folder(folder: &OwnedFd, name: &str, shown: &Path) -> Result<OwnedFd, FilesError> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(folder, name, flags, Mode::empty()).map_err(FilesError::io("open", shown))
+}
+
+/// Writes a new file: readable by nobody else until owner and mode are right.
+pub(super) fn create(folder: &OwnedFd, name: &str, item: &Item<'_>, shown: &Path) -> Result<(), FilesError> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = openat(folder, name, flags, Mode::RUSR | Mode::WUSR).map_err(FilesError::io("create", shown))?;
+    let (uid, gid) = (Uid::from_raw(item.uid), Gid::from_raw(item.gid));
+    fchown(&fd, Some(uid), Some(gid)).map_err(FilesError::io("set the owner of", shown))?;
+    fchmod(&fd, bits(item.mode)).map_err(FilesError::io("set the mode of", shown))?;
+    File::from(fd).write_all(item.bytes.expose()).map_err(FilesError::io("write", shown))
+}
+
+/// All regular files below a folder, in no order; what starts with a dot at its top is work in progress.
+pub(super) fn read_all(folder: &OwnedFd, shown: &Path) -> Result<Vec<Found>, FilesError> {
+    let mut found = Vec::new();
+    let mut todo = vec![(folder.try_clone().map_err(FilesError::io("open", shown))?, String::new())];
+    while let Some((folder, prefix)) = todo.pop() {
+        for (name, kind) in list(&folder, shown)? {
+            if prefix.is_empty() && name.starts_with('.') {
+                continue;
+            }
+            let path = format!("{prefix}{name}");
+            let shown = shown.join(&path);
+            match kind {
+                FileType::Directory => todo.push((open_folder(&folder, &name, &shown)?, format!("{path}/"))),
+                FileType::RegularFile => found.push(read(&folder, &name, path, &shown)?),
+                _ => {}
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn read(folder: &OwnedFd, name: &str, path: String, shown: &Path) -> Result<Found, FilesError> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = openat(folder, name, flags, Mode::empty()).map_err(FilesError::io("open", shown))?;
+    let stat = fstat(&fd).map_err(FilesError::io("look at", shown))?;
+    let size = usize::try_from(stat.st_size).unwrap_or(0);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
+    File::from(fd).take(FILE_CAP).read_to_end(&mut bytes).map_err(FilesError::io("read", shown))?;
+    let mode = Mode::from_raw_mode(stat.st_mode).bits();
+    Ok(Found { name: path, bytes: bytes.into(), uid: stat.st_uid, gid: stat.st_gid, mode })
+}
+
+/// Names and kinds in a folder. A name that is no text is not one of ours and is left alone.
+pub(super) fn list(folder: &OwnedFd, shown: &Path) -> Result<Vec<(String, FileType)>, FilesError> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder).map_err(FilesError::io("list", shown))? {
+        let entry = entry.map_err(FilesError::io("list", shown))?;
+        let Ok(name) = entry.file_name().to_str() else { continue };
+        if name != "." && name != ".." {
+            let stat =
+                statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(FilesError::io("look at", shown))?;
+            names.push((name.to_owned(), FileType::from_raw_mode(stat.st_mode)));
+        }
+    }
+    Ok(names)
+}
+
+/// Removes everything in a folder.
+pub(super) fn empty(folder: &OwnedFd, shown: &Path) -> Result<(), FilesError> {
+    for (name, kind) in list(folder, shown)? {
+        remove(folder, &name, kind, shown)?;
+    }
+    Ok(())
+}
+
+/// Removes a file, or a folder with all that is in it.
+pub(super) fn remove(folder: &OwnedFd, name: &str, kind: FileType, shown: &Path) -> Result<(), FilesError> {
+    let shown = shown.join(name);
+    let flags = if kind == FileType::Directory {
+        empty(&open_folder(folder, name, &shown)?, &shown)?;
+        AtFlags::REMOVEDIR
+    } else {
+        AtFlags::empty()
+    };
+    match unlinkat(folder.as_fd(), name, flags) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(FilesError::io("remove", &shown)(errno)),
+    }
+}
+
+/// Permission bits for the kernel.
+pub(super) fn bits(mode: u32) -> Mode {
+    Mode::from_raw_mode(mode as RawMode)
+}

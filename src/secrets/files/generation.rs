@@ -1,0 +1,152 @@
+//! Generations: whole sets of secrets and templates, exchanged by flipping one link.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, FileType, fchmod, renameat, symlinkat, unlinkat};
+
+use super::error::FilesError;
+use super::folder::{self, Item, bits, components, descend, open_folder, read_all};
+use super::memory;
+use super::wanted::{KIND, RENDERED, items};
+use crate::manifest::Manifest;
+use crate::observed::InstalledFile;
+use crate::report::Failure;
+use crate::secrets::digest::digest;
+use crate::secrets::value::{SecretBytes, Unlocked};
+
+/// The link that readers use.
+pub(super) const LINK: &str = "secrets";
+/// The folder of generations.
+pub(super) const FOLDER: &str = "secrets.d";
+/// The generation that is being written.
+const STAGING: &str = ".new";
+/// Everybody may pass through, root may list.
+const FOLDER_MODE: u32 = 0o751;
+
+/// What is installed, by name. A generation that a killed run left behind appears as `leftover generation N`, so that
+/// it differs from what is wanted and the next installation removes it.
+///
+/// # Errors
+/// A folder that cannot be read, or something foreign mounted there.
+pub fn observe(
+    run: &Path,
+    key: &SecretBytes,
+    instance: &str,
+) -> Result<BTreeMap<String, InstalledFile>, FilesError> {
+    let mut files = BTreeMap::new();
+    let shown = run.join(FOLDER);
+    let Some(generations) = memory::open_existing(&shown)? else { return Ok(files) };
+    let current = current(run);
+    for (name, kind) in folder::list(&generations, &shown)? {
+        if kind == FileType::Directory && current == name.parse().ok() {
+            let generation = open_folder(&generations, &name, &shown.join(&name))?;
+            for found in read_all(&generation, &shown.join(&name))? {
+                let digest = digest(key, instance, KIND, &found.name, &found.bytes);
+                let file = InstalledFile { digest, uid: found.uid, gid: found.gid, mode: found.mode };
+                files.insert(found.name, file);
+            }
+        } else {
+            let file = InstalledFile { digest: String::new(), uid: 0, gid: 0, mode: 0 };
+            files.insert(format!("leftover generation {name}"), file);
+        }
+    }
+    Ok(files)
+}
+
+/// Gives each failed secret that has no value the one that is still installed, and remembers the installed templates
+/// for [`crate::secrets::render_templates`]. Call it between unlocking and rendering.
+pub fn fall_back(run: &Path, unlocked: &mut Unlocked) {
+    let Some(current) = current(run) else { return };
+    let shown = run.join(FOLDER);
+    let Ok(Some(generations)) = memory::open_existing(&shown) else { return };
+    let Ok(generation) = open_folder(&generations, &current.to_string(), &shown) else { return };
+    let Ok(found) = read_all(&generation, &shown) else { return };
+    for file in found {
+        let of_file = |failure: &&mut Failure| failure.address.leaf().name == file.name;
+        if file.name.starts_with(RENDERED) {
+            unlocked.installed.insert(file.name, file.bytes);
+        } else if let Some(failure) = unlocked.failures.iter_mut().find(of_file)
+            && !failure.kept
+        {
+            failure.kept = true;
+            unlocked.values.insert(file.name, file.bytes);
+        }
+    }
+}
+
+/// Installs every value as a new generation and removes what was there before. When it fails, or is killed, the last
+/// generation is still whole and linked; the next installation removes what was begun.
+///
+/// # Errors
+/// No memory file system, no room, or a call that failed.
+pub fn install(run: &Path, manifest: &Manifest, unlocked: &Unlocked) -> Result<(), FilesError> {
+    let (items, _) = items(manifest, unlocked);
+    let bytes = items.iter().map(|item| item.bytes.expose().len()).sum();
+    if bytes > memory::MOST {
+        return Err(FilesError::TooLarge { bytes, most: memory::MOST });
+    }
+    let shown = run.join(FOLDER);
+    let generations = memory::ensure(&shown)?;
+    let current = current(run);
+    // Leftovers go first: they may be what fills the file system.
+    prune(&generations, current, &shown)?;
+    let next = current.map_or(1, |current| current + 1);
+    if let Err(error) = write(&generations, &items, &shown) {
+        // Best effort: the next installation does it otherwise.
+        prune(&generations, current, &shown).ok();
+        return Err(error);
+    }
+    renameat(&generations, STAGING, &generations, next.to_string())
+        .map_err(FilesError::io("rename into", &shown))?;
+    flip(run, next)?;
+    prune(&generations, Some(next), &shown)
+}
+
+/// The number of the generation that the link leads to.
+fn current(run: &Path) -> Option<u64> {
+    let target = std::fs::read_link(run.join(LINK)).ok()?;
+    target.strip_prefix(FOLDER).ok()?.to_str()?.parse().ok()
+}
+
+fn write(generations: &OwnedFd, items: &[Item<'_>], shown: &Path) -> Result<(), FilesError> {
+    let staging = descend(generations, STAGING, 0o700, &shown.join(STAGING))?;
+    for item in items {
+        let shown = shown.join(STAGING).join(&item.name);
+        let parts = components(Path::new(&item.name)).unwrap_or_default();
+        let Some((file, folders)) = parts.split_last() else {
+            return Err(FilesError::BadPath { path: item.name.clone().into() });
+        };
+        let mut folder = staging.try_clone().map_err(FilesError::io("open", &shown))?;
+        for name in folders {
+            folder = descend(&folder, name, FOLDER_MODE, &shown)?;
+        }
+        folder::create(&folder, file, item, &shown)?;
+    }
+    fchmod(&staging, bits(FOLDER_MODE)).map_err(FilesError::io("set the mode of", &shown.join(STAGING)))
+}
+
+/// Points the link at a generation by one rename.
+fn flip(run: &Path, next: u64) -> Result<(), FilesError> {
+    let (link, fresh) = (run.join(LINK), run.join(".secrets.new"));
+    match unlinkat(CWD, &fresh, AtFlags::empty()).map_err(io::Error::from) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(FilesError::io("remove", &fresh)(error));
+        }
+        _ => {}
+    }
+    symlinkat(format!("{FOLDER}/{next}"), CWD, &fresh).map_err(FilesError::io("create", &fresh))?;
+    renameat(CWD, &fresh, CWD, &link).map_err(FilesError::io("replace", &link))
+}
+
+/// Removes all generations but one.
+fn prune(generations: &OwnedFd, keep: Option<u64>, shown: &Path) -> Result<(), FilesError> {
+    for (name, kind) in folder::list(generations, shown)? {
+        if keep.is_none() || name.parse().ok() != keep {
+            folder::remove(generations, &name, kind, shown)?;
+        }
+    }
+    Ok(())
+}
