@@ -4,8 +4,9 @@ use super::flags::ManifestArg;
 use super::input;
 use super::problems;
 use super::settings::Settings;
+use crate::manifest::load;
 use crate::report::Exit;
-use crate::source::{Limits, Source, parse};
+use crate::source::Source;
 
 /// Arguments of `check`.
 #[derive(clap::Args)]
@@ -25,8 +26,11 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Exit {
             return Exit::BadConfig;
         }
     };
-    match Source::from_bytes(name, bytes).and_then(|source| parse(&source, Limits::default())) {
-        Ok(_) => problems::print(&[], settings),
-        Err(problem) => problems::print(&[problem], settings).or(Exit::BadConfig),
+    let base = input::base(&file);
+    match Source::from_bytes(name.clone(), bytes).map_err(|p| vec![p]).and_then(|source| load(&source, &base))
+    {
+        Ok(_) if settings.json => problems::print(&[], settings),
+        Ok(_) => Settings::print(&format!("{name}: ok\n")),
+        Err(list) => problems::print(&list, settings).or(Exit::BadConfig),
     }
 }

@@ -18,3 +18,10 @@ pub(crate) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     File::open(path)?.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
+
+/// The folder of a file, absolute: what paths in the file are relative to.
+pub(crate) fn base(file: &Path) -> PathBuf {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    std::path::absolute(if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
+        .unwrap_or_else(|_| folder.to_owned())
+}

@@ -3,9 +3,12 @@
 //! Every name in here is the name in the file and, under `services.holdfast`, in the NixOS options. Paths are
 //! relative to the manifest's folder until `holdfast compile` makes them absolute.
 
+mod check;
 mod duration;
 mod gate;
+mod load;
 mod model;
+mod relative;
 mod schema;
 mod stacks;
 pub mod template;
@@ -14,6 +17,7 @@ pub use duration::Duration;
 pub use gate::{
     AbsenceGate, CertificateGate, FileGate, Gate, HttpsGate, Redirect, SwarmGate, TcpGate, TlsVersion,
 };
+pub use load::{Loaded, load};
 pub use model::{
     Engine, Host, Identities, Image, ImageConfig, Ipam, Manifest, Network, Node, Paths, Secret, SecretFormat,
     Subnet, Swarm, Template,

@@ -68,9 +68,11 @@ impl Search<'_> {
 
     /// Makes a missing field up; tells of it unless its absence comes from a problem told already.
     fn fill(&mut self, place: Place, field: &'static str) -> bool {
-        let passed_over = find(self.root, place.id).is_some_and(|map| map.get(field).is_some());
+        let map = find(self.root, place.id);
+        let passed_over = map.is_some_and(|map| map.get(field).is_some());
         if !passed_over && !self.slips.contains(&(place.id, field)) {
-            self.tell(&Fault::Missing(field), place);
+            let span = map.map_or(place.span, Node::head);
+            self.tell(&Fault::Missing(field), Place { span, ..place });
         }
         let filled = self.pass.filled.entry(place.id).or_default();
         if filled.contains(&field) {

@@ -9,6 +9,14 @@ pub struct Span {
     pub end: usize,
 }
 
+impl Span {
+    /// True when `other` lies in this range.
+    #[must_use]
+    pub const fn covers(self, other: Self) -> bool {
+        self.start <= other.start && other.end <= self.end
+    }
+}
+
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
@@ -79,10 +87,38 @@ impl Node {
         if let Value::List(items) = &self.value { Some(items) } else { None }
     }
 
+    /// Where the node begins: the bracket of a list or map, the first key or item of one without brackets.
+    #[must_use]
+    pub fn head(&self) -> Span {
+        let first = match &self.value {
+            Value::Scalar(_) => return self.span,
+            Value::List(items) => items.first().map(|item| item.span),
+            Value::Map(entries) => entries.first().map(|entry| entry.key_span),
+        };
+        match first {
+            Some(first) if first.start == self.span.start => first,
+            _ => Span { start: self.span.start, end: self.span.end.min(self.span.start + 1) },
+        }
+    }
+
     /// The scalar, if this is one.
     #[must_use]
     pub fn as_scalar(&self) -> Option<&Scalar> {
         if let Value::Scalar(scalar) = &self.value { Some(scalar) } else { None }
+    }
+
+    /// The node that a path of keys and list positions leads to, if there is one.
+    #[must_use]
+    pub fn at(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, step| node.child(step))
+    }
+
+    fn child(&self, step: &str) -> Option<&Self> {
+        match &self.value {
+            Value::Map(_) => self.get(step),
+            Value::List(items) => step.parse::<usize>().ok().and_then(|index| items.get(index)),
+            Value::Scalar(_) => None,
+        }
     }
 
     /// The node at an RFC 6901 JSON pointer (`/gates/web/https`), or the nearest ancestor that exists.
@@ -91,12 +127,7 @@ impl Node {
         let mut node = self;
         for step in pointer.split('/').skip(1) {
             let step = step.replace("~1", "/").replace("~0", "~");
-            let next = match &node.value {
-                Value::Map(_) => node.get(&step),
-                Value::List(items) => step.parse::<usize>().ok().and_then(|index| items.get(index)),
-                Value::Scalar(_) => None,
-            };
-            match next {
+            match node.child(&step) {
                 Some(child) => node = child,
                 None => return node,
             }

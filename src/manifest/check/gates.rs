@@ -1,0 +1,152 @@
+//! Gates: one kind each, and something that can fail.
+
+use super::super::{AbsenceGate, CertificateGate, FileGate, Gate, HttpsGate, Redirect, TcpGate};
+use super::stacks::TRAEFIK;
+use super::values::{self, Verdict, Wrong, holds};
+use super::{Judge, Path, host, join};
+
+/// Judges one gate.
+pub(super) fn judge(judge: &mut Judge<'_>, name: &str, gate: &Gate) {
+    let at: &Path<'_> = &["gates", name];
+    let kinds = [
+        gate.https.is_some(),
+        gate.certificate.is_some(),
+        gate.swarm.is_some(),
+        gate.tcp.is_some(),
+        gate.file.is_some(),
+        gate.absence.is_some(),
+    ];
+    let which = "`https`, `certificate`, `swarm`, `tcp`, `file` and `absence`";
+    if let Err(wrong) = host::one_of(&kinds, "a gate", which) {
+        judge.wrong_key(at, at, wrong);
+    }
+    judge.maybe(&join(at, &["deadline"]), gate.deadline, values::wait);
+    judge.maybe(&join(at, &["attempt"]), gate.attempt, values::wait);
+    judge.maybe(&join(at, &["soak"]), gate.soak, values::most);
+    if let Some(https) = &gate.https {
+        judge_https(judge, &join(at, &["https"]), https);
+    }
+    if let Some(certificate) = &gate.certificate {
+        judge_certificate(judge, &join(at, &["certificate"]), certificate);
+    }
+    if let Some(swarm) = &gate.swarm {
+        judge_stack(judge, &join(at, &["swarm", "stack"]), &swarm.stack);
+        let service = swarm.service.as_deref();
+        judge.maybe(&join(at, &["swarm", "service"]), service, |text| values::filled(text, "the service"));
+    }
+    if let Some(tcp) = &gate.tcp {
+        judge_tcp(judge, &join(at, &["tcp"]), tcp);
+    }
+    if let Some(file) = &gate.file {
+        judge_file(judge, &join(at, &["file"]), file);
+    }
+    if let Some(absence) = &gate.absence {
+        judge_absence(judge, &join(at, &["absence"]), absence);
+    }
+}
+
+/// A gate that expects nothing would hold whatever happens.
+fn judge_expectation(judge: &mut Judge<'_>, at: &Path<'_>, expects: bool, which: &str) {
+    if !expects {
+        let message = "this gate expects nothing, so that it could never fail".to_owned();
+        judge.wrong_key(at, at, Wrong { message, fix: format!("add one of {which}") });
+    }
+}
+
+/// A gate's stack: a declared one, or the one that the section `traefik` makes.
+fn judge_stack(judge: &mut Judge<'_>, at: &Path<'_>, stack: &str) {
+    if stack != TRAEFIK || judge.root.get(TRAEFIK).is_none() {
+        judge.refers(at, stack, "stacks");
+    }
+}
+
+fn judge_https(judge: &mut Judge<'_>, at: &Path<'_>, https: &HttpsGate) {
+    let expects = !https.status.is_empty()
+        || !https.status_not.is_empty()
+        || !https.headers.is_empty()
+        || !https.headers_not.is_empty()
+        || https.body.is_some()
+        || https.body_not.is_some()
+        || https.redirect.is_some();
+    let which = "`status`, `status_not`, `headers`, `headers_not`, `body`, `body_not` and `redirect`";
+    judge_expectation(judge, at, expects, which);
+    judge.value(&join(at, &["url"]), values::url(&https.url));
+    judge.maybe(&join(at, &["ca"]), https.ca.as_deref(), values::path);
+    judge.maybe(&join(at, &["method"]), https.method.as_deref(), values::token);
+    judge.names(&join(at, &["request_headers"]), https.request_headers.keys(), values::token);
+    judge.each(&join(at, &["status"]), &https.status, |text| values::status(text));
+    judge.each(&join(at, &["status_not"]), &https.status_not, |text| values::status(text));
+    judge.names(&join(at, &["headers"]), https.headers.keys(), values::token);
+    for (name, pattern) in &https.headers {
+        judge.value(&join(at, &["headers", name]), values::pattern(pattern));
+    }
+    judge.each(&join(at, &["headers_not"]), &https.headers_not, |text| values::token(text));
+    judge.maybe(&join(at, &["body"]), https.body.as_deref(), values::pattern);
+    judge.maybe(&join(at, &["body_not"]), https.body_not.as_deref(), values::pattern);
+    if let Some(redirect) = &https.redirect {
+        judge_redirect(judge, &join(at, &["redirect"]), redirect);
+    }
+}
+
+fn judge_redirect(judge: &mut Judge<'_>, at: &Path<'_>, redirect: &Redirect) {
+    judge.value(&join(at, &["to"]), values::filled(&redirect.to, "the location"));
+    judge.maybe(&join(at, &["status"]), redirect.status, |status| {
+        let fits = (300..400).contains(&status);
+        holds(fits, format!("`{status}` is not the status of a redirect"), "write one from 300 to 399")
+    });
+}
+
+fn judge_certificate(judge: &mut Judge<'_>, at: &Path<'_>, certificate: &CertificateGate) {
+    judge.value(&join(at, &["name"]), values::server_name(&certificate.name));
+    judge.maybe(&join(at, &["ca"]), certificate.ca.as_deref(), values::path);
+    judge.each(&join(at, &["subject_names"]), &certificate.subject_names, |name| subject_name(name));
+    judge.maybe(&join(at, &["issuer"]), certificate.issuer.as_deref(), values::pattern);
+    judge.maybe(&join(at, &["min_lifetime_percent"]), certificate.min_lifetime_percent, |percent| {
+        holds(
+            percent < 100,
+            format!("no certificate has {percent} % of its lifetime left"),
+            "write less than 100",
+        )
+    });
+    judge.maybe(&join(at, &["equals"]), certificate.equals.as_deref(), values::path);
+    judge.maybe(&join(at, &["key"]), certificate.key.as_deref(), values::path);
+}
+
+/// A DNS name as it stands in a certificate: a whole label may be `*`.
+fn subject_name(name: &str) -> Verdict {
+    values::server_name(name.strip_prefix("*.").unwrap_or(name))
+}
+
+fn judge_tcp(judge: &mut Judge<'_>, at: &Path<'_>, tcp: &TcpGate) {
+    judge.maybe(&join(at, &["banner"]), tcp.banner.as_deref(), values::pattern);
+    if tcp.closed && tcp.banner.is_some() {
+        let message = "a connection that is refused sends no banner";
+        judge.value(&join(at, &["banner"]), holds(false, message, "leave `banner` or `closed` away"));
+    }
+}
+
+fn judge_file(judge: &mut Judge<'_>, at: &Path<'_>, file: &FileGate) {
+    let there = file.mode.is_some()
+        || file.owner.is_some()
+        || file.group.is_some()
+        || file.size.is_some()
+        || file.shape.is_some();
+    let which = "`mode`, `owner`, `group`, `size`, `shape` and `absent`";
+    judge_expectation(judge, at, there || file.absent, which);
+    if there && file.absent {
+        let message = "a file that must not exist has no other property";
+        judge.value(&join(at, &["absent"]), holds(false, message, "leave `absent` or the others away"));
+    }
+    judge.value(&join(at, &["path"]), values::path(&file.path));
+    judge.maybe(&join(at, &["mode"]), file.mode.as_deref(), values::mode);
+    judge.maybe(&join(at, &["owner"]), file.owner.as_deref(), |text| values::filled(text, "the owner"));
+    judge.maybe(&join(at, &["group"]), file.group.as_deref(), |text| values::filled(text, "the group"));
+    judge.maybe(&join(at, &["shape"]), file.shape.as_deref(), values::pattern);
+}
+
+fn judge_absence(judge: &mut Judge<'_>, at: &Path<'_>, absence: &AbsenceGate) {
+    judge_stack(judge, &join(at, &["stack"]), &absence.stack);
+    judge.value(&join(at, &["service"]), values::filled(&absence.service, "the service"));
+    judge.value(&join(at, &["pattern"]), values::pattern(&absence.pattern));
+    judge.value(&join(at, &["proof_of_life"]), values::pattern(&absence.proof_of_life));
+}
