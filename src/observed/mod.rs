@@ -109,8 +109,7 @@ pub struct Task {
     pub slot: u64,
     /// Node it was put on; empty while pending.
     pub node: String,
-    /// Version index of the service spec that it was made from is newer than this task's when it is out of date;
-    /// this is the task's own creation time, RFC 3339.
+    /// When it was made, RFC 3339.
     pub created: String,
     /// The state that the orchestrator wants, lower case.
     pub desired: String,
@@ -128,8 +127,8 @@ pub struct Task {
     pub container: String,
     /// The image of its spec.
     pub image: String,
-    /// Version index of the service spec it was made from, where the engine tells (`SpecVersion`).
-    pub spec_version: Option<u64>,
+    /// Which run of a job it belongs to; `None` where it is no task of a job.
+    pub iteration: Option<u64>,
 }
 
 impl Object {

@@ -185,7 +185,7 @@ pub(crate) fn task(raw: &Value) -> Task {
         exit_code: at(container, "/ExitCode").as_i64().filter(|_| ended),
         container: text(at(container, "/ContainerID")),
         image: text(at(raw, "/Spec/ContainerSpec/Image")),
-        spec_version: at(raw, "/SpecVersion/Index").as_u64(),
+        iteration: at(raw, "/JobIteration/Index").as_u64(),
         state,
     }
 }
