@@ -3,3 +3,4 @@
 pub(crate) mod engine;
 pub(crate) mod golden;
 pub(crate) mod sops;
+pub(crate) mod stub;

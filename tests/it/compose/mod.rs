@@ -1,1 +1,4 @@
 //! Proves: compose files against the real docker CLI.
+
+mod differential;
+mod harness;

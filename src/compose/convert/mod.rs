@@ -1,0 +1,120 @@
+//! A merged file → the objects that docker would create.
+
+mod container;
+mod image;
+mod network;
+mod object;
+mod service;
+mod volume;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use crate::desired::StackSpec;
+
+use super::Input;
+use super::load::Loader;
+use super::model::{File, Texts};
+use super::place::{At, Log, Place};
+use super::refused::nearest;
+
+/// What converting a service looks at.
+struct Scope<'a> {
+    /// The stack's name.
+    name: &'a str,
+    /// The merged file.
+    file: &'a File,
+}
+
+impl Scope<'_> {
+    /// `<stack>_<key>`.
+    fn full(&self, key: &str) -> String {
+        format!("{}_{key}", self.name)
+    }
+
+    /// Labels with the stack's own one, which cannot be overridden.
+    fn labels(&self, labels: &Texts) -> BTreeMap<String, String> {
+        let mut out = strings(labels);
+        out.insert("com.docker.stack.namespace".to_owned(), self.name.to_owned());
+        out
+    }
+}
+
+/// Converts the whole stack.
+pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> Option<StackSpec> {
+    let scope = Scope { name: input.name, file };
+    let mut out =
+        StackSpec { name: input.name.to_owned(), deadline: input.stack.deadline, ..StackSpec::default() };
+    if input.name.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'').is_empty() {
+        loader.log.error(
+            Place::default(),
+            "the stack has no name",
+            "give it one in `stacks` of the manifest",
+        );
+    }
+    if file.services.is_empty() {
+        loader.log.error(Place::default(), "the stack has no service", "write one below `services`");
+    }
+    image::check_names(&scope, input, &mut loader.log);
+    network::convert(&scope, input, &mut out, &mut loader.log);
+    object::configs(&scope, &mut out, loader);
+    let log = &mut loader.log;
+    object::secrets(&scope, input, &mut out, log);
+    let mut volumes = BTreeSet::new();
+    for (key, service) in &file.services {
+        let Some(image) = image::of(key, service, input, log) else { continue };
+        let spec = service::convert(&scope, key, service, image, log);
+        volumes.extend(volume::names(&scope, service));
+        out.services.insert(key.clone(), spec);
+    }
+    out.volumes = volumes.into_iter().collect();
+    volume::check_unused(&scope, log);
+    service::check_published(file, log);
+    service::check_order(file, log);
+    Some(out)
+}
+
+fn strings(texts: &Texts) -> BTreeMap<String, String> {
+    texts.iter().map(|(key, at)| (key.clone(), at.value.clone())).collect()
+}
+
+fn words(items: &[At<String>]) -> Vec<String> {
+    items.iter().map(|at| at.value.clone()).collect()
+}
+
+/// Sets a field unless the value is empty, as Go leaves out empty fields.
+fn put(map: &mut Map<String, Value>, key: &str, value: impl Into<Value>) {
+    let value = value.into();
+    let empty = match &value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    };
+    if !empty {
+        map.insert(key.to_owned(), value);
+    }
+}
+
+/// Sets a field of a text that may be absent, unless it is empty.
+fn put_text(map: &mut Map<String, Value>, key: &str, text: Option<&At<String>>) {
+    put(map, key, text.map(|at| at.value.clone()).unwrap_or_default());
+}
+
+/// A map of texts as JSON.
+fn object_of(texts: BTreeMap<String, String>) -> Value {
+    Value::Object(texts.into_iter().map(|(key, value)| (key, Value::String(value))).collect())
+}
+
+/// Reports a name that stands in no section.
+fn undefined<T>(kind: &str, name: &At<String>, section: &BTreeMap<String, T>, log: &mut Log) {
+    let known: Vec<&str> = section.keys().map(String::as_str).collect();
+    let fix = match nearest(&name.value, &known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("add `{}` to the top-level `{kind}s`", name.value),
+    };
+    log.error(name.place, format!("the {kind} `{}` is not defined", name.value), fix);
+}

@@ -1,0 +1,249 @@
+//! The service spec around the container: mode, endpoint, placement, resources, update policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Number, Value, json};
+
+use crate::desired::ServiceSpec;
+
+use super::super::model::{Deploy, File, Port, Resources, Restart, Service, Update};
+use super::super::place::{At, Log};
+use super::image::Image;
+use super::{Scope, container, network, object, object_of, put, put_text, strings, undefined, words};
+
+/// One service, in full.
+pub(super) fn convert(
+    scope: &Scope<'_>,
+    key: &str,
+    service: &Service,
+    image: Image,
+    log: &mut Log,
+) -> ServiceSpec {
+    let deploy = &service.deploy;
+    let mut labels = scope.labels(&deploy.labels);
+    labels.insert("com.docker.stack.image".to_owned(), image.written.clone());
+    let mut task = Map::new();
+    task.insert("ContainerSpec".to_owned(), container::convert(scope, service, &image, log));
+    task.insert("Resources".to_owned(), resources(deploy));
+    task.insert("Placement".to_owned(), placement(deploy));
+    task.insert("ForceUpdate".to_owned(), json!(0));
+    put(&mut task, "Networks", network::attachments(scope, key, service, log));
+    if let Some(restart) = &deploy.restart_policy {
+        task.insert("RestartPolicy".to_owned(), restart_policy(restart));
+    }
+    if let Some(logging) = &service.logging {
+        let mut driver = Map::new();
+        put_text(&mut driver, "Name", logging.value.driver.as_ref());
+        if let Some(options) = &logging.value.options {
+            put(&mut driver, "Options", object_of(strings(options)));
+        }
+        task.insert("LogDriver".to_owned(), Value::Object(driver));
+    }
+    let name = scope.full(key);
+    let mut body = Map::new();
+    body.insert("Name".to_owned(), json!(name));
+    body.insert("Labels".to_owned(), json!(labels));
+    body.insert("TaskTemplate".to_owned(), Value::Object(task));
+    body.insert("Mode".to_owned(), mode(service, log));
+    body.insert("EndpointSpec".to_owned(), endpoint(service));
+    for (field, update) in
+        [("UpdateConfig", &deploy.update_config), ("RollbackConfig", &deploy.rollback_config)]
+    {
+        if let Some(update) = update {
+            body.insert(field.to_owned(), update_config(update));
+        }
+    }
+    ServiceSpec {
+        name,
+        body: Value::Object(body),
+        secrets: object::secret_refs(scope, service, log),
+        configs: object::config_refs(scope, service, log),
+        image: image.name,
+        depends_on: words(&service.depends_on),
+    }
+}
+
+fn mode(service: &Service, log: &mut Log) -> Value {
+    let deploy = &service.deploy;
+    let word = deploy.mode.as_ref().map(|at| at.value.as_str()).unwrap_or_default();
+    let replicas = deploy.replicas.as_ref();
+    if let (Some(replicas), "global" | "global-job") = (replicas, word) {
+        let message = format!("`replicas` means nothing in mode `{word}`: one task runs on every node");
+        log.error(replicas.place, message, "remove `replicas`");
+    }
+    let mut map = Map::new();
+    let count = replicas.map(|at| at.value);
+    match word {
+        "global" => json!({ "Global": {} }),
+        "global-job" => json!({ "GlobalJob": {} }),
+        "replicated-job" => {
+            if let Some(count) = count {
+                map.insert("MaxConcurrent".to_owned(), json!(count));
+                map.insert("TotalCompletions".to_owned(), json!(count));
+            }
+            json!({ "ReplicatedJob": map })
+        }
+        _ => {
+            if let Some(count) = count {
+                map.insert("Replicas".to_owned(), json!(count));
+            }
+            json!({ "Replicated": map })
+        }
+    }
+}
+
+fn endpoint(service: &Service) -> Value {
+    let mut ports: Vec<&Port> = service.ports.iter().map(|at| &at.value).collect();
+    ports.sort_by_key(|port| port.published);
+    let ports: Vec<Value> = ports
+        .into_iter()
+        .map(|port| {
+            let mut map = Map::new();
+            put(&mut map, "Protocol", port.protocol.clone().unwrap_or_default());
+            put(&mut map, "TargetPort", port.target);
+            put(&mut map, "PublishedPort", port.published);
+            put(&mut map, "PublishMode", port.mode.clone().unwrap_or_default());
+            Value::Object(map)
+        })
+        .collect();
+    let mut map = Map::new();
+    put_text(&mut map, "Mode", service.deploy.endpoint_mode.as_ref());
+    put(&mut map, "Ports", ports);
+    Value::Object(map)
+}
+
+fn resources(deploy: &Deploy) -> Value {
+    let mut out = Map::new();
+    for (field, resources) in [("Limits", &deploy.limits), ("Reservations", &deploy.reservations)] {
+        if let Some(resources) = resources {
+            out.insert(field.to_owned(), resource(resources));
+        }
+    }
+    Value::Object(out)
+}
+
+fn resource(resources: &Resources) -> Value {
+    let mut map = Map::new();
+    let number = |at: &Option<At<i64>>| at.as_ref().map(|at| at.value).unwrap_or_default();
+    put(&mut map, "NanoCPUs", number(&resources.cpus));
+    put(&mut map, "MemoryBytes", number(&resources.memory));
+    put(&mut map, "Pids", number(&resources.pids));
+    let generic: Vec<Value> = resources
+        .generic
+        .iter()
+        .map(|at| {
+            let mut spec = Map::new();
+            put(&mut spec, "Kind", at.value.kind.clone());
+            put(&mut spec, "Value", at.value.value);
+            json!({ "DiscreteResourceSpec": spec })
+        })
+        .collect();
+    put(&mut map, "GenericResources", generic);
+    Value::Object(map)
+}
+
+fn placement(deploy: &Deploy) -> Value {
+    let mut map = Map::new();
+    put(&mut map, "Constraints", words(&deploy.constraints));
+    let preferences: Vec<Value> =
+        deploy.preferences.iter().map(|at| json!({ "Spread": { "SpreadDescriptor": at.value } })).collect();
+    put(&mut map, "Preferences", preferences);
+    put(&mut map, "MaxReplicas", deploy.max_replicas.as_ref().map(|at| at.value).unwrap_or_default());
+    Value::Object(map)
+}
+
+/// A pointer of Go's: there even when zero.
+fn put_some<T: Into<Value> + Copy>(map: &mut Map<String, Value>, key: &str, at: Option<&At<T>>) {
+    if let Some(at) = at {
+        map.insert(key.to_owned(), at.value.into());
+    }
+}
+
+fn restart_policy(restart: &Restart) -> Value {
+    let mut map = Map::new();
+    put_text(&mut map, "Condition", restart.condition.as_ref());
+    put_some(&mut map, "Delay", restart.delay.as_ref());
+    put_some(&mut map, "MaxAttempts", restart.max_attempts.as_ref());
+    put_some(&mut map, "Window", restart.window.as_ref());
+    Value::Object(map)
+}
+
+fn update_config(update: &Update) -> Value {
+    let mut map = Map::new();
+    let nanos = |at: &Option<At<i64>>| at.as_ref().map(|at| at.value).unwrap_or_default();
+    map.insert("Parallelism".to_owned(), json!(update.parallelism.as_ref().map_or(1, |at| at.value)));
+    put(&mut map, "Delay", nanos(&update.delay));
+    put_text(&mut map, "FailureAction", update.failure_action.as_ref());
+    put(&mut map, "Monitor", nanos(&update.monitor));
+    let ratio = update.max_failure_ratio.as_ref().map(|at| at.value).unwrap_or_default();
+    map.insert("MaxFailureRatio".to_owned(), go_float32(ratio));
+    let order = update.order.as_ref().map(|at| at.value.clone()).unwrap_or_default();
+    map.insert("Order".to_owned(), json!(order));
+    Value::Object(map)
+}
+
+/// A 32-bit float in its shortest digits, as Go encodes it: 0.1, not 0.10000000149.
+fn go_float32(value: f32) -> Value {
+    let short = value.to_string();
+    if let Ok(whole) = short.parse::<u64>() {
+        return json!(whole);
+    }
+    short.parse::<f64>().ok().and_then(Number::from_f64).map_or(json!(0), Value::Number)
+}
+
+/// Two services cannot open the same port on every node.
+pub(super) fn check_published(file: &File, log: &mut Log) {
+    let mut taken: BTreeMap<(u32, &str), &str> = BTreeMap::new();
+    for (key, service) in &file.services {
+        for at in &service.ports {
+            let port = &at.value;
+            let ingress = port.mode.as_deref().is_none_or(|mode| matches!(mode, "ingress" | ""));
+            if port.published == 0 || !ingress {
+                continue;
+            }
+            let protocol = port.protocol.as_deref().filter(|protocol| !protocol.is_empty()).unwrap_or("tcp");
+            if let Some(other) = taken.insert((port.published, protocol), key) {
+                let message = format!("port {}/{protocol} is published by `{other}` already", port.published);
+                log.error(at.place, message, "publish another port, or use `mode: host` on other nodes");
+            }
+        }
+    }
+}
+
+/// `depends_on` must name services and must not run in a circle.
+pub(super) fn check_order(file: &File, log: &mut Log) {
+    let mut done: BTreeSet<&str> = BTreeSet::new();
+    for service in file.services.values() {
+        for name in &service.depends_on {
+            if !file.services.contains_key(&name.value) {
+                undefined("service", name, &file.services, log);
+            }
+        }
+    }
+    // Peel off services whose dependencies are done; what is left is in a circle or waits for one.
+    loop {
+        let ready: Vec<&str> = file
+            .services
+            .iter()
+            .filter(|(key, _)| !done.contains(key.as_str()))
+            .filter(|(_, service)| {
+                service
+                    .depends_on
+                    .iter()
+                    .all(|at| done.contains(at.value.as_str()) || !file.services.contains_key(&at.value))
+            })
+            .map(|(key, _)| key.as_str())
+            .collect();
+        if ready.is_empty() {
+            break;
+        }
+        done.extend(ready);
+    }
+    let circle: Vec<&str> =
+        file.services.keys().map(String::as_str).filter(|key| !done.contains(key)).collect();
+    if let Some((first, service)) = circle.first().and_then(|key| file.services.get_key_value(*key)) {
+        let place = super::super::service::first_place(&service.depends_on, service.place);
+        let message = format!("`depends_on` runs in a circle: {} wait for each other", circle.join(", "));
+        log.error(place, message, format!("let `{first}` depend on none of them"));
+    }
+}

@@ -1,0 +1,67 @@
+//! Files of `KEY=VALUE` lines: line by line, no quotes, no variables, `#` only at the start of a line.
+
+use crate::source::Span;
+
+use super::place::{At, Log, Place};
+
+/// The variables of a file in its order. Trailing spaces belong to the value, as docker has it.
+pub(super) fn parse(text: &str, file: usize, log: &mut Log) -> Vec<(String, At<String>)> {
+    let mut variables = Vec::new();
+    let mut start = 0;
+    for raw in text.split_inclusive('\n') {
+        let line = raw.strip_suffix('\n').unwrap_or(raw);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let body = line.trim_start_matches('\u{feff}').trim_start();
+        let indent = line.len() - body.len();
+        let place = Place { file, span: Span { start: start + indent, end: start + line.len() } };
+        start += raw.len();
+        if body.is_empty() || body.starts_with('#') {
+            continue;
+        }
+        let Some((key, value)) = body.split_once('=') else {
+            log.error(
+                place,
+                "a variable without a value; the environment of the process is never read",
+                format!("write `{}=VALUE`", body.trim()),
+            );
+            continue;
+        };
+        if key.is_empty() || key.contains([' ', '\t']) {
+            log.error(
+                place,
+                "the name of a variable is empty or holds spaces",
+                "write `KEY=VALUE`, without `export`",
+            );
+            continue;
+        }
+        let quoted = |mark: char| value.len() > 1 && value.starts_with(mark) && value.ends_with(mark);
+        if quoted('"') || quoted('\'') {
+            let message = format!("the quotes of `{key}` are part of its value, docker does not strip them");
+            log.warn(place, message, "remove the quotes, or leave them where they are meant");
+        }
+        variables.push((key.to_owned(), At::new(value.to_owned(), place)));
+    }
+    variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_lines_as_docker_does() {
+        let mut log = Log::default();
+        let text = "\u{feff}A=1\n  # no\n\n  B= x # kept \nC=a=b\r\nD=";
+        let found: Vec<_> = parse(text, 0, &mut log).into_iter().map(|(key, at)| (key, at.value)).collect();
+        let want = [("A", "1"), ("B", " x # kept "), ("C", "a=b"), ("D", "")];
+        assert_eq!(found, want.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        assert!(log.errors.is_empty());
+    }
+
+    #[test]
+    fn refuses_what_docker_would_take_from_the_process_or_cannot_read() {
+        let mut log = Log::default();
+        parse("BARE\nexport A=1\n=x\n", 0, &mut log);
+        assert_eq!(log.errors.len(), 3);
+    }
+}

@@ -1,0 +1,224 @@
+//! Reading the files of a stack: environment, text, tree, typed file.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::source::{Limits, Span, parse};
+
+use super::Input;
+use super::envfile;
+use super::fields::{self, Fields};
+use super::interpolate::Environment;
+use super::model::File;
+use super::mounts::join;
+use super::place::{At, Log, Place};
+use super::service::Surroundings;
+use super::tree::{self, Field, Kind, Tree};
+use super::{objects, service};
+
+/// The newest version of the format.
+const NEWEST: u8 = 13;
+
+/// Everything that reading a stack's files shares.
+pub(super) struct Loader<'a> {
+    input: &'a Input<'a>,
+    read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// Where relative paths start: the folder of the first compose file.
+    pub(super) folder: PathBuf,
+    /// Problems and sources.
+    pub(super) log: Log,
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(input: &'a Input<'a>, read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Self {
+        let first = input.stack.compose.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
+        Self { input, read, folder: first.to_owned(), log: Log::default() }
+    }
+
+    /// Every compose file, typed; `None` when one could not be read at all.
+    pub(super) fn files(&mut self) -> Option<Vec<File>> {
+        let env = self.environment();
+        if self.input.stack.compose.is_empty() {
+            self.log.source(Path::new("manifest"), "");
+            let message = format!("the stack `{}` names no compose file", self.input.name);
+            self.log.error(Place::default(), message, "add one to `compose` of the stack");
+            return None;
+        }
+        let mut version = None;
+        let files: Vec<Option<File>> =
+            self.input.stack.compose.iter().map(|path| self.file(path, &env, &mut version)).collect();
+        files.into_iter().collect()
+    }
+
+    /// The variables of the stack: `env` over its `env_files`, later files over earlier ones.
+    fn environment(&mut self) -> Environment {
+        let mut env = Environment::new();
+        for path in &self.input.stack.env_files {
+            if let Some((text, file)) = text(self.read, path, None, &mut self.log) {
+                let variables = envfile::parse(&text, file, &mut self.log);
+                env.extend(variables.into_iter().map(|(key, at)| (key, at.value)));
+            }
+        }
+        env.extend(self.input.stack.env.clone());
+        env
+    }
+
+    /// The bytes of a file that a compose file names.
+    pub(super) fn bytes(&mut self, path: &At<String>) -> Option<Vec<u8>> {
+        let full = join(&self.folder, &path.value);
+        (self.read)(&full).map_err(|error| unreadable(&full, &error, path.place, &mut self.log)).ok()
+    }
+
+    fn file(&mut self, path: &Path, env: &Environment, version: &mut Option<String>) -> Option<File> {
+        let (text, file) = text(self.read, path, None, &mut self.log)?;
+        let source = self.log.at(Place { file, span: Span::default() });
+        let documents = match parse(&source, Limits::default()) {
+            Ok(documents) => documents,
+            Err(problem) => {
+                self.log.errors.push(problem);
+                return None;
+            }
+        };
+        let whole = Place { file, span: Span { start: 0, end: text.len().min(1) } };
+        if let Some(second) = documents.get(1) {
+            let place = Place { file, span: second.span };
+            self.log.error(
+                place,
+                "docker reads the first document of a file only",
+                "put the second into a file of its own",
+            );
+        }
+        let Some(document) = documents.first() else {
+            self.log.error(whole, "the file is empty", "write `services:`");
+            return None;
+        };
+        let tree = tree::build(document, file, env, &mut self.log);
+        let tree = Tree { place: if matches!(tree.kind, Kind::Map(_)) { tree.place } else { whole }, ..tree };
+        let mut fields = Fields::open(&tree, "compose file", &mut self.log)?;
+        self.version(&mut fields, version);
+        Some(self.sections(fields, env))
+    }
+
+    /// `version`: nothing, `3` or a minor up to the newest; the same in every file.
+    fn version(&mut self, fields: &mut Fields<'_>, version: &mut Option<String>) {
+        self.log.minor = NEWEST;
+        let mut text = "3.13".to_owned();
+        let written = fields.value("version");
+        if let Some(tree) = written {
+            let Some(at) = fields::text(tree, "version", &mut self.log) else { return };
+            if !matches!(at.value.as_str(), "" | "3") {
+                text = at.value;
+            }
+            let minor = text.strip_prefix("3.").and_then(|minor| minor.parse::<u8>().ok());
+            match minor.filter(|minor| *minor <= NEWEST && text == format!("3.{minor}")) {
+                Some(minor) => self.log.minor = minor,
+                None => {
+                    let message = format!("version `{text}` is not supported");
+                    self.log.error(at.place, message, "remove the line, or write \"3.13\"");
+                }
+            }
+        }
+        match version {
+            None => *version = Some(text),
+            Some(first) if *first != text => {
+                let place = written.map_or(fields.place, |tree| tree.place);
+                let message = format!("this file has version {text}, the first one has {first}");
+                self.log.error(place, message, "write the same `version` in every file, or none");
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn sections(&mut self, mut fields: Fields<'_>, env: &Environment) -> File {
+        let mut out = File::default();
+        let (read, folder) = (self.read, self.folder.clone());
+        // A service may name the same file as another; each is a source once.
+        let seen: RefCell<BTreeMap<PathBuf, (String, usize)>> = RefCell::default();
+        let env_file = |path: &At<String>, log: &mut Log| {
+            let full = join(&folder, &path.value);
+            let known = seen.borrow().get(&full).cloned();
+            match known.or_else(|| text(read, &full, Some(path.place), log)) {
+                Some((body, file)) => {
+                    let variables = envfile::parse(&body, file, log);
+                    seen.borrow_mut().insert(full, (body, file));
+                    variables
+                }
+                None => Vec::new(),
+            }
+        };
+        let around = Surroundings { folder: &folder, env, env_file: &env_file };
+        let log = &mut self.log;
+        for field in section(&mut fields, "services", log) {
+            out.services.insert(field.key.clone(), service::read(field, &around, log));
+        }
+        for field in section(&mut fields, "networks", log) {
+            let network = objects::network(&field.value, log);
+            out.networks.insert(field.key.clone(), At::new(network, field.key_place));
+        }
+        for field in section(&mut fields, "volumes", log) {
+            let volume = objects::volume(&field.value, log);
+            out.volumes.insert(field.key.clone(), At::new(volume, field.key_place));
+        }
+        for (key, level, map) in
+            [("secrets", "secret", &mut out.secrets), ("configs", "config", &mut out.configs)]
+        {
+            for field in section(&mut fields, key, log) {
+                let object = objects::object(&field.value, level, log);
+                map.insert(field.key.clone(), At::new(object, field.key_place));
+            }
+        }
+        fields.finish(log);
+        out
+    }
+}
+
+/// The entries of a top-level section, whose keys become parts of names.
+fn section<'t>(fields: &mut Fields<'t>, key: &'static str, log: &mut Log) -> &'t [Field] {
+    let Some(tree) = fields.value(key) else { return &[] };
+    let entries = fields::map(tree, key, log).unwrap_or_default();
+    for field in entries {
+        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if field.key.is_empty() || !field.key.chars().all(fine) {
+            let message = format!("`{}` cannot be a name in `{key}`", field.key);
+            log.error(field.key_place, message, "use letters, digits, `.`, `_` and `-`");
+        }
+    }
+    entries
+}
+
+/// Reads a text file and adds it to the sources. `place` is where the file is named, if a file does so.
+fn text(
+    read: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    path: &Path,
+    place: Option<Place>,
+    log: &mut Log,
+) -> Option<(String, usize)> {
+    match read(path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => {
+                let file = log.source(path, &text);
+                Some((text, file))
+            }
+            Err(error) => {
+                let good = String::from_utf8_lossy(error.as_bytes().get(..error.utf8_error().valid_up_to())?)
+                    .into_owned();
+                let file = log.source(path, &good);
+                let span = Span { start: good.len(), end: good.len() };
+                log.error(Place { file, span }, "the file is not UTF-8 from here on", "save it as UTF-8");
+                None
+            }
+        },
+        Err(error) => {
+            let place = place.unwrap_or_else(|| Place { file: log.source(path, ""), span: Span::default() });
+            unreadable(path, &error, place, log);
+            None
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: &io::Error, place: Place, log: &mut Log) {
+    let message = format!("cannot read `{}`: {error}", path.display());
+    log.error(place, message, "create the file, or correct the path");
+}

@@ -1,0 +1,167 @@
+//! Both sides of a comparison: this crate and the real docker CLI, over the same files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output as Exit};
+use std::sync::OnceLock;
+
+use holdfast::compose::{Input, Output, compile};
+use holdfast::desired::{ImageSpec, ObjectRef, StackSpec};
+use holdfast::manifest::Stack;
+use holdfast::source::Problem;
+use serde_json::{Value, json};
+
+use crate::support::stub::Stub;
+
+/// The stack's name in every fixture.
+pub(super) const STACK: &str = "web";
+
+/// Kind of object → name → body.
+pub(super) type Requests = BTreeMap<&'static str, BTreeMap<String, Value>>;
+
+/// A fixture: a folder of `tests/golden/compose`.
+pub(super) struct Case {
+    /// `*.yml` in the order of their names.
+    pub(super) files: Vec<PathBuf>,
+    /// `vars` of the folder: variables for interpolation.
+    pub(super) env: BTreeMap<String, String>,
+    /// `manifest-networks` of the folder.
+    pub(super) networks: BTreeSet<String>,
+}
+
+impl Case {
+    /// Reads a fixture.
+    pub(super) fn open(folder: &Path) -> Self {
+        let mut files: Vec<PathBuf> = entries(folder);
+        files.retain(|path| path.extension().is_some_and(|ext| ext == "yml"));
+        assert!(!files.is_empty(), "{} has no file", folder.display());
+        let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let pair = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let env = read("vars").lines().filter_map(|line| line.split_once('=')).map(pair).collect();
+        let networks = read("manifest-networks").lines().map(str::to_owned).collect();
+        Self { files, env, networks }
+    }
+
+    /// What this crate makes of it.
+    pub(super) fn ours(&self) -> Result<Output, Vec<Problem>> {
+        let stack = Stack { compose: self.files.clone(), env: self.env.clone(), ..Stack::default() };
+        let secrets = ["s_one", "s_two", "s_three"].map(str::to_owned).into();
+        let images = BTreeMap::<String, ImageSpec>::new();
+        let input = Input {
+            name: STACK,
+            stack: &stack,
+            images: &images,
+            secrets: &secrets,
+            networks: &self.networks,
+        };
+        compile(&input, &|path| fs::read(path))
+    }
+
+    /// What docker sends for it. The foreign objects that `spec` names are there before.
+    pub(super) fn docker(&self, spec: &StackSpec) -> Result<Requests, String> {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let socket = temp.path().join("engine.sock");
+        let stub = Stub::start(&socket);
+        let external = spec.external_networks.iter().map(|network| &network.name);
+        for name in external.chain(&self.networks) {
+            stub.preload("networks", name);
+        }
+        for secret in spec.secrets.values() {
+            stub.preload("secrets", &secret.source);
+        }
+        for config in spec.services.values().flat_map(|service| &service.configs) {
+            if config.external {
+                stub.preload("configs", &config.key);
+            }
+        }
+        let exit = self.deploy(&socket, temp.path());
+        if !exit.status.success() {
+            return Err(String::from_utf8_lossy(&exit.stderr).into_owned());
+        }
+        Ok(["networks", "secrets", "configs", "services"].map(|kind| (kind, stub.created(kind))).into())
+    }
+
+    /// `docker stack deploy` with nothing in its environment but the case's variables.
+    fn deploy(&self, socket: &Path, home: &Path) -> Exit {
+        require_docker();
+        let mut command = Command::new("docker");
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("DOCKER_HOST", format!("unix://{}", socket.display())).env("DOCKER_CONFIG", home);
+        command.envs(&self.env).args(["stack", "deploy", "--resolve-image", "never", "--detach=true"]);
+        for file in &self.files {
+            command.arg("-c").arg(file);
+        }
+        command.arg(STACK).output().expect("run docker")
+    }
+}
+
+/// The sorted entries of a folder.
+pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
+    let listing = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<PathBuf> = listing.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+/// The comparison is with a docker CLI of major version 28; another one or none is no proof.
+pub(super) fn require_docker() {
+    static VERSION: OnceLock<String> = OnceLock::new();
+    let version = VERSION.get_or_init(|| {
+        let output = Command::new("docker").arg("--version").output();
+        let output =
+            output.unwrap_or_else(|error| panic!("docker cannot be started ({error}): run `make setup`"));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    });
+    println!("comparing with {version}");
+    assert!(version.starts_with("Docker version 28."), "`{version}` is not version 28: run `make setup`");
+}
+
+/// Our stack in the shape of docker's requests. Configs and secrets get docker's names, contents stay.
+pub(super) fn requests(spec: &StackSpec) -> Requests {
+    let networks =
+        spec.networks.values().map(|network| (network.name.clone(), network.body.clone())).collect();
+    let configs = spec.configs.values().map(|config| {
+        let mut body = json!({ "Name": config.base, "Labels": config.labels, "Data": config.data });
+        if let Some(templating) = &config.templating {
+            body["Templating"] = templating.clone();
+        }
+        (config.base.clone(), body)
+    });
+    let services = spec.services.values().map(|service| {
+        let mut body = service.body.clone();
+        let container = &mut body["TaskTemplate"]["ContainerSpec"];
+        let secret = |key: &str| spec.secrets[key].source.clone();
+        let config =
+            |key: &str| spec.configs.get(key).map_or_else(|| key.to_owned(), |config| config.base.clone());
+        references(container, "Secret", &service.secrets, &secret);
+        references(container, "Config", &service.configs, &config);
+        (service.name.clone(), body)
+    });
+    [
+        ("networks", networks),
+        ("secrets", BTreeMap::new()),
+        ("configs", configs.collect()),
+        ("services", services.collect()),
+    ]
+    .into()
+}
+
+/// Puts references where docker does, under the ids that the stub hands out.
+fn references(container: &mut Value, kind: &str, refs: &[ObjectRef], name: &dyn Fn(&str) -> String) {
+    let list: Vec<Value> = refs
+        .iter()
+        .map(|reference| {
+            let (name, file) = (name(&reference.key), &reference.file);
+            let id = format!("id_{name}");
+            json!({
+                "File": { "Name": file.name, "UID": file.uid, "GID": file.gid, "Mode": file.mode },
+                (format!("{kind}ID")): id,
+                (format!("{kind}Name")): name,
+            })
+        })
+        .collect();
+    if !list.is_empty() {
+        container[format!("{kind}s")] = Value::Array(list);
+    }
+}
