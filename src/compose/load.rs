@@ -112,12 +112,11 @@ impl<'a> Loader<'a> {
                 text = at.value;
             }
             let minor = text.strip_prefix("3.").and_then(|minor| minor.parse::<u8>().ok());
-            match minor.filter(|minor| *minor <= NEWEST && text == format!("3.{minor}")) {
-                Some(minor) => self.log.minor = minor,
-                None => {
-                    let message = format!("version `{text}` is not supported");
-                    self.log.error(at.place, message, "remove the line, or write \"3.13\"");
-                }
+            if let Some(minor) = minor.filter(|minor| *minor <= NEWEST && text == format!("3.{minor}")) {
+                self.log.minor = minor;
+            } else {
+                let message = format!("version `{text}` is not supported");
+                self.log.error(at.place, message, "remove the line, or write \"3.13\"");
             }
         }
         match version {

@@ -32,11 +32,11 @@ pub(super) fn labels(tree: &Tree, what: &str, log: &mut Log) -> Texts {
 pub(super) fn options(tree: &Tree, what: &str, nothing: bool, log: &mut Log) -> Texts {
     let mut out = Texts::new();
     for field in fields::map(tree, what, log).unwrap_or_default() {
-        if field.value.kind == Kind::Null && !nothing {
-            fields::wrong(&field.value, &field.key, "text", "write a value, or leave the key out", log);
-        } else if let Some(value) = scalar(&field.value, &field.key, log) {
-            out.insert(field.key.clone(), At::new(value.unwrap_or_default(), field.value.place));
-        }
+        let value = match &field.value.kind {
+            Kind::Null if nothing => Some(String::new()),
+            _ => scalar(&field.value, &field.key, log),
+        };
+        out.extend(value.map(|value| (field.key.clone(), At::new(value, field.value.place))));
     }
     out
 }
@@ -82,7 +82,9 @@ fn pairs(tree: &Tree, what: &str, log: &mut Log) -> Pairs {
     match &tree.kind {
         Kind::Map(entries) => {
             for field in entries {
-                if let Some(value) = scalar(&field.value, &field.key, log) {
+                let nothing = field.value.kind == Kind::Null;
+                let value = if nothing { None } else { scalar(&field.value, &field.key, log) };
+                if nothing || value.is_some() {
                     out.insert(field.key.clone(), At::new(value, field.value.place));
                 }
             }
@@ -111,11 +113,10 @@ fn pairs(tree: &Tree, what: &str, log: &mut Log) -> Pairs {
     out
 }
 
-/// The text of a map's value: `Some(None)` for nothing, `None` after a problem.
-fn scalar(tree: &Tree, key: &str, log: &mut Log) -> Option<Option<String>> {
+/// The text of a map's value; `None` after a problem. Nothing at all is decided before.
+fn scalar(tree: &Tree, key: &str, log: &mut Log) -> Option<String> {
     match &tree.kind {
-        Kind::Null => Some(None),
-        Kind::Text { text, .. } => Some(Some(text.clone())),
+        Kind::Text { text, .. } => Some(text.clone()),
         Kind::Bool(value) => {
             let fix = format!("quote it: `{key}: \"{value}\"`");
             log.error(tree.place, format!("`{key}` takes text or a number, not true or false"), fix);
@@ -125,7 +126,7 @@ fn scalar(tree: &Tree, key: &str, log: &mut Log) -> Option<Option<String>> {
             fields::wrong(tree, key, "text or a number", "quote it", log);
             None
         }
-        Kind::List(_) | Kind::Map(_) => {
+        Kind::Null | Kind::List(_) | Kind::Map(_) => {
             fields::wrong(tree, key, "text or a number", "write one value", log);
             None
         }
@@ -138,7 +139,7 @@ fn scalar(tree: &Tree, key: &str, log: &mut Log) -> Option<Option<String>> {
                     format!("docker reads `{}` as {} and sends `{value}`", written.trim(), tree.kind.name());
                 log.warn(tree.place, message, "quote it to keep the text");
             }
-            Some(Some(value))
+            Some(value)
         }
     }
 }

@@ -71,7 +71,7 @@ pub fn compile(
     read: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
 ) -> Result<Output, Vec<Problem>> {
     let mut loader = load::Loader::new(input, read);
-    let stack = loader.files().and_then(|files| {
+    let stack = loader.files().map(|files| {
         let file = merge::merge(files, &mut loader.log);
         convert::stack(&file, input, &mut loader)
     });

@@ -48,10 +48,10 @@ fn short(item: &Tree, text: &str, log: &mut Log) -> Vec<At<Port>> {
 
 /// `[ADDRESS:][PUBLISHED:]TARGET[/PROTOCOL]`, ports also as ranges.
 fn parse(text: &str) -> Result<(Option<IpAddr>, Vec<Port>), &'static str> {
-    let mut parts = text.rsplitn(3, ':');
-    let target = parts.next().unwrap_or_default();
-    let published = parts.next().filter(|part| !part.is_empty());
-    let address = match parts.next().filter(|part| !part.is_empty()) {
+    let mut pieces = text.rsplitn(3, ':');
+    let target = pieces.next().unwrap_or_default();
+    let published = pieces.next().filter(|part| !part.is_empty());
+    let address = match pieces.next().filter(|part| !part.is_empty()) {
         Some(part) => {
             let bare = part.strip_prefix('[').and_then(|part| part.strip_suffix(']')).unwrap_or(part);
             Some(bare.parse::<IpAddr>().map_err(|_| "has no valid address")?)

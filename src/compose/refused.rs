@@ -8,15 +8,16 @@ pub(super) fn extensible(level: &str) -> bool {
 /// The minor version of the format that brought a key.
 pub(super) fn since(level: &str, key: &str) -> Option<u8> {
     Some(match (level, key) {
-        ("compose file", "secrets") | ("service", "secrets") => 1,
+        ("compose file" | "service", "secrets") => 1,
         ("compose file" | "service", "configs")
         | ("service", "credential_spec")
         | ("placement", "preferences") => 3,
-        ("network" | "secret" | "config", "name") | ("service", "isolation") => 5,
         ("volume", "name")
         | ("update_config" | "rollback_config", "order")
         | ("healthcheck", "start_period") => 4,
-        ("reservations", "generic_resources") => 5,
+        ("network" | "secret" | "config", "name")
+        | ("service", "isolation")
+        | ("reservations", "generic_resources") => 5,
         ("deploy", "rollback_config") | ("service", "init") => 7,
         ("placement", "max_replicas_per_node") | ("config", "template_driver") => 8,
         ("limits", "pids") => 9,

@@ -11,6 +11,9 @@ use super::place::{At, Log, Place};
 use super::tree::{Field, Kind, Tree};
 use super::{deploy, mounts, ports, shell, units};
 
+/// The variables of a file, in its order.
+pub(super) type Variables = Vec<(String, At<String>)>;
+
 /// What reading a service needs beside its text.
 pub(super) struct Surroundings<'a> {
     /// Where relative paths start.
@@ -18,7 +21,7 @@ pub(super) struct Surroundings<'a> {
     /// The stack's variables.
     pub(super) env: &'a Environment,
     /// Reads an `env_file`: its variables, in order.
-    pub(super) env_file: &'a dyn Fn(&At<String>, &mut Log) -> Vec<(String, At<String>)>,
+    pub(super) env_file: &'a dyn Fn(&At<String>, &mut Log) -> Variables,
 }
 
 /// Reads a service.
@@ -142,12 +145,12 @@ fn extra_hosts(tree: &Tree, log: &mut Log) -> Vec<At<String>> {
         }
     } else {
         for item in fields::texts(tree, "extra_hosts", log) {
-            match item.value.split_once('=').or_else(|| item.value.split_once(':')) {
-                Some((host, address)) => hosts.push((host.to_owned(), address.to_owned(), item.place)),
-                None => {
-                    let message = format!("`{}` has no address; docker would drop it", item.value);
-                    log.error(item.place, message, "write `HOST:ADDRESS`");
-                }
+            let pair = item.value.split_once('=').or_else(|| item.value.split_once(':'));
+            if let Some((host, address)) = pair {
+                hosts.push((host.to_owned(), address.to_owned(), item.place));
+            } else {
+                let message = format!("`{}` has no address; docker would drop it", item.value);
+                log.error(item.place, message, "write `HOST:ADDRESS`");
             }
         }
     }
@@ -271,13 +274,14 @@ fn ulimits(tree: &Tree, log: &mut Log) -> BTreeMap<String, At<Ulimit>> {
 
 fn health(tree: &Tree, log: &mut Log) -> Option<Health> {
     let mut fields = Fields::open(tree, "healthcheck", log)?;
-    let test = fields.value("test").map(|test| match &test.kind {
-        Kind::Text { text, .. } => At::new(vec!["CMD-SHELL".to_owned(), text.clone()], test.place),
-        _ => {
+    let test = fields.value("test").map(|test| {
+        let words = if let Kind::Text { text, .. } = &test.kind {
+            vec!["CMD-SHELL".to_owned(), text.clone()]
+        } else {
             let items = fields::list(test, "test", log);
-            let words = items.iter().filter_map(|item| fields::text(item, "test", log)).map(|at| at.value);
-            At::new(words.collect(), test.place)
-        }
+            items.iter().filter_map(|item| fields::text(item, "test", log)).map(|at| at.value).collect()
+        };
+        At::new(words, test.place)
     });
     let health = Health {
         test,

@@ -42,7 +42,7 @@ impl Scope<'_> {
 }
 
 /// Converts the whole stack.
-pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> Option<StackSpec> {
+pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> StackSpec {
     let scope = Scope { name: input.name, file };
     let mut out =
         StackSpec { name: input.name.to_owned(), deadline: input.stack.deadline, ..StackSpec::default() };
@@ -72,7 +72,7 @@ pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> 
     volume::check_unused(&scope, log);
     service::check_published(file, log);
     service::check_order(file, log);
-    Some(out)
+    out
 }
 
 fn strings(texts: &Texts) -> BTreeMap<String, String> {

@@ -73,7 +73,7 @@ pub(super) fn configs(scope: &Scope<'_>, out: &mut StackSpec, loader: &mut Loade
 
 /// First 12 hex digits of the content's SHA-256.
 fn digest(data: &[u8]) -> String {
-    Sha256::digest(data).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", Sha256::digest(data)).chars().take(12).collect()
 }
 
 /// Every secret: each is external and bound to a secret or template of the manifest.

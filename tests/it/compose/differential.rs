@@ -15,7 +15,7 @@ fn every_accepted_file_becomes_what_docker_creates() {
             failed.push(format!("{name}: {reason}"));
         }
     }
-    println!("{} fixtures compared with docker", folders.len());
+    eprintln!("{} fixtures compared with docker", folders.len());
     assert!(failed.is_empty(), "{} of {} differ:\n{}", failed.len(), folders.len(), failed.join("\n"));
 }
 
@@ -33,7 +33,8 @@ fn compare(case: &Case) -> Result<(), String> {
     let docker = serde_json::to_string_pretty(&docker).unwrap();
     let only = |left: &str, right: &str, mark: &str| -> String {
         let right: Vec<&str> = right.lines().collect();
-        left.lines().filter(|line| !right.contains(line)).map(|line| format!("  {mark} {line}\n")).collect()
+        let lines = left.lines().filter(|line| !right.contains(line)).map(|line| format!("  {mark} {line}"));
+        lines.collect::<Vec<_>>().join("\n")
     };
-    Err(format!("\n{}{}", only(&docker, &ours, "docker:"), only(&ours, &docker, "ours:  ")))
+    Err(format!("\n{}\n{}", only(&docker, &ours, "docker:"), only(&ours, &docker, "ours:  ")))
 }

@@ -1,5 +1,7 @@
 //! Both sides of a comparison: this crate and the real docker CLI, over the same files.
 
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -113,7 +115,7 @@ pub(super) fn require_docker() {
             output.unwrap_or_else(|error| panic!("docker cannot be started ({error}): run `make setup`"));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     });
-    println!("comparing with {version}");
+    eprintln!("comparing with {version}");
     assert!(version.starts_with("Docker version 28."), "`{version}` is not version 28: run `make setup`");
 }
 

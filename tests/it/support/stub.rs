@@ -3,6 +3,8 @@
 //! Every request is kept with its body. Objects that a deploy creates are answered back as an engine would, so
 //! that the CLI goes on to the services. Dropping the stub closes the socket and ends its threads.
 
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
