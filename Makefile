@@ -31,7 +31,7 @@ lint:
 	cargo machete --with-metadata >/dev/null || cargo machete --with-metadata
 	typos
 	RUST_LOG=warn taplo fmt --check
-	shellcheck --exclude=SC2016 $(SCRIPTS)
+	shellcheck --severity=warning $(SCRIPTS)
 	nixfmt --check $(NIX_FILES)
 	deadnix --fail $(NIX_FILES)
 	nix-instantiate --parse $(NIX_FILES) >/dev/null

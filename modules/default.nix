@@ -1,0 +1,10 @@
+# services.holdfast: options → one manifest, compiled and checked in the build → a oneshot that applies it.
+{ self }:
+{
+  imports = [
+    ./options.nix
+    (import ./package.nix { inherit self; })
+    ./compile.nix
+    ./oneshot.nix
+  ];
+}
