@@ -13,6 +13,7 @@ mod gates;
 mod image;
 mod layering;
 mod manifest;
+mod nix;
 mod report;
 mod secrets;
 mod traefik;
