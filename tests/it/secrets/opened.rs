@@ -1,7 +1,7 @@
 //! Proves: whatever the real sops encrypts, Holdfast opens, byte for byte.
 
 use holdfast::manifest::SecretFormat;
-use holdfast::secrets::decrypt;
+use holdfast::secrets::{Identities, IdentityEnv, decrypt};
 
 use crate::support::sops::{FORMS, Form, Keys};
 
@@ -117,4 +117,97 @@ fn every_rule_of_what_is_encrypted_is_followed() {
             same_as_sops(&keys, "rule.yaml", SecretFormat::Yaml, &YAML_PATHS[..14]);
         }
     }
+}
+
+const JSON: &str = r#"{
+  "text": "a \"quoted\" <tag> & more\n",
+  "int": 42,
+  "big": 9007199254740993,
+  "float": 1.5,
+  "tiny": 1e-7,
+  "huge": 1e21,
+  "true": true,
+  "null": null,
+  "empty": "",
+  "unicode": "héllo 😀  ",
+  "nest": {"list": ["a", {"b": "c"}], "none": {}, "nothing": []},
+  "clear_unencrypted": 9007199254740993,
+  "clear_text_unencrypted": "x"
+}"#;
+
+#[test]
+fn json_reads_and_prints_as_sops_does() {
+    let keys = Keys::new();
+    for form in FORMS {
+        let sealed = keys.encrypt("a.json", JSON.as_bytes(), &keys.recipient(form), &[]);
+        let document = decrypt(&sealed, SecretFormat::Json, &keys.identities(form)).expect("opens");
+        assert_eq!(document.get("nest/list/1/b").expect("a value").expose(), b"c");
+        assert_eq!(document.get("big").expect("a value").expose(), b"9007199254740993");
+        if form == Form::AgeFile {
+            let expected = keys.decrypt("a.json", &[]);
+            let found = document.whole().expect("all of it").expose().to_vec();
+            assert_eq!(String::from_utf8(found), String::from_utf8(expected));
+        }
+    }
+}
+
+#[test]
+fn binary_gives_back_every_byte() {
+    let keys = Keys::new();
+    let plain: Vec<u8> = (0..=255).chain(*b"\n{\"sops\": 1}\n").collect();
+    for form in FORMS {
+        let sealed = keys.encrypt("a.bin", &plain, &keys.recipient(form), &[]);
+        let document = decrypt(&sealed, SecretFormat::Binary, &keys.identities(form)).expect("opens");
+        assert_eq!(document.whole().expect("all of it").expose(), plain, "{form:?}");
+    }
+}
+
+#[test]
+fn a_whole_yaml_file_prints_the_same_values() {
+    let keys = Keys::new();
+    let identities = keys.identities(Form::AgeFile);
+    let recipient = keys.recipient(Form::AgeFile);
+    let sealed = keys.encrypt("a.yaml", YAML.as_bytes(), &recipient, &[]);
+    let printed =
+        decrypt(&sealed, SecretFormat::Yaml, &identities).expect("opens").whole().expect("all of it");
+    // What was printed goes through sops once more: both files must hold equal values, which sops prints equally.
+    let expected = keys.decrypt("a.yaml", &["--output-type", "json"]);
+    keys.encrypt("b.yaml", printed.expose(), &recipient, &[]);
+    let found = keys.decrypt("b.yaml", &["--output-type", "json"]);
+    assert_eq!(String::from_utf8(found), String::from_utf8(expected));
+}
+
+#[test]
+fn several_documents_and_colons_and_slashes_in_keys() {
+    let keys = Keys::new();
+    let plain = "a/b: one\n'c:d': two\ne:\n  f/g: three\n---\nlast: four\n";
+    let sealed = keys.encrypt("a.yaml", plain.as_bytes(), &keys.recipient(Form::AgeFile), &[]);
+    let document = decrypt(&sealed, SecretFormat::Yaml, &keys.identities(Form::AgeFile)).expect("opens");
+    for (path, value) in [("a/b", "one"), ("c:d", "two"), ("e/f/g", "three")] {
+        assert_eq!(document.get(path).expect(path).expose(), value.as_bytes());
+    }
+    assert_eq!(document.warnings().len(), 1);
+    assert!(document.warnings()[0].contains("`c:d`"));
+}
+
+#[test]
+fn key_groups_open_with_as_many_as_the_threshold_says() {
+    let keys: [Keys; 3] = std::array::from_fn(|_| Keys::new());
+    let recipients = keys.each_ref().map(|keys| keys.recipient(Form::AgeFile));
+    let groups = recipients.map(|recipient| format!("      - age: [{recipient}]\n")).concat();
+    let config = format!("creation_rules:\n  - shamir_threshold: 2\n    key_groups:\n{groups}");
+    std::fs::write(keys[0].path(".sops.yaml"), config).expect(".sops.yaml");
+    let sealed = keys[0].encrypt_by_config("a.yaml", b"a: one\n");
+    let open = |which: &[usize]| {
+        let files = which.iter().map(|index| keys[*index].path("age.txt")).collect();
+        let config = holdfast::manifest::Identities { age_key_files: files, ssh_key_files: Vec::new() };
+        let identities = Identities::load(&config, &IdentityEnv::default());
+        decrypt(&sealed, SecretFormat::Yaml, &identities)
+    };
+    for enough in [&[0, 1][..], &[2, 0], &[1, 2], &[0, 1, 2]] {
+        let document = open(enough).unwrap_or_else(|error| panic!("{enough:?}: {error}"));
+        assert_eq!(document.get("a").expect("a").expose(), b"one");
+    }
+    let error = open(&[1]).err().expect("one group is not enough").to_string();
+    assert!(keys.iter().all(|keys| error.contains(&keys.recipient(Form::AgeFile))), "{error}");
 }
