@@ -12,6 +12,7 @@ mod logging;
 mod problems;
 mod schema;
 mod settings;
+mod socket_proxy;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,8 @@ enum Command {
     Check(check::Args),
     /// Print the JSON Schema of the manifest.
     Schema(schema::Args),
+    /// Pass on the GET requests of Traefik's Swarm provider to the engine, and refuse everything else.
+    SocketProxy(socket_proxy::Args),
     /// Print a completion script for a shell.
     Completions(completions::Args),
 }
@@ -56,12 +59,12 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
     match command {
         Command::Check(args) => check::run(&args, settings),
         Command::Schema(args) => schema::run(&args, settings),
+        Command::SocketProxy(args) => wait(socket_proxy::run(args)),
         Command::Completions(args) => completions::run(&args, settings),
     }
 }
 
 /// Drives an async command on the program's only runtime, which is made here and on this thread.
-#[expect(dead_code, reason = "for the commands that talk to an engine")]
 fn wait(command: impl Future<Output = Exit>) -> Exit {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(command),
