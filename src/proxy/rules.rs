@@ -66,7 +66,7 @@ mod tests {
     use hyper::header::{HeaderName, HeaderValue};
 
     fn judged(
-        method: Method,
+        method: &Method,
         uri: &str,
         header: Option<(HeaderName, &'static str)>,
     ) -> Result<Route, &'static str> {
