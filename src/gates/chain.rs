@@ -222,7 +222,9 @@ pub(super) fn refusal_problems(error: &CertificateError, chain: &[Cert], trust: 
     match error {
         CertificateError::UnknownIssuer => problems.push(broken_chain(leaf, chain, trust)),
         CertificateError::BadSignature => {
-            problems.push("a certificate of the chain is not signed by the issuer that it names".to_owned());
+            let generic =
+                || "a certificate of the chain is not signed by the issuer that it names".to_owned();
+            problems.push(forged(last_of(leaf, chain), trust).unwrap_or_else(generic));
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             problems.push(format!(
@@ -258,10 +260,25 @@ pub(super) fn path(chain: &[Cert]) -> Vec<usize> {
     path
 }
 
+/// The last certificate that a chain leads to from its leaf.
+fn last_of<'a>(leaf: &'a Cert, chain: &'a [Cert]) -> &'a Cert {
+    path(chain).last().and_then(|at| chain.get(*at)).unwrap_or(leaf)
+}
+
+/// For a chain whose last certificate names a trusted root, which then cannot have signed it.
+fn forged(last: &Cert, trust: &Trust<'_>) -> Option<String> {
+    (trust.knows)(&last.issuer_der).then(|| {
+        format!(
+            "`{}` names the trusted root `{}` as its issuer but was not signed by that root's key",
+            last.label(),
+            last.issuer
+        )
+    })
+}
+
 /// Why a chain does not end at a trusted root.
 fn broken_chain(leaf: &Cert, chain: &[Cert], trust: &Trust<'_>) -> String {
-    let path = path(chain);
-    let last = path.last().and_then(|at| chain.get(*at)).unwrap_or(leaf);
+    let last = last_of(leaf, chain);
     let roots = trust.roots;
     if leaf.is_self_issued() {
         return format!(
@@ -272,14 +289,10 @@ fn broken_chain(leaf: &Cert, chain: &[Cert], trust: &Trust<'_>) -> String {
     if last.is_self_issued() {
         return format!("unknown root: the chain ends at `{}`, which is not among {roots}", last.subject);
     }
-    if (trust.knows)(&last.issuer_der) {
-        return format!(
-            "`{}` names the trusted root `{}` as its issuer but was not signed by that root's key",
-            last.label(),
-            last.issuer
-        );
+    if let Some(forged) = forged(last, trust) {
+        return forged;
     }
-    if path.len() == 1 {
+    if last == leaf {
         return format!(
             "incomplete chain: `{}` was issued by `{}`, which was not sent and is not among {roots} (a missing \
              intermediate certificate, or the wrong root)",

@@ -1,1 +1,0 @@
-//! Proves: gates against real TLS and HTTP servers.
