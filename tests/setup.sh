@@ -129,8 +129,10 @@ install_wheels() {
   python3 -m venv "$1" && "$1/bin/pip" install -q --disable-pip-version-check "${wheels[@]}"
 }
 
+# Linters are run for seconds: a quick build is worth more than a fast program.
 install_crates() {
   local crate
+  export CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
   for crate in "${crates[@]}"; do cargo install -q --locked --root "$1" "$crate" || return; done
 }
 

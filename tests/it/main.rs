@@ -8,6 +8,7 @@ mod support;
 mod apply;
 mod cli;
 mod compose;
+mod docs;
 mod engine;
 mod gates;
 mod image;
