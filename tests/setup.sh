@@ -39,6 +39,7 @@ cc build-essential
 LIST
   [ "$1" = demo ] || cat <<LIST
 strace strace
+/usr/bin/time time
 nix-instantiate nix-bin
 python3 python3
 LIST

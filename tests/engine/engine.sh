@@ -9,6 +9,7 @@
 #   engine.sh exec NAME CMD...      runs CMD in the namespace with DOCKER_HOST set
 #   engine.sh kill NAME [SIGNAL]    ends dockerd alone (default KILL); its containers go on
 #   engine.sh start NAME            starts dockerd again on the same data
+#   engine.sh debug NAME true|false whether dockerd.log names every request
 #   engine.sh down NAME             ends everything and fails when anything is left
 #   engine.sh list                  names that are up
 #
@@ -265,6 +266,11 @@ case $command in
     kill "-${2:-KILL}" "$p"
     for ((i = 0; i < 300; i++)); do alive "$p" || exit 0; sleep 0.1; done
     die "dockerd ($p) is still there after 30 s" ;;
+  debug)
+    load "${1:-}"
+    echo "{\"debug\": $2}" >"$run/daemon.json"
+    kill -HUP "$(cat "$run/dockerd.spawned")"
+    sleep 0.3 ;;
   start) load "${1:-}"; rm -f "$run/docker.pid"; start_dockerd; print_env ;;
   *) usage ;;
 esac

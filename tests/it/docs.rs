@@ -95,7 +95,7 @@ fn help(args: &[&str]) -> String {
         .unwrap();
     assert!(output.status.success(), "holdfast {args:?} --help: {}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    text.lines().flat_map(|line| [line.trim_end(), "\n"]).collect()
 }
 
 fn commands(top: &str) -> Vec<String> {
