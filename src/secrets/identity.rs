@@ -36,8 +36,10 @@ pub struct Identities {
 }
 
 struct Known {
-    /// The public key and where the private one is from.
-    label: String,
+    /// The public key, as a recipient is spelled.
+    public: String,
+    /// Where the private one is from, for people.
+    origin: String,
     identity: Box<dyn age::Identity + Send + Sync>,
 }
 
@@ -61,7 +63,11 @@ impl Identities {
     /// Public names of all identities, then the sources that gave none, each with its reason.
     #[must_use]
     pub fn tried(&self) -> Vec<String> {
-        self.known.iter().map(|known| known.label.clone()).chain(self.failed.iter().cloned()).collect()
+        self.known
+            .iter()
+            .map(|known| format!("{} ({})", known.public, known.origin))
+            .chain(self.failed.iter().cloned())
+            .collect()
     }
 
     fn file(&mut self, path: &Path, take: impl FnOnce(&mut Self, &str, &[u8])) {
@@ -101,8 +107,7 @@ impl Identities {
             return Err("a plugin identity, which is not supported");
         }
         let identity: age::x25519::Identity = word.parse().map_err(|_| "no age identity")?;
-        let label = format!("{} (from {name})", identity.to_public());
-        self.known.push(Known { label, identity: Box::new(identity) });
+        self.know(identity.to_public().to_string(), format!("from {name}"), Box::new(identity));
         Ok(())
     }
 
@@ -127,11 +132,15 @@ impl Identities {
             || "an RSA key".to_owned(),
             |line| line.split(' ').take(2).collect::<Vec<_>>().join(" "),
         );
-        self.known.push(Known { label: format!("{public} (from {name})"), identity: Box::new(identity) });
+        self.know(public, format!("from {name}"), Box::new(identity));
         if let Some(converted) = key.as_ref().and_then(converted) {
-            let label = format!("{} (converted from {name})", converted.to_public());
-            self.known.push(Known { label, identity: Box::new(converted) });
+            let public = converted.to_public().to_string();
+            self.know(public, format!("converted from {name}"), Box::new(converted));
         }
+    }
+
+    fn know(&mut self, public: String, origin: String, identity: Box<dyn age::Identity + Send + Sync>) {
+        self.known.push(Known { public, origin, identity });
     }
 
     /// The data key of a file.
@@ -151,9 +160,12 @@ impl Identities {
         DataKey::new(&bytes).ok_or_else(|| SecretError::Metadata("its data key is not 32 bytes".to_owned()))
     }
 
-    /// What the first wrap of a group that opens holds.
+    /// What the first wrap of a group that opens holds. Those that name one of our keys go first, because each try
+    /// costs a key exchange per identity.
     fn group(&self, wraps: &[Wrap]) -> Option<Zeroizing<Vec<u8>>> {
-        wraps.iter().filter_map(|wrap| wrap.enc.as_deref()).find_map(|enc| self.open(enc))
+        let ours = |wrap: &&Wrap| self.known.iter().any(|known| known.public == wrap.recipient);
+        let (likely, rest): (Vec<_>, Vec<_>) = wraps.iter().partition(ours);
+        likely.iter().chain(&rest).filter_map(|wrap| wrap.enc.as_deref()).find_map(|enc| self.open(enc))
     }
 
     fn open(&self, enc: &str) -> Option<Zeroizing<Vec<u8>>> {

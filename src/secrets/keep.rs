@@ -5,9 +5,6 @@
 //! secret goes on with the older version while the others move on.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::identity::read_capped;
 use super::value::Unlocked;
 use crate::manifest::SecretFormat;
+use crate::state::{StateError, write_durably};
 
 const INDEX: &str = "index.json";
 
@@ -39,30 +37,22 @@ struct Entry {
     key: String,
 }
 
-/// Writes the ciphertext behind every value of `unlocked` into `dest`, a folder that is made for it. Values that
-/// are themselves from a kept copy are kept on.
+/// Writes the ciphertext behind every value of `unlocked` into `dest`, a generation's folder. Values that are
+/// themselves from a kept copy are kept on. Old copies in `dest` that nothing refers to any more do no harm.
 ///
 /// # Errors
-/// A file that cannot be written; what is in `dest` is then of no use.
-pub fn keep_ciphertext(unlocked: &Unlocked, dest: &Path) -> io::Result<()> {
-    fs::create_dir_all(dest)?;
+/// A file that cannot be written; the index goes last, so that an older one stays in force.
+pub fn keep_ciphertext(unlocked: &Unlocked, dest: &Path) -> Result<(), StateError> {
     let mut index = BTreeMap::new();
     for (name, opened) in &unlocked.opened {
         let file = format!("{:x}.sops", Sha256::digest(opened.ciphertext.as_slice()));
-        let path = dest.join(&file);
-        if !path.exists() {
-            write_durably(&path, &opened.ciphertext)?;
-        }
+        write_durably(&dest.join(&file), &opened.ciphertext, 0o600)?;
         index.insert(name, Entry { file, format: opened.format, key: opened.key.clone() });
     }
-    write_durably(&dest.join(INDEX), &serde_json::to_vec_pretty(&index)?)?;
-    fs::File::open(dest)?.sync_all()
-}
-
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+    // A map of strings cannot fail to serialise.
+    let index = serde_json::to_vec_pretty(&index).unwrap_or_default();
+    write_durably(&dest.join(INDEX), &index, 0o600)?;
+    Ok(())
 }
 
 /// What an earlier [`keep_ciphertext`] wrote.

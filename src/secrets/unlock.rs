@@ -81,7 +81,9 @@ fn load(path: &Path, format: SecretFormat, identities: &Identities) -> Loaded {
             Loaded { ciphertext: Arc::default(), document: Err(SecretError::Read(error.to_string())) }
         }
         Ok(bytes) => {
-            Loaded { document: decrypt(&bytes, format, identities), ciphertext: Arc::new(bytes.to_vec()) }
+            let document = decrypt(&bytes, format, identities);
+            let document = document.map_err(|error| other_store(path, format, error));
+            Loaded { document, ciphertext: Arc::new(bytes.to_vec()) }
         }
     }
 }
@@ -91,6 +93,18 @@ fn value(document: &Document, key: &str, format: SecretFormat) -> Result<SecretB
         document.whole()
     } else {
         document.get(key).cloned()
+    }
+}
+
+/// sops has stores for `.env` and `.ini` that are not read here; such a file is not taken for a damaged binary one.
+fn other_store(path: &Path, format: SecretFormat, error: SecretError) -> SecretError {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    match (ending, format) {
+        (Some("env" | "ini"), SecretFormat::Binary) => SecretError::Metadata(
+            "dotenv and INI files are not read; write it as YAML, JSON or with `--input-type binary`"
+                .to_owned(),
+        ),
+        _ => error,
     }
 }
 

@@ -17,7 +17,7 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("observed", "address"),
     ("plan", "address desired manifest observed report"),
     ("report", "address plan"),
-    ("secrets", "address manifest report source"),
+    ("secrets", "address manifest observed report source state"),
     ("image", "desired manifest report"),
     ("state", "address manifest observed plan report"),
     ("swarm", "address desired manifest observed plan report secrets"),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, fstatfs, open};
@@ -30,7 +31,7 @@ enum Standing {
 
 /// The folder `path`, on a memory file system that is mounted exactly there; mounted if it is not.
 pub(super) fn ensure(path: &Path) -> Result<OwnedFd, FilesError> {
-    fs::create_dir_all(path).map_err(FilesError::io("create", path))?;
+    make(path)?;
     let path = fs::canonicalize(path).map_err(FilesError::io("resolve", path))?;
     match standing(&path)? {
         Standing::Memory => {}
@@ -41,6 +42,18 @@ pub(super) fn ensure(path: &Path) -> Result<OwnedFd, FilesError> {
         Standing::Foreign(reason) => return Err(FilesError::Foreign { path, reason }),
     }
     checked(path)
+}
+
+/// Makes the mount point and the run folder above it. Readers pass through both, whatever the umask is.
+fn make(path: &Path) -> Result<(), FilesError> {
+    for folder in [path.parent().unwrap_or(path), path] {
+        if !folder.exists() {
+            fs::create_dir_all(folder).map_err(FilesError::io("create", folder))?;
+            let mode = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(folder, mode).map_err(FilesError::io("set the mode of", folder))?;
+        }
+    }
+    Ok(())
 }
 
 /// The folder `path`, if a memory file system is mounted there.

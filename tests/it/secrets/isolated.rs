@@ -228,3 +228,12 @@ fn a_passphrase_key_is_told_by_its_name() {
     let tried = Identities::load(&config, &IdentityEnv::default()).tried();
     assert_eq!(tried, [format!("{} (protected by a passphrase, which is not supported)", path.display())]);
 }
+
+#[test]
+fn a_dotenv_file_is_told_apart_from_a_damaged_one() {
+    let mut house = House::new();
+    house.seal("app.env", "three=CANARY-3\n");
+    house.manifest.secrets.get_mut("three").expect("three").file = house.keys.path("app.env");
+    let failures = house.unlock(None).failures;
+    assert!(failures[0].reason.contains("dotenv and INI files are not read"), "{}", failures[0].reason);
+}

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use holdfast::manifest::{Manifest, Secret, Template};
-use holdfast::secrets::{SecretBytes, files};
+use holdfast::secrets::{self, SecretBytes, files};
 use tempfile::TempDir;
 
 /// A run folder whose memory file systems are gone when the test ends.
@@ -63,4 +63,30 @@ fn secret(file: &Path, key: &str) -> Secret {
 fn template(content: &str) -> Template {
     let owner = || "root".to_owned();
     Template { content: content.to_owned(), owner: owner(), group: owner(), mode: "0440".to_owned() }
+}
+
+/// Tells whether a type can be printed for debugging: its own constant wins over the trait's, where it has one.
+struct Probe<T>(std::marker::PhantomData<T>);
+
+trait CannotBePrinted {
+    const PRINTS: bool = false;
+}
+
+impl<T> CannotBePrinted for Probe<T> {}
+
+impl<T: std::fmt::Debug> Probe<T> {
+    const PRINTS: bool = true;
+}
+
+#[test]
+fn no_type_that_holds_a_value_can_be_printed() {
+    let prints = [
+        Probe::<SecretBytes>::PRINTS,
+        Probe::<secrets::Unlocked>::PRINTS,
+        Probe::<secrets::Document>::PRINTS,
+        Probe::<secrets::Identities>::PRINTS,
+        Probe::<secrets::IdentityEnv>::PRINTS,
+        Probe::<String>::PRINTS,
+    ];
+    assert_eq!(prints, [false, false, false, false, false, true]);
 }
