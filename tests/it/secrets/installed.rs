@@ -11,7 +11,7 @@ use holdfast::secrets::{FilesError, SecretBytes, Unlocked, files, render_templat
 use super::{Run, key, manifest, secret, template};
 use crate::support::sops::run;
 
-fn unlocked(values: &[(&str, &str)]) -> Unlocked {
+pub(super) fn unlocked(values: &[(&str, &str)]) -> Unlocked {
     let mut unlocked = Unlocked::default();
     for (name, value) in values {
         unlocked.values.insert((*name).to_owned(), SecretBytes::new(value.as_bytes().to_vec()));
@@ -19,7 +19,7 @@ fn unlocked(values: &[(&str, &str)]) -> Unlocked {
     unlocked
 }
 
-fn declared(names: &[&str]) -> Manifest {
+pub(super) fn declared(names: &[&str]) -> Manifest {
     let mut manifest = manifest();
     for name in names {
         manifest.secrets.insert((*name).to_owned(), secret(Path::new("/nowhere.yaml"), name));
@@ -27,7 +27,7 @@ fn declared(names: &[&str]) -> Manifest {
     manifest
 }
 
-fn generations(run: &Run) -> Vec<String> {
+pub(super) fn generations(run: &Run) -> Vec<String> {
     let mut names: Vec<_> = fs::read_dir(run.path().join("secrets.d"))
         .expect("the folder of generations")
         .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())

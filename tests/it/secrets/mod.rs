@@ -2,6 +2,7 @@
 
 mod installed;
 mod isolated;
+mod killed;
 mod opened;
 mod refused;
 

@@ -2,5 +2,6 @@
 
 pub(crate) mod engine;
 pub(crate) mod golden;
+pub(crate) mod kill;
 pub(crate) mod sops;
 pub(crate) mod stub;
