@@ -10,7 +10,7 @@ export PATH := $(HOLDFAST_CACHE)/bin:$(PATH):/usr/local/go/bin:$(HOME)/.cargo/bi
 SCRIPTS := .ci/run $(shell find tests modules hosts -name '*.sh' 2>/dev/null)
 NIX_FILES := flake.nix $(shell find modules hosts tests -name '*.nix' 2>/dev/null)
 # Tests that need neither an engine nor root nor the network.
-PURE := layering:: docs::
+PURE := layering:: docs:: nix::
 
 .PHONY: help setup check test fmt docs bench demo demo-down lint
 
@@ -28,7 +28,7 @@ lint:
 	cargo fmt --check
 	cargo clippy -q --all-targets -- -D warnings
 	cargo deny --offline --log-level error check bans licenses sources
-	cargo machete --with-metadata >/dev/null || cargo machete --with-metadata
+	cargo machete --with-metadata >target/machete.log 2>&1 || { cat target/machete.log; exit 1; }
 	typos
 	RUST_LOG=warn taplo fmt --check
 	shellcheck --severity=warning $(SCRIPTS)

@@ -235,7 +235,8 @@ fn sources() -> Vec<(String, PathBuf, String)> {
             } else if path.extension().is_some_and(|ending| ending == "rs") {
                 let inside = path.strip_prefix(root()).unwrap().to_owned();
                 let room = inside.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs").to_owned();
-                let is_test = inside.iter().any(|part| part == "tests" || part == "tests.rs");
+                let is_test =
+                    inside.iter().any(|part| part == "tests" || part.to_string_lossy().ends_with("tests.rs"));
                 if room != "lib" && !is_test {
                     let text = std::fs::read_to_string(&path).unwrap();
                     found.push((room, inside, text));
