@@ -111,7 +111,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, engine: &Path) {
         .header_read_timeout(READ)
         .max_buf_size(HEAD)
         .max_headers(HEADERS)
-        .half_close(false)
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service)
         .await;
     if let Err(error) = served {

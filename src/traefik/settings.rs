@@ -26,6 +26,7 @@ pub(super) fn text(traefik: &Traefik) -> String {
   sendAnonymousUsage: false
 log:
   level: {level}
+  noColor: true
 ping:
   entryPoint: ping
 entryPoints:

@@ -1,1 +1,0 @@
-//! Proves: the socket proxy and the real Traefik.
