@@ -1,4 +1,5 @@
 //! The real Traefik runs what is generated: as a process on loopback, and as a stack on a real engine.
+#![expect(clippy::indexing_slicing, reason = "a test that stops there says where")]
 
 mod clients;
 mod process;
