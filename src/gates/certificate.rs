@@ -131,6 +131,7 @@ impl Certificate {
             Err(Refusal::Alert(alert)) => {
                 return Err(Trouble::fail(format!("{at} refused the TLS handshake for `{name}`: {alert}")));
             }
+            Err(Refusal::Closed(reason)) => return Err(Trouble::fail(reason)),
             Err(Refusal::Trouble(trouble)) => return Err(trouble),
         }
         served.lower.push(("TLS 1.1", legacy::ask(connect(at, budget).await?, name, budget).await));
@@ -138,8 +139,7 @@ impl Certificate {
             let wish = Wish { versions: ONLY_1_2, ..wish };
             let shaken = handshake(connect(at, budget).await?, &wish, budget).await;
             let old = match shaken.outcome {
-                Err(Refusal::Alert(_)) => Old::Refused,
-                Err(Refusal::Trouble(trouble)) if trouble.reason.contains("closed") => Old::Refused,
+                Err(Refusal::Alert(_) | Refusal::Closed(_)) => Old::Refused,
                 Err(Refusal::Trouble(_)) => Old::Unclear,
                 Ok(_) | Err(Refusal::Untrusted(_) | Refusal::OtherKey) => Old::Accepted,
             };

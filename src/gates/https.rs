@@ -379,6 +379,7 @@ fn refused(refusal: &Refusal, chain: &[Cert], target: &Target, roots: &Roots) ->
         Refusal::Alert(alert) => {
             Seen::fail(format!("`{}` refused the TLS handshake: {alert}", target.authority()), Value::Null)
         }
+        Refusal::Closed(reason) => Trouble::fail(reason).into(),
         Refusal::Trouble(trouble) => trouble.clone().into(),
     }
 }

@@ -39,10 +39,11 @@ pub(super) async fn ask(mut stream: TcpStream, name: &str, budget: Budget) -> Ol
         let mut have = 0;
         while have < head.len() {
             let count = stream.read(head.get_mut(have..).unwrap_or_default()).await?;
-            if count == 0 {
+            have += count;
+            // An alert is shorter than what is waited for, and the server may keep the connection after it.
+            if count == 0 || head.first() == Some(&ALERT) {
                 break;
             }
-            have += count;
         }
         Ok::<_, std::io::Error>(judge_record(head.get(..have).unwrap_or_default()))
     };

@@ -191,9 +191,8 @@ impl View<'_> {
 
     /// A job holds when its last execution has completed as often as it should.
     fn judge_job(&self, total: u64, problems: &mut Vec<String>) -> Count {
-        let since = self.service.raw.pointer("/JobStatus/LastExecution").and_then(Value::as_str);
-        let since = since.and_then(seconds).unwrap_or(i64::MIN);
-        let current = |task: &&Task| seconds(&task.created).is_some_and(|created| created >= since);
+        let iteration = self.service.raw.pointer("/JobStatus/JobIteration/Index").and_then(Value::as_u64);
+        let current = |task: &&Task| iteration.is_none() || task.iteration == iteration;
         let done = self.tasks.iter().filter(current).filter(|task| task.state == "complete").count() as u64;
         if done < total {
             let why = self.last_trouble().unwrap_or_default();

@@ -100,6 +100,8 @@ pub(super) enum Refusal {
     OtherKey,
     /// The server refused with this alert.
     Alert(String),
+    /// The server ended the connection without a word.
+    Closed(String),
     /// Anything else.
     Trouble(Trouble),
 }
@@ -166,11 +168,12 @@ fn refusal(peer: &str, error: &io::Error, record: &Record) -> Refusal {
             Refusal::Trouble(Trouble::fail(format!("{peer} does not speak TLS")))
         }
         Some(other) => Refusal::Trouble(Trouble::fail(format!("TLS with {peer} failed: {other}"))),
-        None => Refusal::Trouble(Trouble::fail(match error.kind() {
-            io::ErrorKind::UnexpectedEof => format!("{peer} closed the connection during the TLS handshake"),
-            io::ErrorKind::ConnectionReset => format!("{peer} reset the connection during the TLS handshake"),
-            _ => format!("TLS with {peer} failed: {error}"),
-        })),
+        None => match error.kind() {
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                Refusal::Closed(format!("{peer} closed the connection during the TLS handshake"))
+            }
+            _ => Refusal::Trouble(Trouble::fail(format!("TLS with {peer} failed: {error}"))),
+        },
     }
 }
 

@@ -37,7 +37,7 @@ pub struct Gate {
     /// How long one attempt may take; 5 s when absent (tcp: 2 s).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Duration>,
-    /// For how long it must keep holding after a change; 10 s when absent, `0s` for one pass.
+    /// For how long it must keep holding after a change; 10 s when absent (`file`: one pass), `0s` for one pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soak: Option<Duration>,
 }
@@ -129,8 +129,8 @@ pub struct CertificateGate {
     /// Days every certificate of the served chain must still be valid; 14 when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_days: Option<u32>,
-    /// Percent of its lifetime that every certificate must have left; 10 when absent. The smaller of the two
-    /// limits counts.
+    /// Percent of its lifetime that every certificate must have left; 10 when absent. Where only one of the two
+    /// limits is given it counts alone, else the smaller one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_lifetime_percent: Option<u8>,
     /// The lowest TLS version that may be negotiated; lower ones must be refused. 1.2 when absent.

@@ -166,8 +166,11 @@ async fn a_job_holds_when_its_last_execution_completed() {
     let mut job = service(&json!({ "ReplicatedJob": { "TotalCompletions": 2 } }));
     let done = vec![task("n1", "complete"), task("n2", "complete")];
     assert_passes(&judge(&look(job.clone(), done.clone()), expected(None)).await);
-    job.raw["JobStatus"] = json!({ "LastExecution": "2026-02-01T00:00:00Z" });
-    assert_fails(&judge(&look(job, done), expected(None)).await, "job `web_app` completed 0 of 2 tasks");
+    job.raw["JobStatus"] = json!({ "JobIteration": { "Index": 7 } });
+    let ran = |iteration| done.iter().cloned().map(|task| Task { iteration, ..task }).collect();
+    assert_passes(&judge(&look(job.clone(), ran(Some(7))), expected(None)).await);
+    let before = judge(&look(job, ran(Some(6))), expected(None)).await;
+    assert_fails(&before, "job `web_app` completed 0 of 2 tasks");
     let global = service(&json!({ "GlobalJob": {} }));
     assert_fails(
         &judge(&look(global, vec![task("n1", "complete")]), expected(None)).await,
