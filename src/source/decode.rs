@@ -209,17 +209,17 @@ mod tests {
         let expected = [
             "m:1:2: unknown field `nmae` => write `name`",
             "m:2:10: unknown value `hots` => write `host`",
-            "m:3:20: expected a whole number from 0 to 65535, found the number `70000`",
-            "m:3:34: this is not an address with a port, like `\"192.0.2.1:443\"` or `\"[2001:db8::1]:443\"`",
+            "m:3:20: expected a whole number from 0 to 65535, found the number `70000` => write a whole number from 0 to 65535",
+            "m:3:34: this is not an address with a port => write it like `\"192.0.2.1:443\"` or `\"[2001:db8::1]:443\"`",
             "m:3:48: unknown field `opne` => write `open`",
             "m:4:17: the field `port` is missing => add `\"port\": ...` here",
-            "m:4:26: expected a map, found the number `5`",
-            "m:4:43: expected a whole number from 0 to 65535, found the string `\"1\"`",
+            "m:4:26: expected a map, found the number `5` => write a map",
+            "m:4:43: expected a whole number from 0 to 65535, found the string `\"1\"` => leave the quotes away: `1`",
             "m:4:56: `yes` stands without quotes and is no number, boolean or null => write `\"yes\"` if this is text",
             "m:4:70: the tag `tag:yaml.org,2002:str` has no meaning here => leave the tag away; quoted values are strings, plain ones are not",
-            "m:5:24: expected a map, found a list",
-            "m:5:37: expected a whole number from 0 to 65535, found the number `-1`",
-            "m:5:49: expected `true` or `false`, found `null`",
+            "m:5:24: expected a map, found a list => write a map",
+            "m:5:37: expected a whole number from 0 to 65535, found the number `-1` => write a whole number from 0 to 65535",
+            "m:5:49: expected `true` or `false`, found `null` => write `true` or `false`",
             "m:6:2: unknown field `zebra` => one of `name`, `kind`, `parts`, `list`, `first` is meant",
         ];
         assert_eq!(problems, expected);
@@ -233,8 +233,8 @@ mod tests {
         assert_eq!(
             problems,
             [
-                "m:1:10: expected a string, found the number `1`",
-                "m:1:22: expected a map, found the number `2`"
+                "m:1:10: expected a string, found the number `1` => add quotes: `\"1\"`",
+                "m:1:22: expected a map, found the number `2` => write a map"
             ]
         );
     }
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn a_list_is_no_struct_even_with_the_right_fields_in_order() {
         let (_, problems) = read(r#"{"name": "a", "first": [1, [], true]}"#);
-        assert_eq!(problems, ["m:1:24: expected a map, found a list"]);
+        assert_eq!(problems, ["m:1:24: expected a map, found a list => write a map"]);
     }
 
     #[test]

@@ -40,6 +40,11 @@ impl<'de> Reader<'de> {
         Self { node, ..self }
     }
 
+    /// Reads a value. What the type itself says after the reader is done belongs here too.
+    fn seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Fault> {
+        seed.deserialize(self).map_err(|fault| fault.at(self.here()))
+    }
+
     /// The error of a node that is not what the visitor wants.
     fn wrong(self, expected: &dyn Expected) -> Fault {
         let fault = match &self.node.value {
@@ -233,7 +238,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
     fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Fault> {
         let pass = self.reader.pass;
         let next = self.items.by_ref().find(|item| !pass.masked.contains(&Id::of(item)));
-        next.map(|item| seed.deserialize(self.reader.child(item))).transpose()
+        next.map(|item| self.reader.child(item).seed(seed)).transpose()
     }
 }
 
@@ -263,7 +268,7 @@ impl<'de> MapAccess<'de> for Entries<'de> {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
         match self.value {
-            Some(node) => seed.deserialize(self.reader.child(node)),
+            Some(node) => self.reader.child(node).seed(seed),
             None => seed.deserialize(MadeUp).map_err(|fault| fault.at(Place::made_up(self.reader.node))),
         }
     }

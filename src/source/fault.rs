@@ -45,8 +45,8 @@ impl Place {
 /// Why a tree is not the type that was asked for.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// Another type or value: what was found, what is expected.
-    Type { found: String, expected: String },
+    /// Another type or value: what was found, what is expected, what to write.
+    Type { found: String, expected: String, fix: String },
     /// A key that no field has.
     Field { name: String, known: &'static [&'static str] },
     /// A word that no variant has.
@@ -57,8 +57,8 @@ pub(super) enum Fault {
     Bare(String),
     /// A tag of YAML.
     Tag(String),
-    /// In the words of the type itself.
-    Custom(String),
+    /// In the words of the type itself: what is wrong, and perhaps what to write.
+    Custom(String, Option<String>),
     /// Any of these, with its place.
     At(Place, Box<Self>),
 }
@@ -84,7 +84,8 @@ impl Fault {
                 Some("leave the tag away; quoted values are strings, plain ones are not".to_owned())
             }
             Self::At(_, fault) => fault.fix(),
-            Self::Type { .. } | Self::Custom(_) => None,
+            Self::Custom(_, fix) => fix.clone(),
+            Self::Type { fix, .. } => Some(fix.clone()),
         }
     }
 }
@@ -92,7 +93,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Type { found, expected } => write!(f, "expected {expected}, found {found}"),
+            Self::Type { found, expected, .. } => write!(f, "expected {expected}, found {found}"),
             Self::Field { name, .. } => write!(f, "unknown field `{}`", short(name)),
             Self::Variant { name, .. } => write!(f, "unknown value `{}`", short(name)),
             Self::Missing(name) => write!(f, "the field `{name}` is missing"),
@@ -100,7 +101,7 @@ impl fmt::Display for Fault {
                 write!(f, "`{}` stands without quotes and is no number, boolean or null", short(text))
             }
             Self::Tag(tag) => write!(f, "the tag `{}` has no meaning here", short(tag)),
-            Self::Custom(message) => f.write_str(message),
+            Self::Custom(message, _) => f.write_str(message),
             Self::At(_, fault) => fault.fmt(f),
         }
     }
@@ -110,16 +111,20 @@ impl std::error::Error for Fault {}
 
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        match message.to_string().as_str() {
-            "invalid socket address syntax" => {
-                Self::Custom(format!("this is not {}", expectation("socket address")))
-            }
-            text => Self::Custom(text.to_owned()),
+        let message = message.to_string();
+        if message == "invalid socket address syntax" {
+            return Self::Custom("this is not an address with a port".to_owned(), Some(ADDRESS.to_owned()));
+        }
+        match message.split_once(", write ") {
+            Some((message, fix)) => Self::Custom(message.to_owned(), Some(format!("write {fix}"))),
+            None => Self::Custom(message, None),
         }
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::Type { found: found_words(found), expected: expectation(&expected.to_string()) }
+        let expected = expectation(&expected.to_string());
+        let fix = conversion(found, &expected).unwrap_or_else(|| format!("write {expected}"));
+        Self::Type { found: found_words(found), expected, fix }
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -139,6 +144,12 @@ impl de::Error for Fault {
     }
 }
 
+/// How a boolean is written.
+const BOOLEAN: &str = "`true` or `false`";
+
+/// How an address with a port is written.
+const ADDRESS: &str = "write it like `\"192.0.2.1:443\"` or `\"[2001:db8::1]:443\"`";
+
 /// What was found, in the words of JSON.
 fn found_words(found: Unexpected<'_>) -> String {
     match found {
@@ -154,13 +165,33 @@ fn found_words(found: Unexpected<'_>) -> String {
     }
 }
 
+/// The same value as the type that is expected, where it has a spelling there.
+fn conversion(found: Unexpected<'_>, expected: &str) -> Option<String> {
+    let plain = match found {
+        Unexpected::Bool(value) => value.to_string(),
+        Unexpected::Unsigned(value) => value.to_string(),
+        Unexpected::Signed(value) => value.to_string(),
+        Unexpected::Float(value) => value.to_string(),
+        Unexpected::Str(text) if expected == "a list" => {
+            return Some(format!("write `[\"{}\"]`", short(text)));
+        }
+        Unexpected::Str(text) => {
+            let number = expected.starts_with("a whole number") && text.parse::<u64>().is_ok();
+            let boolean = expected == BOOLEAN && matches!(text, "true" | "false");
+            return (number || boolean).then(|| format!("leave the quotes away: `{text}`"));
+        }
+        _ => return None,
+    };
+    matches!(expected, "a string" | "a path as a string").then(|| format!("add quotes: `\"{plain}\"`"))
+}
+
 /// What was expected, in the words of JSON.
 fn expectation(words: &str) -> String {
     match words {
-        "a boolean" => "`true` or `false`",
+        "a boolean" => BOOLEAN,
         "a sequence" => "a list",
         "path string" => "a path as a string",
-        "socket address" => "an address with a port, like `\"192.0.2.1:443\"` or `\"[2001:db8::1]:443\"`",
+        "socket address" => "an address with a port as a string",
         "u8" => "a whole number from 0 to 255",
         "u16" => "a whole number from 0 to 65535",
         "u32" => "a whole number from 0 to 4294967295",

@@ -48,7 +48,7 @@ pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Problem> {
         match item {
             Ok((event, span)) => {
                 let span = builder.offsets.span(span.start.index(), span.end.index());
-                builder.event(event, span)?;
+                builder.event(event, trimmed(&source.text, span))?;
             }
             Err(error) => {
                 let at = builder.offsets.byte(error.marker().index());
@@ -59,6 +59,12 @@ pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Problem> {
         }
     }
     Ok(builder.done)
+}
+
+/// The range without the blanks at its end, which the parser counts in.
+fn trimmed(text: &str, span: Span) -> Span {
+    let length = text.get(span.start..span.end).map_or(0, |part| part.trim_end().len());
+    Span { end: span.start + length, ..span }
 }
 
 /// An open map or list.
@@ -127,11 +133,12 @@ impl Builder<'_> {
 
     fn close(&mut self, span: Span) -> Result<(), Problem> {
         let Some(open) = self.stack.pop() else { return Ok(()) };
+        let span = trimmed(&self.source.text, Span { start: open.start, end: span.end });
         let value = match open.kind {
             OpenKind::List(items) => Value::List(items),
             OpenKind::Map { entries, .. } => Value::Map(entries),
         };
-        let node = Node { span: Span { start: open.start, end: span.end.max(open.start) }, value };
+        let node = Node { span, value };
         let size = if open.anchor > 0 { count(&node) } else { 0 };
         self.add(node, open.anchor, size.max(1))
     }

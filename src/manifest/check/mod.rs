@@ -41,7 +41,7 @@ struct Judge<'a> {
     told: Vec<Problem>,
 }
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
     /// Tells of something wrong with the value at a path. A value that is not there is a default: then the key of
     /// the nearest map around it is underlined.
     fn wrong(&mut self, path: &Path<'_>, wrong: Wrong) {
@@ -114,9 +114,10 @@ impl Judge<'_> {
         self.value(path, verdict);
     }
 
-    /// Whether a section has a name.
+    /// Whether a section has a name. A section that cannot be read, or whose own name is misspelt, is a problem of
+    /// its own and may have every name.
     fn declared(&self, name: &str, section: &str) -> Verdict {
-        let known = self.keys(section);
+        let Some(known) = self.keys(section) else { return Ok(()) };
         let fix = match nearest::nearest(name, known.iter().copied()) {
             None => format!("declare it: `\"{section}\": {{ \"{name}\": ... }}`"),
             Some(near) => format!("write `{near}`"),
@@ -124,10 +125,16 @@ impl Judge<'_> {
         values::holds(known.contains(&name), format!("`{name}` is not in `{section}`"), fix)
     }
 
-    /// The keys of a top-level section.
-    fn keys(&self, section: &str) -> Vec<&str> {
-        let entries = self.root.get(section).and_then(Node::as_map).unwrap_or_default();
-        entries.iter().map(|entry| entry.key.as_str()).collect()
+    /// The keys of a top-level section; None where they cannot be known.
+    fn keys(&self, section: &str) -> Option<Vec<&'a str>> {
+        let keys = |node: &'a Node| Some(node.as_map()?.iter().map(|entry| entry.key.as_str()).collect());
+        match self.root.get(section) {
+            Some(node) => keys(node),
+            None if keys(self.root)?.iter().any(|key: &&str| nearest::nearest(key, [section]).is_some()) => {
+                None
+            }
+            None => Some(Vec::new()),
+        }
     }
 }
 

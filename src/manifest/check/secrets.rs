@@ -62,13 +62,19 @@ fn judge_content(judge: &mut Judge<'_>, at: &Path<'_>, content: &str) {
 }
 
 /// Where a part of a string stands in the file. Escapes move the bytes, so that the same text is looked for in
-/// what was written, as often as it stands before the part; where it is not found, the whole string is meant.
+/// what was written, as it is or in JSON's spelling, as often as it stands before the part; where it is not found,
+/// the whole string is meant.
 fn inside(source: &Source, whole: Span, text: &str, part: Span) -> Span {
     let written = source.text.get(whole.start..whole.end).unwrap_or_default();
     let Some(wanted) = text.get(part.start..part.end).filter(|wanted| !wanted.is_empty()) else {
         return whole;
     };
     let earlier = text.get(..part.start).map_or(0, |before| before.matches(wanted).count());
-    let found = written.match_indices(wanted).nth(earlier).map(|(at, _)| whole.start + at);
-    found.map_or(whole, |start| Span { start, end: start + wanted.len() })
+    let json = serde_json::Value::from(wanted).to_string();
+    for spelling in [wanted, json.trim_matches('"')] {
+        if let Some((at, found)) = written.match_indices(spelling).nth(earlier) {
+            return Span { start: whole.start + at, end: whole.start + at + found.len() };
+        }
+    }
+    whole
 }

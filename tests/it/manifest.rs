@@ -1,1 +1,0 @@
-//! Proves: manifests, good and bad.
