@@ -17,7 +17,7 @@ pub(crate) fn same_as(path: &str, actual: &str) {
     let at = expected.lines().zip(actual.lines()).take_while(|(a, b)| a == b).count();
     let line = |text: &str| text.lines().nth(at).unwrap_or("(end)").to_owned();
     panic!(
-        "{path} differs at line {}:\n  has  {}\n  now  {}\nif that is meant: cp target/golden/{path} {path}",
+        "{path} differs at line {}:\n  has  {}\n  now  {}\nif that is meant: `make docs` for pages of docs/, else cp target/golden/{path} {path}",
         at + 1,
         line(&expected),
         line(actual)
