@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
+use super::transport::parse;
 use super::{Engine, EngineError};
 use crate::observed::at;
 use crate::plan::SwarmAction;
@@ -18,6 +19,8 @@ use crate::secrets::{SecretBytes, Unlocked};
 
 /// How long something that was removed may linger: tasks stop first (10 s of grace by default), networks follow them.
 const LINGER: Duration = Duration::from_secs(90);
+/// How long a new overlay network is given to get its addresses; it takes a few hundredths of a second.
+const ADDRESSES: Duration = Duration::from_secs(5);
 /// Between two looks at something that lingers.
 const AGAIN: Duration = Duration::from_millis(150);
 
@@ -36,7 +39,7 @@ impl Engine {
                 self.create(&format!("/swarm/update?version={version}"), spec).await
             }
             SwarmAction::UpdateNode { id, version, spec } => self.update("nodes", id, *version, spec).await,
-            SwarmAction::CreateNetwork(body) => self.create("/networks/create", body).await,
+            SwarmAction::CreateNetwork(body) => self.create_network(body).await,
             SwarmAction::RemoveNetwork(id) => self.remove_network(id).await,
             SwarmAction::CreateConfig(body) => self.create("/configs/create", body).await,
             SwarmAction::UpdateConfig { id, version, spec } => {
@@ -105,6 +108,25 @@ impl Engine {
             }
             self.linger(began, format!("service `{id}`"), || format!("{left} of its tasks remain")).await?;
         }
+    }
+
+    /// Makes a network and, for an overlay, waits until the swarm has given it its addresses: before, the engine tells
+    /// it without the options and subnets that it was asked for. Where the swarm gives none, tasks will say why.
+    async fn create_network(&self, body: &Value) -> Result<(), EngineError> {
+        let answer = self.transport.post("/networks/create", body).await?;
+        let made = parse(&answer, || "POST /networks/create".to_owned())?;
+        let Some(id) = at(&made, "/Id").as_str().filter(|_| at(body, "/Driver") == "overlay") else {
+            return Ok(());
+        };
+        let began = Instant::now();
+        while began.elapsed() < ADDRESSES {
+            let network = self.transport.get(&format!("/networks/{id}")).await?;
+            if at(&network, "/IPAM/Config/0").is_object() && at(&network, "/Options").is_object() {
+                break;
+            }
+            sleep(AGAIN / 5).await;
+        }
+        Ok(())
     }
 
     /// Removes a network once nothing uses it, and waits until its name is free.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{CONNECTION, HOST, HeaderValue};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -54,7 +55,9 @@ impl Transport {
         }
     }
 
-    async fn connect<B>(&self) -> Result<SendRequest<B>, EngineError>
+    async fn connect<B>(
+        &self,
+    ) -> Result<(SendRequest<B>, impl Future<Output = ()> + Send + use<B>), EngineError>
     where
         B: Body + Send + 'static,
         B::Data: Send,
@@ -64,14 +67,13 @@ impl Transport {
         let stream = UnixStream::connect(&self.path).await.map_err(unreachable)?;
         let (sender, connection) =
             http1::handshake(TokioIo::new(stream)).await.map_err(|e| unreachable(io::Error::other(e)))?;
-        // Ends when the sender is dropped or the engine closes the socket; its error reaches the caller of `send`.
-        tokio::spawn(connection);
-        Ok(sender)
+        // The error of a connection reaches whoever waits for an answer on it.
+        Ok((sender, async move { drop(connection.await) }))
     }
 
     /// Sends one request over a connection of its own and hands the answer back as it comes: for long bodies, in
-    /// either direction. The connection closes when the body has been read or dropped.
-    pub(crate) async fn stream<B>(&self, request: Request<B>) -> Result<Response<Incoming>, EngineError>
+    /// either direction. The engine closes the connection after the answer.
+    pub(crate) async fn stream<B>(&self, mut request: Request<B>) -> Result<Response<Incoming>, EngineError>
     where
         B: Body + Send + 'static,
         B::Data: Send,
@@ -79,8 +81,17 @@ impl Transport {
     {
         self.count(request.method());
         let call = call_name(&request);
-        let mut sender = self.connect().await?;
-        sender.send_request(request).await.map_err(|source| EngineError::Lost { call, source: source.into() })
+        let headers = request.headers_mut();
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        headers.insert(HOST, HeaderValue::from_static("docker"));
+        let (mut sender, connection) = self.connect().await?;
+        let sent = sender.send_request(request);
+        // Dropping the sender would end the connection while a body is still on its way.
+        tokio::spawn(async move {
+            connection.await;
+            drop(sender);
+        });
+        sent.await.map_err(|source| EngineError::Lost { call, source: source.into() })
     }
 
     fn take_idle(&self) -> Option<SendRequest<Full<Bytes>>> {
@@ -115,7 +126,11 @@ impl Transport {
         loop {
             let (mut sender, kept) = match self.take_idle() {
                 Some(sender) => (sender, true),
-                None => (self.connect().await?, false),
+                None => {
+                    let (sender, connection) = self.connect().await?;
+                    tokio::spawn(connection);
+                    (sender, false)
+                }
             };
             let lost =
                 |source: hyper::Error| EngineError::Lost { call: call.to_owned(), source: source.into() };

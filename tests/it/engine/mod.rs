@@ -1,0 +1,72 @@
+//! Proves: the swarm room against a real engine.
+
+mod canonical;
+mod converge;
+mod faults;
+mod lifecycle;
+
+use std::collections::BTreeMap;
+
+use holdfast::observed::{Observed, SwarmState};
+use holdfast::plan::SwarmAction;
+use holdfast::secrets::{SecretBytes, Unlocked};
+use holdfast::swarm::{Engine, EngineError};
+use serde_json::{Value, json};
+
+use crate::support::engine as real;
+
+/// A fresh swarm with [`real::BUSYBOX`], and a client of it.
+async fn swarm() -> (real::Engine, Engine) {
+    let machine = real::Engine::start_swarm();
+    machine.load_busybox();
+    let engine = Engine::connect(&machine.address()).await.expect("the engine answers");
+    (machine, engine)
+}
+
+async fn execute(engine: &Engine, action: SwarmAction) -> Result<(), EngineError> {
+    engine.execute(&action, &Unlocked::default()).await
+}
+
+async fn observe(engine: &Engine) -> Observed {
+    engine.observe().await.expect("the engine can be observed")
+}
+
+/// A service that runs `command` once, with nothing that needs IPVS.
+fn service(name: &str, command: &str) -> Value {
+    json!({
+        "Name": name,
+        "TaskTemplate": {
+            "ContainerSpec": {
+                "Image": real::BUSYBOX, "Command": ["/bin/sh", "-c", command], "StopGracePeriod": 100_000_000,
+            },
+            "RestartPolicy": {"Condition": "any", "Delay": 100_000_000},
+        },
+        "Mode": {"Replicated": {"Replicas": 1}},
+        "UpdateConfig": {"Parallelism": 1, "Monitor": 500_000_000, "FailureAction": "pause"},
+        "EndpointSpec": {"Mode": "dnsrr"},
+    })
+}
+
+/// Sets the value at a JSON pointer, whose parent is there.
+fn with(mut body: Value, pointer: &str, value: Value) -> Value {
+    let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
+    match body.pointer_mut(parent).expect("the parent is there") {
+        Value::Array(list) => list[key.parse::<usize>().expect("a position")] = value,
+        fields => fields[key] = value,
+    }
+    body
+}
+
+fn unlocked(name: &str, bytes: &[u8]) -> Unlocked {
+    let values = BTreeMap::from([(name.to_owned(), SecretBytes::new(bytes.to_vec()))]);
+    let mut unlocked = Unlocked::default();
+    unlocked.values = values;
+    unlocked
+}
+
+fn manager(observed: &Observed) -> &holdfast::observed::ManagerState {
+    match &observed.swarm {
+        SwarmState::Manager(manager) => manager,
+        other => panic!("this node is no manager: {other:?}"),
+    }
+}
