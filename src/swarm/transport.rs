@@ -124,13 +124,12 @@ impl Transport {
         call: &str,
     ) -> Result<Answer, EngineError> {
         loop {
-            let (mut sender, kept) = match self.take_idle() {
-                Some(sender) => (sender, true),
-                None => {
-                    let (sender, connection) = self.connect().await?;
-                    tokio::spawn(connection);
-                    (sender, false)
-                }
+            let (mut sender, kept) = if let Some(sender) = self.take_idle() {
+                (sender, true)
+            } else {
+                let (sender, connection) = self.connect().await?;
+                tokio::spawn(connection);
+                (sender, false)
             };
             let lost =
                 |source: hyper::Error| EngineError::Lost { call: call.to_owned(), source: source.into() };

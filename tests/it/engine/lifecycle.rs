@@ -99,7 +99,11 @@ async fn networks_are_made_adopted_when_equal_and_refused_by_field_when_not() {
     }
     // What the docker CLI made is adopted.
     machine.docker(&["network", "create", "-d", "overlay", "--attachable", "--opt", "encrypted", "theirs"]);
-    let there = observe(&engine).await;
+    // The CLI does not wait until the swarm has given the network its options and addresses.
+    let mut there = observe(&engine).await;
+    while there.networks["theirs"].raw["IPAM"]["Config"].get(0).is_none() {
+        there = observe(&engine).await;
+    }
     let same: manifest::Network =
         serde_json::from_value(json!({"attachable": true, "driver_opts": {"encrypted": ""}})).unwrap();
     let differs = |network: &manifest::Network| {
@@ -122,63 +126,45 @@ async fn networks_are_made_adopted_when_equal_and_refused_by_field_when_not() {
     assert!(!observe(&engine).await.networks.contains_key("full"));
 }
 
-#[tokio::test]
-async fn a_service_with_secret_config_network_and_volume_comes_changes_and_goes() {
-    let (machine, engine) = swarm().await;
-    let labels = BTreeMap::from([("com.docker.stack.namespace".to_owned(), "web".to_owned())]);
-    let poison = b"poison-7f3a\n\0\xff";
-    let secret = SwarmAction::CreateSecret {
-        name: "web_key_0123456789ab".into(),
-        source: "key".into(),
-        labels: labels.clone(),
-    };
-    assert!(matches!(execute(&engine, secret.clone()).await, Err(EngineError::NoValue { .. })));
-    engine.execute(&secret, &unlocked("key", poison)).await.unwrap();
-    let again = engine.execute(&secret, &unlocked("key", poison)).await.unwrap_err();
-    assert!(matches!(again, EngineError::AlreadyExists { .. }), "{again}");
-    execute(
-        &engine,
-        SwarmAction::CreateConfig(json!({"Name": "web_c", "Labels": labels, "Data": "aGVsbG8K"})),
-    )
-    .await
-    .unwrap();
-    execute(
-        &engine,
-        SwarmAction::CreateNetwork(wanted::network_body("web_net", &manifest::Network::default())),
-    )
-    .await
-    .unwrap();
+const KEY: &str = "web_key_0123456789ab";
+const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
-    let made = observe(&engine).await;
-    assert_eq!(made.secrets["web_key_0123456789ab"].stack(), Some("web"));
+/// Makes the secret, the config and the network of a stack.
+async fn make_parts(engine: &Engine) {
+    let labels = BTreeMap::from([("com.docker.stack.namespace".to_owned(), "web".to_owned())]);
+    let secret = SwarmAction::CreateSecret { name: KEY.into(), source: "key".into(), labels: labels.clone() };
+    assert!(matches!(execute(engine, secret.clone()).await, Err(EngineError::NoValue { .. })));
+    engine.execute(&secret, &unlocked("key", b"poison-7f3a\n\0\xff")).await.unwrap();
+    let again = engine.execute(&secret, &unlocked("key", b"other")).await.unwrap_err();
+    assert!(matches!(again, EngineError::AlreadyExists { .. }), "{again}");
+    let config = json!({"Name": "web_c", "Labels": labels, "Data": "aGVsbG8K"});
+    execute(engine, SwarmAction::CreateConfig(config)).await.unwrap();
+    let network = wanted::network_body("web_net", &manifest::Network::default());
+    execute(engine, SwarmAction::CreateNetwork(network)).await.unwrap();
+}
+
+/// A service that uses all of them, and a volume.
+fn web(made: &Observed) -> Value {
     let file = |name: &str| json!({"Name": name, "UID": "0", "GID": "0", "Mode": 292});
-    let body = with(
-        with(
-            service("web_app", "cat /run/secrets/key /c | od -c; sleep 600"),
-            "/TaskTemplate/Networks",
-            json!([{"Target": "web_net"}]),
-        ),
-        "/TaskTemplate/ContainerSpec/Secrets",
-        json!([{"File": file("key"), "SecretName": "web_key_0123456789ab", "SecretID": made.secrets["web_key_0123456789ab"].id}]),
-    );
-    let body = with(
-        body,
-        "/TaskTemplate/ContainerSpec/Configs",
-        json!([{"File": file("/c"), "ConfigName": "web_c", "ConfigID": made.configs["web_c"].id}]),
-    );
-    let body = with(
-        body,
-        "/TaskTemplate/ContainerSpec/Mounts",
-        json!([{"Type": "volume", "Source": "web_data", "Target": "/data"}]),
-    );
-    let body = with(
-        body,
-        "/TaskTemplate/ContainerSpec/Command/2",
-        json!("sha256sum /run/secrets/key; cat /c; exec sleep 600"),
-    );
+    let secret = json!([{"File": file("key"), "SecretName": KEY, "SecretID": made.secrets[KEY].id}]);
+    let config = json!([{"File": file("/c"), "ConfigName": "web_c", "ConfigID": made.configs["web_c"].id}]);
+    let volume = json!([{"Type": "volume", "Source": "web_data", "Target": "/data"}]);
+    let body = service("web_app", "busybox sha256sum /run/secrets/key; cat /c; exec sleep 600");
+    let body = with(body, "/TaskTemplate/Networks", json!([{"Target": "web_net"}]));
+    let body = with(body, "/TaskTemplate/ContainerSpec/Secrets", secret);
+    let body = with(body, "/TaskTemplate/ContainerSpec/Configs", config);
+    with(body, "/TaskTemplate/ContainerSpec/Mounts", volume)
+}
+
+#[tokio::test]
+async fn a_service_with_secret_config_network_and_volume_comes_and_changes() {
+    let (_machine, engine) = swarm().await;
+    make_parts(&engine).await;
+    let made = observe(&engine).await;
+    assert_eq!(made.secrets[KEY].stack(), Some("web"));
+    let body = web(&made);
     execute(&engine, SwarmAction::CreateService(body.clone())).await.unwrap();
-    let minute = std::time::Duration::from_secs(60);
-    engine.converge(&["web_app".into()], minute, &mut |_| ()).await.unwrap();
+    engine.converge(&["web_app".into()], MINUTE, &mut |_| ()).await.unwrap();
 
     let here = observe(&engine).await;
     let object = &here.services["web_app"];
@@ -187,50 +173,54 @@ async fn a_service_with_secret_config_network_and_volume_comes_changes_and_goes(
     let task = here.tasks[&object.id].iter().find(|task| task.state == "running").unwrap();
     assert_eq!((task.image.as_str(), task.slot, task.exit_code), (real::BUSYBOX, 1, None));
     let log = engine.service_log("web_app", 0).await.unwrap();
-    assert!(log.iter().any(|line| line.contains("hello")), "{log:?}");
-    assert_eq!(engine.service_log("web_app", 4_000_000_000).await.unwrap(), Vec::<String>::new());
-    assert_eq!(engine.log_tail(&task.id, 1).await.len(), 1);
+    // The digest of the secret's bytes, made with sha256sum.
+    let digest = "02f204ab213a198f8abd82476fc0cfa0b145efe47da322539a8dbc92ca79687c";
+    assert!(log.iter().any(|line| line == "hello"), "{log:?}");
+    assert!(log.iter().any(|line| line.starts_with(digest)), "{log:?}");
+    assert_eq!(engine.service_log("web_app", 2_000_000_000).await.unwrap(), Vec::<String>::new());
+    assert_eq!(engine.log_tail(&task.id, 1).await, ["hello"]);
     assert!(engine.service_log("nobody", 0).await.is_err());
 
     // A change restarts; the same version again is out of sequence.
-    let changed = with(body, "/TaskTemplate/ContainerSpec/Env", json!(["A=1"]));
-    let update =
-        SwarmAction::UpdateService { id: object.id.clone(), version: object.version, spec: changed.clone() };
+    let spec = with(body, "/TaskTemplate/ContainerSpec/Env", json!(["A=1"]));
+    let update = SwarmAction::UpdateService { id: object.id.clone(), version: object.version, spec };
     execute(&engine, update.clone()).await.unwrap();
     assert!(matches!(execute(&engine, update).await, Err(EngineError::OutOfSequence { .. })));
-    engine.converge(&["web_app".into()], minute, &mut |_| ()).await.unwrap();
+    engine.converge(&["web_app".into()], MINUTE, &mut |_| ()).await.unwrap();
     let here = observe(&engine).await;
     let running: Vec<_> = here.tasks[&object.id].iter().filter(|task| task.state == "running").collect();
     assert!(running.len() == 1 && running[0].id != task.id);
+}
 
-    // In use: refused in the engine's words. A network is waited for, so its removal goes beside that of the service.
-    let held =
-        execute(&engine, SwarmAction::RemoveSecret(here.secrets["web_key_0123456789ab"].id.clone())).await;
+#[tokio::test]
+async fn what_goes_is_waited_for_and_what_is_in_use_is_refused() {
+    let (machine, engine) = swarm().await;
+    make_parts(&engine).await;
+    execute(&engine, SwarmAction::CreateService(web(&observe(&engine).await))).await.unwrap();
+    engine.converge(&["web_app".into()], MINUTE, &mut |_| ()).await.unwrap();
+    let here = observe(&engine).await;
+    let (service, secret) = (here.services["web_app"].id.clone(), here.secrets[KEY].id.clone());
+    let held = execute(&engine, SwarmAction::RemoveSecret(secret.clone())).await;
     assert!(held.unwrap_err().to_string().contains("in use"));
-    let (network, service) = tokio::join!(
+
+    // A network that is in use is waited for, so its removal may go beside that of the service.
+    let (network, removed) = tokio::join!(
         execute(&engine, SwarmAction::RemoveNetwork(here.networks["web_net"].id.clone())),
-        execute(&engine, SwarmAction::RemoveService(object.id.clone())),
+        execute(&engine, SwarmAction::RemoveService(service.clone())),
     );
-    service.unwrap();
+    removed.unwrap();
     network.unwrap();
-    execute(&engine, SwarmAction::RemoveService(object.id.clone())).await.expect("gone is gone");
-    execute(&engine, SwarmAction::RemoveSecret(here.secrets["web_key_0123456789ab"].id.clone()))
-        .await
-        .unwrap();
+    execute(&engine, SwarmAction::RemoveService(service)).await.expect("gone is gone");
+    execute(&engine, SwarmAction::RemoveSecret(secret)).await.unwrap();
     execute(&engine, SwarmAction::RemoveConfig(here.configs["web_c"].id.clone())).await.unwrap();
-    assert_eq!(machine.docker(&["volume", "ls", "-q"]), "web_data");
+    assert_eq!(machine.docker(&["volume", "ls", "-q"]), "web_data", "volumes stay");
     execute(&engine, SwarmAction::RemoveVolume("web_data".into())).await.unwrap();
-    // The network can be made again at once.
-    execute(
-        &engine,
-        SwarmAction::CreateNetwork(wanted::network_body("web_net", &manifest::Network::default())),
-    )
-    .await
-    .unwrap();
+    assert_eq!(machine.docker(&["volume", "ls", "-q"]), "");
     let end = observe(&engine).await;
     assert!(
         end.services.is_empty() && end.secrets.is_empty() && end.configs.is_empty() && end.tasks.is_empty()
     );
+    make_parts(&engine).await;
 }
 
 #[tokio::test]
