@@ -34,6 +34,8 @@ pub enum Kind {
     Config,
     /// A volume of a stack.
     Volume,
+    /// A generated file, by path below `<run>/generated`.
+    File,
     /// The record of what is ours (no name).
     Ownership,
     /// A gate.
@@ -42,11 +44,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in plan order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Swarm,
         Self::Node,
         Self::Ownership,
         Self::Files,
+        Self::File,
         Self::Template,
         Self::Image,
         Self::Network,
@@ -68,6 +71,7 @@ impl Kind {
             Self::Image => "image",
             Self::Secret => "secret",
             Self::Template => "template",
+            Self::File => "file",
             Self::Files => "files",
             Self::Stack => "stack",
             Self::Service => "service",
@@ -267,7 +271,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_address_reads_back(stack in ".{1,20}", name in ".{1,20}", kind in 0_usize..13) {
+        fn every_address_reads_back(stack in ".{1,20}", name in ".{1,20}", kind in 0_usize..14) {
             let inner = Part {
                 kind: Kind::ALL[kind],
                 name: if Kind::ALL[kind].is_single() { String::new() } else { name },

@@ -1,1 +1,109 @@
 //! The pipeline: load → unlock → observe → plan → apply → verify → report.
+//!
+//! This is the page to read: each command is one function, and each line of it is a room. What a command found out
+//! goes into one [`Record`]; what stops it is a [`Stop`], and both end in the same exit code.
+
+mod begin;
+mod compile;
+mod converge;
+mod destroy;
+mod order;
+mod prove;
+mod status;
+mod stop;
+mod unlock;
+
+pub use compile::{Compilation, compile, write as write_compiled};
+pub use order::{Order, Said, Tell};
+pub use stop::Stop;
+
+use crate::plan;
+use crate::report::{Exit, Record};
+use crate::swarm::Engine;
+use begin::Run;
+
+/// Makes the host equal to the manifest and, unless the order says otherwise, proves it.
+pub async fn apply(order: &Order, tell: &Tell<'_>) -> Record {
+    let mut run = Run::begin("apply", order);
+    let ended = apply_line(&mut run, tell).await;
+    run.end(ended)
+}
+
+async fn apply_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
+    let compiled = run.load()?;
+    let _lock = run.lock(&compiled)?;
+    let engine = Engine::connect(&compiled.manifest.engine.address).await?;
+    let host = unlock::unlock(run, &compiled)?;
+    let generation = run.generation(&compiled)?;
+    let observed = converge::until_equal(run, &engine, &host, tell).await?;
+    host.keep_ciphertext(&generation)?;
+    if run.order.verify {
+        prove::prove(run, &prove::Subject { engine: &engine, host: &host, observed: Some(observed) }, tell)
+            .await?;
+    }
+    run.settle(&generation, &host)
+}
+
+/// Says what `apply` would do, and does nothing.
+pub async fn plan(order: &Order) -> Record {
+    let mut run = Run::begin("plan", order);
+    let ended = plan_line(&mut run).await;
+    run.end(ended)
+}
+
+async fn plan_line(run: &mut Run<'_>) -> Result<(), Stop> {
+    let compiled = run.load()?;
+    let engine = Engine::connect(&compiled.manifest.engine.address).await?;
+    let host = unlock::unlock(run, &compiled)?;
+    let observed = host.observe(&engine).await?;
+    let plan = plan::plan(&host.desired, &observed, run.order.only.as_ref()).map_err(Stop::Refused)?;
+    if !plan.is_empty() && run.order.detailed_exitcode {
+        run.record.exit = run.record.exit.or(Exit::Changes);
+    }
+    run.record.held.clone_from(&plan.held);
+    run.record.plan = plan;
+    Ok(())
+}
+
+/// Runs the gates, and writes nothing to the engine.
+pub async fn verify(order: &Order, tell: &Tell<'_>) -> Record {
+    let mut run = Run::begin("verify", order);
+    let ended = verify_line(&mut run, tell).await;
+    run.end(ended)
+}
+
+async fn verify_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
+    let compiled = run.load()?;
+    let engine = Engine::connect(&compiled.manifest.engine.address).await?;
+    let host = unlock::unlock(run, &compiled)?;
+    prove::prove(run, &prove::Subject { engine: &engine, host: &host, observed: None }, tell).await
+}
+
+/// Says what is there, and where it differs from the manifest; reads only.
+pub async fn status(order: &Order) -> Record {
+    let mut run = Run::begin("status", order);
+    let ended = status_line(&mut run).await;
+    run.end(ended)
+}
+
+async fn status_line(run: &mut Run<'_>) -> Result<(), Stop> {
+    plan_line(run).await?;
+    let compiled = run.load()?;
+    let engine = Engine::connect(&compiled.manifest.engine.address).await?;
+    run.record.services = status::services(&compiled, &engine.observe().await?);
+    Ok(())
+}
+
+/// Removes what is recorded as ours, waits until it is gone, and reports anything left.
+pub async fn destroy(order: &Order, tell: &Tell<'_>) -> Record {
+    let mut run = Run::begin("destroy", order);
+    let ended = destroy_line(&mut run, tell).await;
+    run.end(ended)
+}
+
+async fn destroy_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
+    let compiled = run.load()?;
+    let _lock = run.lock(&compiled)?;
+    let engine = Engine::connect(&compiled.manifest.engine.address).await?;
+    destroy::all(run, &compiled, &engine, tell).await
+}

@@ -1,1 +1,121 @@
-//! Walks the plan, stage by stage.
+//! Walks one stage of a plan, group by group; hands each step to its room; one outcome a step.
+//!
+//! There is no choice left in here: bodies are complete, and what may run at once is said by the plan's groups. A
+//! step whose needs failed is not tried. After a stage the caller observes and plans again.
+
+mod image;
+mod step;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use futures_util::stream::{self, StreamExt};
+
+use crate::manifest::Manifest;
+use crate::plan::{Group, Plan, Step, Verb};
+use crate::report::{Exit, StepOutcome};
+use crate::secrets::{SecretBytes, Unlocked};
+use crate::swarm::Engine;
+
+/// How many steps of a group are under way at once. The engine serialises writes to its log anyway; more in flight
+/// only lengthens its queue.
+const AT_ONCE: usize = 8;
+
+/// What steps are carried out with.
+pub struct World<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// Where files go, and who owns them.
+    pub manifest: &'a Manifest,
+    /// Values.
+    pub unlocked: &'a Unlocked,
+    /// Contents of generated files, by path below `<run>/generated`.
+    pub generated: &'a BTreeMap<String, SecretBytes>,
+}
+
+/// What became of a stage.
+#[derive(Debug, Default)]
+pub struct Staged {
+    /// Steps that ended, in the order in which they did.
+    pub outcomes: Vec<StepOutcome>,
+    /// The worst of their exit codes.
+    pub exit: Exit,
+    /// True when an object had changed since it was read: look and plan again, nothing is lost.
+    pub again: bool,
+}
+
+/// What is told while steps run.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// A step begins.
+    Started(&'a Step),
+    /// A wait goes on: what is waited for.
+    Waiting(&'a Step, String),
+    /// A step ended.
+    Ended(&'a StepOutcome),
+}
+
+/// Where events go.
+pub type Tell<'a> = RefCell<&'a mut dyn FnMut(Event<'_>)>;
+
+/// Carries out the first stage of a plan: every step that waits for no other step's value.
+pub async fn stage(world: &World<'_>, plan: &Plan, tell: &Tell<'_>) -> Staged {
+    let mut staged = Staged::default();
+    let mut undone: BTreeSet<usize> =
+        plan.steps.iter().filter(|step| step.stage > 0).map(|step| step.id).collect();
+    let groups: BTreeSet<Group> = plan.steps.iter().map(|step| step.group).collect();
+    for group in groups {
+        let ready: Vec<&Step> =
+            plan.steps.iter().filter(|step| step.group == group && step.stage == 0).collect();
+        let (ready, skipped): (Vec<&Step>, Vec<&Step>) =
+            ready.into_iter().partition(|step| !step.needs.iter().any(|need| undone.contains(need)));
+        undone.extend(skipped.iter().map(|step| step.id));
+        let mut running =
+            stream::iter(ready.into_iter().map(|step| one(world, step, tell))).buffer_unordered(AT_ONCE);
+        while let Some((step, outcome, end)) = running.next().await {
+            if end != End::Done {
+                undone.insert(step.id);
+            }
+            match end {
+                End::Done => {}
+                End::Again => staged.again = true,
+                End::Failed(exit) => staged.exit = staged.exit.or(exit),
+            }
+            tell.borrow_mut()(Event::Ended(&outcome));
+            staged.outcomes.push(outcome);
+        }
+    }
+    staged
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Done,
+    Again,
+    Failed(Exit),
+}
+
+async fn one<'s>(world: &World<'_>, step: &'s Step, tell: &Tell<'_>) -> (&'s Step, StepOutcome, End) {
+    let started = Instant::now();
+    tell.borrow_mut()(Event::Started(step));
+    let result = step::execute(world, step, tell).await;
+    let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let mut outcome = StepOutcome {
+        address: step.address.clone(),
+        verb: step.verb,
+        elapsed_ms,
+        error: None,
+        detail: Vec::new(),
+    };
+    let end = match result {
+        Ok(()) => End::Done,
+        Err(failure) => {
+            outcome.error = Some(failure.message);
+            outcome.detail = failure.detail;
+            if failure.again && step.verb != Verb::Await { End::Again } else { End::Failed(failure.exit) }
+        }
+    };
+    (step, outcome, end)
+}

@@ -18,6 +18,9 @@ pub struct Compiled {
     pub manifest: Manifest,
     /// Images by manifest name.
     pub images: BTreeMap<String, ImageSpec>,
+    /// Files below the run folder that are made from secrets and host files.
+    #[serde(default)]
+    pub generated: Vec<GeneratedFile>,
     /// Stacks by name; written one file each.
     #[serde(skip)]
     pub stacks: BTreeMap<String, StackSpec>,

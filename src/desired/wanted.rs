@@ -1,6 +1,9 @@
 //! What a plan is made from: the compiled manifest, bound to this host's secrets and record.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
 
 use super::{Compiled, StackSpec, object_name};
 use crate::observed::{InstalledFile, Ownership};
@@ -50,6 +53,15 @@ impl Desired<'_> {
         own
     }
 
+    /// The name of the config that mirrors an ownership record with this text.
+    #[must_use]
+    pub fn mirror_name(&self, text: &str) -> String {
+        object_name(
+            &format!("holdfast_{}", self.compiled.manifest.instance),
+            &content_digest(text.as_bytes()),
+        )
+    }
+
     /// Names of networks that services of any stack may refer to and that this manifest makes.
     #[must_use]
     pub fn network_names(&self) -> BTreeSet<&str> {
@@ -58,4 +70,14 @@ impl Desired<'_> {
         own.chain(stacks.flat_map(|stack| stack.networks.values().map(|network| network.name.as_str())))
             .collect()
     }
+}
+
+/// First 12 hex digits of the SHA-256 of content that is no secret.
+#[must_use]
+pub fn content_digest(content: &[u8]) -> String {
+    Sha256::digest(content).iter().take(6).fold(String::with_capacity(12), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

@@ -10,7 +10,7 @@ mod text;
 pub use exit::Exit;
 pub use junit::junit;
 pub use plan::plan_text;
-pub use record::{Attempt, Failure, GateResult, Record, StepOutcome, Verdict, gates_exit};
+pub use record::{Attempt, Failure, GateResult, Record, ServiceStatus, StepOutcome, Verdict, gates_exit};
 pub use text::text;
 
 /// Version of the record's format.
@@ -31,4 +31,17 @@ pub fn schema() -> schemars::Schema {
         .for_serialize()
         .into_generator()
         .into_root_schema_for::<Record>()
+}
+
+/// An error and its causes on one line, joined by `: `.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Exit;
 use crate::address::Address;
 use crate::plan::{Held, Plan, Verb};
+use crate::source::Problem;
 
 /// One run.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
@@ -43,6 +44,8 @@ pub struct Record {
     pub secrets: Vec<Failure>,
     /// Gates.
     pub gates: Vec<GateResult>,
+    /// Services, where the command looked at them.
+    pub services: Vec<ServiceStatus>,
     /// Requests to the engine that were not GET or HEAD.
     pub writes: u64,
     /// Things worth saying.
@@ -51,6 +54,24 @@ pub struct Record {
     pub errors: Vec<String>,
     /// How it ended.
     pub exit: Exit,
+    /// What is wrong with the manifest or the compose files, with places; printed by the command line.
+    #[serde(skip)]
+    pub problems: Vec<Problem>,
+}
+
+/// A service as it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServiceStatus {
+    /// Full name.
+    pub name: String,
+    /// False when it is missing.
+    pub exists: bool,
+    /// Tasks that run.
+    pub running: u64,
+    /// Replicas that the manifest asks for; `None` for global services and jobs.
+    pub wanted: Option<u64>,
+    /// The error of the last task that failed, empty when none did.
+    pub last_error: String,
 }
 
 /// What became of a step.

@@ -1,0 +1,66 @@
+//! One step: the exhaustive match that hands it to its room.
+
+use super::{Event, Tell, World, image};
+use crate::plan::{Action, FilesAction, ImageAction, Step, SwarmAction};
+use crate::report::{Exit, chain};
+use crate::secrets::files;
+use crate::swarm::{EngineError, Waiting};
+
+/// Why a step failed.
+pub(super) struct Failure {
+    /// One line, causes joined by `: `.
+    pub(super) message: String,
+    /// Lines that explain it.
+    pub(super) detail: Vec<String>,
+    /// The exit code of a run that ends here.
+    pub(super) exit: Exit,
+    /// True when looking and planning again is the cure.
+    pub(super) again: bool,
+}
+
+impl Failure {
+    pub(super) fn new(error: &dyn std::error::Error, exit: Exit) -> Self {
+        Self { message: chain(error), detail: Vec::new(), exit, again: false }
+    }
+
+    pub(super) fn engine(error: &EngineError) -> Self {
+        let again = matches!(error, EngineError::OutOfSequence { .. } | EngineError::AlreadyExists { .. });
+        Self { again, ..Self::new(error, error.exit()) }
+    }
+}
+
+pub(super) async fn execute(world: &World<'_>, step: &Step, tell: &Tell<'_>) -> Result<(), Failure> {
+    match &step.action {
+        Action::Swarm(SwarmAction::Converge { services, deadline }) => {
+            let mut progress =
+                |waiting: &Waiting| tell.borrow_mut()(Event::Waiting(step, waiting.to_string()));
+            let result = world.engine.converge(services, *deadline, &mut progress).await;
+            result
+                .map_err(|error| Failure { detail: error.log.clone(), ..Failure::new(&error, error.exit()) })
+        }
+        Action::Swarm(action) => {
+            world.engine.execute(action, world.unlocked).await.map_err(|error| Failure::engine(&error))
+        }
+        Action::Image(ImageAction::Load { name, spec }) => image::load(world.engine, name, spec).await,
+        Action::Image(ImageAction::Pull { reference }) => {
+            world.engine.pull(reference).await.map_err(|error| Failure::engine(&error))
+        }
+        Action::Files(action) => file(world, action),
+    }
+}
+
+fn file(world: &World<'_>, action: &FilesAction) -> Result<(), Failure> {
+    let run = &world.manifest.paths.run;
+    let result = match action {
+        FilesAction::Install => files::install(run, world.manifest, world.unlocked),
+        FilesAction::Put { path } => match world.generated.get(&path.display().to_string()) {
+            Some(bytes) => files::put(run, path, bytes, GENERATED_MODE),
+            None => Ok(()), // The plan names generated files only from this very map.
+        },
+        FilesAction::Remove { path } => files::remove(run, path),
+    };
+    result.map_err(|error| Failure::new(&error, Exit::SecretFailed))
+}
+
+/// Generated files are read by root in a container that has no more than its bind mount.
+pub const GENERATED_MODE: u32 = 0o400;

@@ -1,0 +1,108 @@
+//! Binds a service spec to the objects that it refers to.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::address::{Address, Kind};
+use crate::desired::{Desired, ObjectRef, ServiceSpec, StackSpec};
+use crate::observed::{Object, Observed};
+
+/// A service body with object names and, as far as they are known, ids.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BoundService {
+    /// The engine's whole service spec.
+    pub body: Value,
+    /// Ids that only another step can produce: field → address of what produces it.
+    pub after: BTreeMap<String, Address>,
+    /// Names of the secrets and configs that it refers to.
+    pub names: Vec<String>,
+}
+
+/// What stands in for an id until the object is there; never sent.
+const UNKNOWN: &str = "known after apply";
+
+/// Puts names and ids of secrets and configs into a service's body.
+///
+/// # Errors
+/// The address of the manifest secret whose value is missing: the service is held back because of it.
+pub(super) fn bind(
+    desired: &Desired<'_>,
+    observed: &Observed,
+    stack: &StackSpec,
+    service: &ServiceSpec,
+) -> Result<BoundService, Address> {
+    let mut bound = BoundService { body: service.body.clone(), after: BTreeMap::new(), names: Vec::new() };
+    let mut secrets = Vec::new();
+    for reference in &service.secrets {
+        let name = match (reference.external, desired.secret_name(stack, &reference.key)) {
+            (true, _) => reference.key.clone(),
+            (false, Some(name)) => name,
+            (false, None) => return Err(missing(stack, reference)),
+        };
+        let address = Address::in_stack(&stack.name, Kind::Secret, &reference.key);
+        let object = observed.secrets.get(&name);
+        secrets.push(bound.reference(&Target { kind: "Secret", name: &name, object, address }, reference));
+    }
+    let mut configs = Vec::new();
+    for reference in &service.configs {
+        let own = Desired::config_name(stack, &reference.key);
+        let name = if reference.external { None } else { own }.unwrap_or_else(|| reference.key.clone());
+        let address = Address::in_stack(&stack.name, Kind::Config, &reference.key);
+        let object = observed.configs.get(&name);
+        configs.push(bound.reference(&Target { kind: "Config", name: &name, object, address }, reference));
+    }
+    if let Some(container) =
+        bound.body.pointer_mut("/TaskTemplate/ContainerSpec").and_then(Value::as_object_mut)
+    {
+        if !secrets.is_empty() {
+            container.insert("Secrets".to_owned(), Value::Array(secrets));
+        }
+        if !configs.is_empty() {
+            container.insert("Configs".to_owned(), Value::Array(configs));
+        }
+    }
+    Ok(bound)
+}
+
+fn missing(stack: &StackSpec, reference: &ObjectRef) -> Address {
+    let source = stack.secrets.get(&reference.key).map_or(&reference.key, |spec| &spec.source);
+    Address::new(Kind::Secret, source)
+}
+
+/// What a reference points at.
+struct Target<'a> {
+    kind: &'static str,
+    name: &'a str,
+    object: Option<&'a Object>,
+    address: Address,
+}
+
+impl BoundService {
+    fn reference(&mut self, target: &Target<'_>, reference: &ObjectRef) -> Value {
+        let Target { kind, name, object, address } = target;
+        self.names.push((*name).to_owned());
+        let id = object.map_or(UNKNOWN, |object| object.id.as_str());
+        if object.is_none() {
+            let field = format!("TaskTemplate.ContainerSpec.{kind}s.{name}.{kind}ID");
+            self.after.insert(field, address.clone());
+        }
+        let file = &reference.file;
+        json!({
+            "File": { "Name": file.name, "UID": file.uid, "GID": file.gid, "Mode": file.mode },
+            format!("{kind}ID"): id,
+            format!("{kind}Name"): name,
+        })
+    }
+}
+
+/// Names of secrets and configs that a stored service spec refers to.
+pub(super) fn referenced(spec: &Value) -> Vec<String> {
+    let list = |pointer: &str, key: &str| -> Vec<String> {
+        let items = spec.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        items.iter().filter_map(|item| item.get(key)?.as_str().map(str::to_owned)).collect()
+    };
+    let mut names = list("/TaskTemplate/ContainerSpec/Secrets", "SecretName");
+    names.extend(list("/TaskTemplate/ContainerSpec/Configs", "ConfigName"));
+    names
+}

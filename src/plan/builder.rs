@@ -1,0 +1,146 @@
+//! Collects steps while the rooms of the plan go over what is desired.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Action, Change, Consequence, Group, Held, Plan, Refusal, Step, SwarmAction, Verb};
+use crate::address::{Address, Kind};
+use crate::desired::Desired;
+use crate::observed::{ManagerState, Observed, SwarmState};
+
+/// The plan while it is made.
+pub(super) struct Builder<'a> {
+    pub(super) desired: &'a Desired<'a>,
+    pub(super) observed: &'a Observed,
+    /// Names of secrets and configs that something which stays as it is still refers to.
+    pub(super) referenced: BTreeSet<String>,
+    /// True once the plan makes the swarm: everything of the engine then comes after it.
+    swarm_comes_first: bool,
+    plan: Plan,
+    refusals: Vec<Refusal>,
+}
+
+/// A step before it has its place.
+pub(super) struct Draft {
+    pub(super) address: Address,
+    pub(super) verb: Verb,
+    pub(super) action: Action,
+    pub(super) group: Group,
+    pub(super) diff: Vec<Change>,
+    pub(super) consequence: Consequence,
+    pub(super) reason: String,
+    pub(super) needs: Vec<usize>,
+    pub(super) after: BTreeMap<String, Address>,
+}
+
+impl Draft {
+    /// A step with nothing to say but what it does.
+    pub(super) fn new(address: Address, verb: Verb, group: Group, action: Action) -> Self {
+        Self {
+            address,
+            verb,
+            action,
+            group,
+            diff: Vec::new(),
+            consequence: Consequence::None,
+            reason: String::new(),
+            needs: Vec::new(),
+            after: BTreeMap::new(),
+        }
+    }
+
+    /// With a reason in words.
+    pub(super) fn because(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    /// With a diff and what it means.
+    pub(super) fn changing(mut self, diff: Vec<Change>, consequence: Consequence) -> Self {
+        self.diff = diff;
+        self.consequence = consequence;
+        self
+    }
+}
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(desired: &'a Desired<'a>, observed: &'a Observed) -> Self {
+        Self {
+            desired,
+            observed,
+            referenced: BTreeSet::new(),
+            swarm_comes_first: false,
+            plan: Plan::default(),
+            refusals: Vec::new(),
+        }
+    }
+
+    /// The manager that was observed, if this node is one.
+    pub(super) fn manager(&self) -> Option<&'a ManagerState> {
+        if let SwarmState::Manager(manager) = &self.observed.swarm { Some(manager) } else { None }
+    }
+
+    /// Adds a step; returns its id.
+    pub(super) fn add(&mut self, draft: Draft) -> usize {
+        let id = self.plan.steps.len();
+        let mut after = draft.after;
+        let is_init = matches!(draft.action, Action::Swarm(SwarmAction::Init(_)));
+        if self.swarm_comes_first && matches!(draft.action, Action::Swarm(_)) {
+            after.insert("swarm".to_owned(), Address::single(Kind::Swarm));
+        }
+        self.swarm_comes_first |= is_init;
+        let stage = self.stage(&draft.needs, &after);
+        self.plan.steps.push(Step {
+            id,
+            address: draft.address,
+            verb: draft.verb,
+            action: draft.action,
+            diff: draft.diff,
+            consequence: draft.consequence,
+            reason: draft.reason,
+            needs: draft.needs,
+            group: draft.group,
+            stage,
+            after,
+        });
+        id
+    }
+
+    /// One later than the steps whose values it waits for, and no earlier than the steps it needs.
+    fn stage(&self, needs: &[usize], after: &BTreeMap<String, Address>) -> usize {
+        let needed = needs.iter().filter_map(|id| self.plan.steps.get(*id)).map(|step| step.stage);
+        let awaited = after.values().filter_map(|address| self.step(address)).map(|step| step.stage + 1);
+        needed.chain(awaited).max().unwrap_or(0)
+    }
+
+    /// The step that makes or changes `address`, if the plan has one.
+    pub(super) fn step(&self, address: &Address) -> Option<&Step> {
+        self.plan.steps.iter().find(|step| step.address == *address && step.verb != Verb::Await)
+    }
+
+    /// Every step so far.
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.plan.steps
+    }
+
+    /// Records that something is due and not done.
+    pub(super) fn hold(&mut self, address: Address, because: Address) {
+        self.plan.held.push(Held { address, because });
+    }
+
+    /// True when `address` is held back.
+    pub(super) fn is_held(&self, address: &Address) -> bool {
+        self.plan.held.iter().any(|held| held.address == *address)
+    }
+
+    pub(super) fn warn(&mut self, warning: impl Into<String>) {
+        self.plan.warnings.push(warning.into());
+    }
+
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        self.refusals.push(refusal);
+    }
+
+    pub(super) fn finish(self) -> Result<Plan, Vec<Refusal>> {
+        if self.refusals.is_empty() { Ok(self.plan) } else { Err(self.refusals) }
+    }
+}

@@ -1,0 +1,197 @@
+//! What left: removed after the rest has converged; volumes are kept.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use super::bind::referenced;
+use super::builder::{Builder, Draft};
+use super::{Action, Consequence, Group, SwarmAction, Verb};
+use crate::address::{Address, Kind};
+use crate::observed::{Object, Ownership};
+
+/// Why things go.
+const LEFT: &str = "left the manifest";
+
+/// Plans the removal of services, networks, secrets and configs that are ours and no longer wanted, and the mirror
+/// of the ownership record.
+pub(super) fn plan(builder: &mut Builder<'_>) {
+    if builder.manager().is_none() {
+        return mirror(builder);
+    }
+    keep_what_others_use(builder);
+    services(builder);
+    networks(builder);
+    objects(builder);
+    mirror(builder);
+}
+
+/// Services that are not ours may use what we made; such an object stays until they let go.
+fn keep_what_others_use(builder: &mut Builder<'_>) {
+    let ours: BTreeSet<&str> = stack_names(builder);
+    let foreign = builder
+        .observed
+        .services
+        .values()
+        .filter(|service| !service.stack().is_some_and(|stack| ours.contains(stack)));
+    let names: Vec<String> =
+        foreign.flat_map(|service| referenced(service.raw.get("Spec").unwrap_or(&Value::Null))).collect();
+    builder.referenced.extend(names);
+}
+
+/// Stacks that are ours by record or by manifest.
+fn stack_names<'a>(builder: &Builder<'a>) -> BTreeSet<&'a str> {
+    let desired = builder.desired;
+    let wanted = desired.compiled.stacks.keys();
+    wanted.chain(&desired.recorded.stacks).map(String::as_str).collect()
+}
+
+/// The key under which a stack's object is addressed: its name without the stack's prefix.
+pub(super) fn key_of(object: &Object, stack: &str) -> String {
+    let prefix = format!("{stack}_");
+    object.name.strip_prefix(&prefix).unwrap_or(&object.name).to_owned()
+}
+
+fn services(builder: &mut Builder<'_>) {
+    let (desired, observed) = (builder.desired, builder.observed);
+    let ours = stack_names(builder);
+    let gone = observed.services.values().filter_map(|service| {
+        let stack = service.stack().filter(|stack| ours.contains(stack))?;
+        let wanted = desired.compiled.stacks.get(stack);
+        let stays = wanted.is_some_and(|spec| spec.services.values().any(|one| one.name == service.name));
+        (!stays).then_some((stack, service))
+    });
+    for (stack, service) in gone {
+        let address = Address::in_stack(stack, Kind::Service, key_of(service, stack));
+        let action = Action::Swarm(SwarmAction::RemoveService(service.id.clone()));
+        let volumes = volumes(service);
+        let reason = if volumes.is_empty() {
+            LEFT.to_owned()
+        } else {
+            format!("{LEFT}; its volumes stay: {}", volumes.join(", "))
+        };
+        remove(builder, address, Group::Removal, action, &reason);
+    }
+}
+
+/// Names of the volumes that a service mounts.
+fn volumes(service: &Object) -> Vec<String> {
+    let mounts = service.raw.pointer("/Spec/TaskTemplate/ContainerSpec/Mounts").and_then(Value::as_array);
+    let named = |mount: &Value| {
+        let source = mount.get("Source")?.as_str()?;
+        (mount.get("Type")?.as_str()? == "volume" && !source.is_empty()).then(|| source.to_owned())
+    };
+    mounts.map(Vec::as_slice).unwrap_or_default().iter().filter_map(named).collect()
+}
+
+fn networks(builder: &mut Builder<'_>) {
+    let (desired, observed) = (builder.desired, builder.observed);
+    let wanted = desired.network_names();
+    for network in observed.networks.values().filter(|network| !wanted.contains(network.name.as_str())) {
+        let stack = network.stack().filter(|stack| desired.recorded.stacks.contains(*stack));
+        let address = match stack {
+            Some(stack) => Address::in_stack(stack, Kind::Network, key_of(network, stack)),
+            None if desired.recorded.networks.contains(&network.name) => {
+                Address::new(Kind::Network, &network.name)
+            }
+            None => continue,
+        };
+        let action = Action::Swarm(SwarmAction::RemoveNetwork(network.id.clone()));
+        remove(builder, address, Group::Collection, action, LEFT);
+    }
+}
+
+/// Secrets and configs that are recorded as ours and that nothing wanted refers to any more.
+fn objects(builder: &mut Builder<'_>) {
+    let (desired, observed) = (builder.desired, builder.observed);
+    let wanted = desired.ownership();
+    let goes =
+        |name: &String, keep: &BTreeSet<String>| !keep.contains(name) && !builder.referenced.contains(name);
+    let secrets: Vec<&Object> = (desired.recorded.secrets.iter())
+        .filter(|name| goes(name, &wanted.secrets))
+        .filter_map(|name| observed.secrets.get(name))
+        .collect();
+    let configs: Vec<&Object> = (desired.recorded.configs.iter())
+        .filter(|name| goes(name, &wanted.configs))
+        .filter_map(|name| observed.configs.get(name))
+        .collect();
+    for secret in secrets {
+        let action = Action::Swarm(SwarmAction::RemoveSecret(secret.id.clone()));
+        remove(
+            builder,
+            object_address(secret, Kind::Secret),
+            Group::Collection,
+            action,
+            "nothing refers to it any more",
+        );
+    }
+    for config in configs {
+        let action = Action::Swarm(SwarmAction::RemoveConfig(config.id.clone()));
+        remove(
+            builder,
+            object_address(config, Kind::Config),
+            Group::Collection,
+            action,
+            "nothing refers to it any more",
+        );
+    }
+}
+
+pub(super) fn object_address(object: &Object, kind: Kind) -> Address {
+    object.stack().map_or_else(
+        || Address::new(kind, &object.name),
+        |stack| Address::in_stack(stack, kind, key_of(object, stack)),
+    )
+}
+
+/// Removal comes after everything that stays has converged.
+fn remove(builder: &mut Builder<'_>, address: Address, group: Group, action: Action, reason: &str) {
+    let mut draft = Draft::new(address, Verb::Delete, group, action).because(reason);
+    draft.consequence = if group == Group::Removal { Consequence::Recreate } else { Consequence::None };
+    let before = |verb: Verb, own: Group| verb != Verb::Delete || own < group;
+    draft.needs =
+        builder.steps().iter().filter(|step| before(step.verb, step.group)).map(|step| step.id).collect();
+    builder.add(draft);
+}
+
+/// Label of the config that mirrors the ownership record.
+pub(super) const MIRROR_LABEL: &str = "holdfast.instance";
+
+/// The record is mirrored in one config, so that every manager can read what is ours.
+fn mirror(builder: &mut Builder<'_>) {
+    let own = builder.desired.ownership();
+    let Ok(text) = serde_json::to_string(&own) else { return };
+    let name = builder.desired.mirror_name(&text);
+    let address = Address::single(Kind::Ownership);
+    if !builder.observed.configs.contains_key(&name) {
+        let data = STANDARD.encode(&text);
+        let body = json!({ "Name": name, "Labels": { MIRROR_LABEL: own.instance }, "Data": data });
+        let draft = Draft::new(
+            address.clone(),
+            Verb::Create,
+            Group::Objects,
+            Action::Swarm(SwarmAction::CreateConfig(body)),
+        );
+        builder.add(draft.because(format!("mirrors what is ours as `{name}`")));
+    }
+    let old = mirrors(&own, builder.observed.configs.values().filter(|config| config.name != name));
+    for id in old {
+        remove(
+            builder,
+            address.clone(),
+            Group::Collection,
+            Action::Swarm(SwarmAction::RemoveConfig(id)),
+            "an older mirror",
+        );
+    }
+}
+
+/// Ids of the configs that mirror this instance's record.
+pub(super) fn mirrors<'o>(own: &Ownership, configs: impl Iterator<Item = &'o Object>) -> Vec<String> {
+    configs
+        .filter(|config| config.labels.get(MIRROR_LABEL) == Some(&own.instance))
+        .map(|config| config.id.clone())
+        .collect()
+}

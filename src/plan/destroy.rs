@@ -1,0 +1,110 @@
+//! `destroy`: everything that is recorded as ours, in the order in which it can go.
+
+use std::collections::BTreeSet;
+
+use super::collect::{key_of, mirrors, object_address};
+use super::{Action, Consequence, FilesAction, Group, Plan, Step, SwarmAction, Verb};
+use crate::address::{Address, Kind};
+use crate::observed::{Object, Observed, Ownership};
+
+/// A plan that removes what `own` records: services, then networks, secrets, configs and files, and volumes only
+/// when asked for. The swarm itself stays.
+#[must_use]
+pub fn destroy(own: &Ownership, observed: &Observed, volumes: &BTreeSet<String>) -> Plan {
+    let mut plan = Plan::default();
+    let ours = |object: &&Object| object.stack().is_some_and(|stack| own.stacks.contains(stack));
+    for service in observed.services.values().filter(ours) {
+        let address = object_address(service, Kind::Service);
+        add(
+            &mut plan,
+            address,
+            Group::Removal,
+            Action::Swarm(SwarmAction::RemoveService(service.id.clone())),
+        );
+    }
+    let networks = observed.networks.values();
+    for network in networks.filter(|network| ours(network) || own.networks.contains(&network.name)) {
+        let address = object_address(network, Kind::Network);
+        add(
+            &mut plan,
+            address,
+            Group::Collection,
+            Action::Swarm(SwarmAction::RemoveNetwork(network.id.clone())),
+        );
+    }
+    for secret in
+        observed.secrets.values().filter(|secret| ours(secret) || own.secrets.contains(&secret.name))
+    {
+        let address = object_address(secret, Kind::Secret);
+        add(
+            &mut plan,
+            address,
+            Group::Collection,
+            Action::Swarm(SwarmAction::RemoveSecret(secret.id.clone())),
+        );
+    }
+    for config in
+        observed.configs.values().filter(|config| ours(config) || own.configs.contains(&config.name))
+    {
+        let address = object_address(config, Kind::Config);
+        add(
+            &mut plan,
+            address,
+            Group::Collection,
+            Action::Swarm(SwarmAction::RemoveConfig(config.id.clone())),
+        );
+    }
+    for id in mirrors(own, observed.configs.values()) {
+        let action = Action::Swarm(SwarmAction::RemoveConfig(id));
+        add(&mut plan, Address::single(Kind::Ownership), Group::Collection, action);
+    }
+    for path in own.files.iter().filter(|path| observed.generated.contains_key(*path)) {
+        let action = Action::Files(FilesAction::Remove { path: path.into() });
+        add(&mut plan, Address::new(Kind::File, path), Group::Collection, action);
+    }
+    for volume in volumes {
+        let action = Action::Swarm(SwarmAction::RemoveVolume(volume.clone()));
+        add(&mut plan, Address::new(Kind::Volume, volume), Group::Collection, action);
+    }
+    plan
+}
+
+fn add(plan: &mut Plan, address: Address, group: Group, action: Action) {
+    let services = plan.steps.iter().filter(|step| step.group < group).map(|step| step.id).collect();
+    plan.steps.push(Step {
+        id: plan.steps.len(),
+        consequence: if address.leaf().kind == Kind::Volume {
+            Consequence::DataAtRisk
+        } else {
+            Consequence::None
+        },
+        address,
+        verb: Verb::Delete,
+        action,
+        diff: Vec::new(),
+        reason: "recorded as ours".to_owned(),
+        needs: services,
+        group,
+        stage: 0,
+        after: std::collections::BTreeMap::new(),
+    });
+}
+
+/// What is still there of `own`: addresses, sorted.
+#[must_use]
+pub fn leftovers(own: &Ownership, observed: &Observed) -> Vec<Address> {
+    let none = BTreeSet::new();
+    let mut left: Vec<Address> =
+        destroy(own, observed, &none).steps.into_iter().map(|step| step.address).collect();
+    let tasks = observed
+        .services
+        .values()
+        .filter(|service| service.stack().is_some_and(|stack| own.stacks.contains(stack)));
+    left.extend(tasks.map(|service| {
+        let stack = service.stack().unwrap_or_default();
+        Address::in_stack(stack, Kind::Service, key_of(service, stack))
+    }));
+    left.sort();
+    left.dedup();
+    left
+}

@@ -1,0 +1,242 @@
+//! One stack: networks, configs, secrets, services, convergence.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::bind::{BoundService, bind, referenced};
+use super::builder::{Builder, Draft};
+use super::canonical::{self, NetworkNames, network_names};
+use super::cluster::network;
+use super::{Action, Change, Consequence, Group, Refusal, SwarmAction, Verb, diff};
+use crate::address::{Address, Kind};
+use crate::desired::{Desired, ServiceSpec, StackSpec};
+use crate::manifest::Stack;
+use crate::observed::{Object, Observed};
+use crate::report::Exit;
+
+/// Plans everything of a stack but what leaves it.
+pub(super) fn plan(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
+    externals(builder, name, stack);
+    for (key, spec) in &stack.networks {
+        network(builder, Address::in_stack(name, Kind::Network, key), &spec.name, &spec.body);
+    }
+    configs(builder, name, stack);
+    secrets(builder, name, stack);
+    let names = network_names(builder.observed);
+    let mut changed = Vec::new();
+    for (key, spec) in &stack.services {
+        changed.extend(service(builder, &Service { stack, key, spec, networks: &names }));
+    }
+    if !changed.is_empty() {
+        converge(builder, name, stack, changed);
+    }
+}
+
+/// Networks that somebody else makes must be there before anything is written.
+fn externals(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
+    for external in &stack.external_networks {
+        let own = builder.desired.network_names().contains(external.name.as_str());
+        if own || builder.manager().is_none() || builder.observed.networks.contains_key(&external.name) {
+            continue;
+        }
+        builder.refuse(Refusal {
+            address: Address::new(Kind::Stack, name),
+            reason: format!("the external network `{}` does not exist", external.name),
+            fix: format!("declare it under `networks` of the manifest: \"{}\": {{}}", external.name),
+            exit: Exit::BadConfig,
+        });
+    }
+}
+
+fn configs(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
+    for (key, spec) in &stack.configs {
+        let Some(object) = Desired::config_name(stack, key) else { continue };
+        let address = Address::in_stack(name, Kind::Config, key);
+        if let Some(existing) = builder.observed.configs.get(&object) {
+            let data = existing.raw.pointer("/Spec/Data").and_then(Value::as_str).unwrap_or_default();
+            if spec.fixed_name && data != spec.data {
+                builder.refuse(Refusal {
+                    address,
+                    reason: format!(
+                        "the config `{object}` is there with other content, and a config cannot be changed"
+                    ),
+                    fix: "leave out `name:` so that the name follows the content, or give a new name"
+                        .to_owned(),
+                    exit: Exit::BadConfig,
+                });
+            }
+            continue;
+        }
+        let mut body = json!({ "Name": object, "Labels": spec.labels, "Data": spec.data });
+        if let Some((templating, body)) = spec.templating.as_ref().zip(body.as_object_mut()) {
+            body.insert("Templating".to_owned(), templating.clone());
+        }
+        let action = Action::Swarm(SwarmAction::CreateConfig(body));
+        builder.add(Draft::new(address, Verb::Create, Group::Objects, action).because(object));
+    }
+}
+
+fn secrets(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
+    for (key, spec) in &stack.secrets {
+        let address = Address::in_stack(name, Kind::Secret, key);
+        let Some(object) = builder.desired.secret_name(stack, key) else {
+            builder.hold(address, Address::new(Kind::Secret, &spec.source));
+            continue;
+        };
+        if builder.observed.secrets.contains_key(&object) {
+            continue;
+        }
+        let (source, labels) = (spec.source.clone(), spec.labels.clone());
+        let action = SwarmAction::CreateSecret { name: object.clone(), source, labels };
+        let draft = Draft::new(address, Verb::Create, Group::Objects, Action::Swarm(action));
+        builder.add(draft.because(object));
+    }
+}
+
+/// A service on its way into the plan.
+struct Service<'a> {
+    stack: &'a StackSpec,
+    key: &'a str,
+    spec: &'a ServiceSpec,
+    networks: &'a NetworkNames,
+}
+
+/// Plans one service; returns the step's id if it has to change.
+fn service(builder: &mut Builder<'_>, service: &Service<'_>) -> Option<usize> {
+    let address = Address::in_stack(&service.stack.name, Kind::Service, service.key);
+    let existing = builder.observed.services.get(&service.spec.name);
+    let bound = match bind(builder.desired, builder.observed, service.stack, service.spec) {
+        Ok(bound) => bound,
+        Err(because) => {
+            // It stays as it is, so what it refers to must stay too.
+            if let Some(existing) = existing {
+                builder.referenced.extend(referenced(spec_of(existing)));
+            }
+            builder.hold(address, because);
+            return None;
+        }
+    };
+    builder.referenced.extend(bound.names.iter().cloned());
+    let needs = needs(builder, service);
+    let Some(existing) = existing else {
+        let action = Action::Swarm(SwarmAction::CreateService(bound.body));
+        let mut draft = Draft::new(address, Verb::Create, Group::Services, action);
+        draft.needs = needs;
+        draft.after = bound.after;
+        return Some(builder.add(draft));
+    };
+    update(builder, service, existing, bound, needs)
+}
+
+fn update(
+    builder: &mut Builder<'_>,
+    service: &Service<'_>,
+    existing: &Object,
+    bound: BoundService,
+    needs: Vec<usize>,
+) -> Option<usize> {
+    let address = Address::in_stack(&service.stack.name, Kind::Service, service.key);
+    let stored = spec_of(existing);
+    let mut body = bound.body;
+    keep_force_update(stored, &mut body);
+    let diff = diff(
+        &canonical::service(stored, service.networks),
+        &canonical::service(&body, service.networks),
+    );
+    if diff.is_empty() {
+        return None;
+    }
+    if let Some((before, after)) = mode(stored).zip(mode(&body))
+        && before != after
+    {
+        builder.refuse(Refusal {
+            address,
+            reason: format!(
+                "the service is `{before}` and shall be `{after}`; the mode of a service cannot be changed"
+            ),
+            fix: format!(
+                "run `docker service rm {}` and apply again; it is down in between",
+                service.spec.name
+            ),
+            exit: Exit::BadConfig,
+        });
+        return None;
+    }
+    let consequence = consequence(&diff);
+    let action =
+        SwarmAction::UpdateService { id: existing.id.clone(), version: existing.version, spec: body };
+    let mut draft = Draft::new(address, Verb::Update, Group::Services, Action::Swarm(action));
+    draft.needs = needs;
+    draft.after = bound.after;
+    Some(builder.add(draft.changing(diff, consequence)))
+}
+
+/// The stored spec of a service.
+fn spec_of(object: &Object) -> &Value {
+    object.raw.get("Spec").unwrap_or(&Value::Null)
+}
+
+fn mode(spec: &Value) -> Option<&str> {
+    spec.get("Mode")?.as_object()?.keys().next().map(String::as_str)
+}
+
+/// A restart that somebody asked for by hand (`docker service update --force`) is not undone.
+fn keep_force_update(stored: &Value, body: &mut Value) {
+    let force = stored.pointer("/TaskTemplate/ForceUpdate").cloned();
+    if let Some((force, task)) = force.zip(body.get_mut("TaskTemplate").and_then(Value::as_object_mut)) {
+        task.insert("ForceUpdate".to_owned(), force);
+    }
+}
+
+/// The orchestrator replaces tasks when the task template or the endpoint differs, and not otherwise.
+fn consequence(diff: &[Change]) -> Consequence {
+    let replaces = |change: &Change| {
+        change.field.starts_with("TaskTemplate") || change.field.starts_with("EndpointSpec")
+    };
+    if diff.iter().any(replaces) { Consequence::RollingRestart } else { Consequence::None }
+}
+
+/// What must be there before the service: everything of its stack that is made, its image, shared networks, and
+/// the services that it depends on.
+fn needs(builder: &Builder<'_>, service: &Service<'_>) -> Vec<usize> {
+    let stack = &service.stack.name;
+    let depends = |key: &str| service.spec.depends_on.iter().any(|other| other == key);
+    let wanted = |address: &Address| match (&address.inner, address.outer.kind) {
+        (Some(inner), _) if address.outer.name == *stack => {
+            inner.kind != Kind::Service || depends(&inner.name)
+        }
+        (None, Kind::Image) => service.spec.image.as_ref() == Some(&address.outer.name),
+        (None, kind) => matches!(kind, Kind::Network | Kind::Swarm | Kind::Node | Kind::Files | Kind::File),
+        (Some(_), _) => false,
+    };
+    builder.steps().iter().filter(|step| wanted(&step.address)).map(|step| step.id).collect()
+}
+
+fn converge(builder: &mut Builder<'_>, name: &str, stack: &StackSpec, changed: Vec<usize>) {
+    let held = |key: &str| builder.is_held(&Address::in_stack(name, Kind::Service, key));
+    let services: Vec<String> = stack
+        .services
+        .iter()
+        .filter(|(key, _)| !held(key))
+        .map(|(_, service)| service.name.clone())
+        .collect();
+    let deadline = stack.deadline.unwrap_or(Stack::DEFAULT_DEADLINE).0;
+    let action = Action::Swarm(SwarmAction::Converge { services, deadline });
+    let mut draft = Draft::new(Address::new(Kind::Stack, name), Verb::Await, Group::Convergence, action);
+    draft.needs = changed;
+    builder.add(draft.because(format!("until its services run, at most {} s", deadline.as_secs())));
+}
+
+/// Every service that shall be and is not held back, bound, by full name: what gates compare the engine with.
+#[must_use]
+pub fn bound_services(desired: &Desired<'_>, observed: &Observed) -> BTreeMap<String, BoundService> {
+    let stacks = desired.compiled.stacks.values();
+    let services = stacks.flat_map(|stack| stack.services.values().map(move |service| (stack, service)));
+    services
+        .filter_map(|(stack, service)| {
+            let bound = bind(desired, observed, stack, service).ok()?;
+            Some((service.name.clone(), bound))
+        })
+        .collect()
+}

@@ -1,0 +1,116 @@
+//! A run: its order, its record, its generation.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use sha2::{Digest, Sha256};
+
+use super::compile;
+use super::order::Order;
+use super::stop::Stop;
+use super::unlock::Host;
+use crate::desired::Compiled;
+use crate::report::{Exit, Record};
+use crate::state::{Generation, Generations, Lock, Status};
+
+/// A run under way.
+pub(super) struct Run<'o> {
+    pub(super) order: &'o Order,
+    pub(super) record: Record,
+    /// Unix seconds.
+    pub(super) since: i64,
+    started: Instant,
+    /// Texts of the compiled manifest, for its digest and its generation.
+    texts: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl<'o> Run<'o> {
+    pub(super) fn begin(command: &str, order: &'o Order) -> Self {
+        let now = jiff::Timestamp::now();
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let record = Record {
+            schema: 1,
+            command: command.to_owned(),
+            tool: env!("CARGO_PKG_VERSION").to_owned(),
+            run: format!("{}-{}", now.as_millisecond(), std::process::id()),
+            boot: boot.trim().to_owned(),
+            started: format!("{now:.3}"),
+            ..Record::default()
+        };
+        Self { order, record, since: now.as_second(), started: Instant::now(), texts: Vec::new() }
+    }
+
+    /// load: a compiled folder is read as it is; a file is compiled in memory.
+    pub(super) fn load(&mut self) -> Result<Compiled, Stop> {
+        let loaded = compile::load(&self.order.manifest)?;
+        self.record.warnings.extend(loaded.warnings.iter().map(ToString::to_string));
+        let mut compiled = loaded.compiled;
+        self.texts = compile::texts(&compiled)?;
+        let mut digest = Sha256::new();
+        for (path, bytes) in &self.texts {
+            digest.update(path.as_os_str().as_encoded_bytes());
+            digest.update([0]);
+            digest.update(bytes);
+        }
+        self.record.manifest = format!("{:x}", digest.finalize());
+        self.record.instance.clone_from(&compiled.manifest.instance);
+        self.record.host.clone_from(&compiled.manifest.host.name);
+        // The command line wins over the manifest, and is no part of what a generation is.
+        let manifest = &mut compiled.manifest;
+        if let Some(engine) = &self.order.engine {
+            manifest.engine.address.clone_from(engine);
+        }
+        if let Some(run) = &self.order.run_dir {
+            manifest.paths.run.clone_from(run);
+        }
+        if let Some(state) = &self.order.state_dir {
+            manifest.paths.state.clone_from(state);
+        }
+        Ok(compiled)
+    }
+
+    /// One writer at a time.
+    pub(super) fn lock(&self, compiled: &Compiled) -> Result<Lock, Stop> {
+        let holder = format!(
+            "holdfast {} (pid {}, run {}, since {})",
+            self.record.command,
+            std::process::id(),
+            self.record.run,
+            self.record.started
+        );
+        Ok(Lock::take(&compiled.manifest.paths.run, &holder, self.order.lock_wait)?)
+    }
+
+    /// The generation of this manifest: written before anything is changed, and not again while it is the newest.
+    pub(super) fn generation(&self, compiled: &Compiled) -> Result<Generation, Stop> {
+        Ok(Generations::new(&compiled.manifest.paths.state).open(&self.texts)?)
+    }
+
+    /// The generation's end: proven when every gate held, failed when one did not.
+    pub(super) fn settle(&self, generation: &Generation, host: &Host<'_>) -> Result<(), Stop> {
+        if !self.record.steps.is_empty() {
+            generation.write_run(&self.record)?;
+        }
+        if self.order.only.is_some() {
+            return Ok(()); // A part says nothing of the whole.
+        }
+        let exit = self.record.exit;
+        if self.order.verify || exit != Exit::Ok {
+            generation.set_status(if exit == Exit::Ok { Status::Proven } else { Status::Failed })?;
+        }
+        Ok(Generations::new(&host.manifest().paths.state).collect()?)
+    }
+
+    /// The record, with its end.
+    pub(super) fn end(mut self, ended: Result<(), Stop>) -> Record {
+        if let Err(stop) = ended {
+            self.record.errors.extend(stop.lines());
+            self.record.exit = self.record.exit.or(stop.exit());
+            if let Stop::Problems(problems) = stop {
+                self.record.problems = problems;
+            }
+        }
+        self.record.elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.record
+    }
+}

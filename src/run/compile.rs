@@ -1,0 +1,173 @@
+//! load: manifest, compose files and images become one [`Compiled`]; or a folder of one is read back.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::stop::Stop;
+use crate::compose;
+use crate::desired::{Compiled, StackSpec};
+use crate::image;
+use crate::manifest::{self, Loaded};
+use crate::report::chain;
+use crate::source::{Problem, Source, Span};
+use crate::state::write_durably;
+use crate::traefik;
+
+/// A compiled manifest and what was worth a warning.
+#[derive(Debug)]
+pub struct Compilation {
+    /// The result.
+    pub compiled: Compiled,
+    /// Problems that stop nothing.
+    pub warnings: Vec<Problem>,
+}
+
+/// The stack that the manifest's `traefik` section becomes.
+const TRAEFIK: &str = "traefik";
+
+/// Reads a folder that was compiled before, or compiles a file in memory.
+pub(super) fn load(path: &Path) -> Result<Compilation, Stop> {
+    if path.is_dir() {
+        return Ok(Compilation { compiled: read(path)?, warnings: Vec::new() });
+    }
+    compile(path).map_err(Stop::Problems)
+}
+
+/// Resolves everything that needs no host.
+///
+/// # Errors
+/// Every problem of the manifest, or, when that is sound, of its images, compose files and proxy section.
+pub fn compile(path: &Path) -> Result<Compilation, Vec<Problem>> {
+    let name = path.display().to_string();
+    let at_file = |message: String| vec![Source::new(name.as_str(), "").problem(Span::default(), message)];
+    let bytes = fs::read(path).map_err(|error| at_file(format!("cannot be read: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|error| at_file(format!("is not UTF-8: {error}")))?;
+    let base = path.parent().filter(|base| !base.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let base =
+        fs::canonicalize(base).map_err(|error| at_file(format!("its folder cannot be resolved: {error}")))?;
+    let loaded = manifest::load(&Source::new(name.as_str(), text), &base)?;
+    resolve(loaded)
+}
+
+fn resolve(loaded: Loaded) -> Result<Compilation, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut warnings = Vec::new();
+    let mut compiled = Compiled::new(loaded.manifest.clone());
+    for (name, image) in &loaded.manifest.images {
+        match image::describe(name, image) {
+            Ok(spec) => drop(compiled.images.insert(name.clone(), spec)),
+            Err(error) => problems.push(loaded.problem(&["images", name], chain(&error))),
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems); // Every stack that runs one of them would only say the same again.
+    }
+    let secrets: BTreeSet<String> =
+        loaded.manifest.secrets.keys().chain(loaded.manifest.templates.keys()).cloned().collect();
+    let networks: BTreeSet<String> = loaded.manifest.networks.keys().cloned().collect();
+    for (name, stack) in &loaded.manifest.stacks {
+        let input =
+            compose::Input { name, stack, images: &compiled.images, secrets: &secrets, networks: &networks };
+        match compose::compile(&input, &|path| fs::read(path)) {
+            Ok(output) => {
+                warnings.extend(output.warnings);
+                compiled.stacks.insert(name.clone(), output.stack);
+            }
+            Err(found) => problems.extend(found),
+        }
+    }
+    if let Some(section) = &loaded.manifest.traefik {
+        match traefik::stack(section, &loaded.manifest, &compiled.images) {
+            Ok(output) => {
+                compiled.stacks.insert(TRAEFIK.to_owned(), output.stack);
+                compiled.generated = output.files;
+            }
+            Err(found) => problems.extend(found.into_iter().map(|text| loaded.problem(&["traefik"], text))),
+        }
+    }
+    if problems.is_empty() { Ok(Compilation { compiled, warnings }) } else { Err(problems) }
+}
+
+/// The files of a compiled manifest: path below its folder, and text.
+pub(super) fn texts(compiled: &Compiled) -> Result<Vec<(PathBuf, Vec<u8>)>, Stop> {
+    let text = |value: Result<Vec<u8>, serde_json::Error>| {
+        value.map_err(|error| Stop::Compiled(format!("the compiled manifest cannot be written: {error}")))
+    };
+    let mut texts = vec![(PathBuf::from("manifest.json"), text(serde_json::to_vec(compiled))?)];
+    for (name, stack) in &compiled.stacks {
+        texts.push((Path::new("specs").join(format!("{name}.json")), text(serde_json::to_vec(stack))?));
+    }
+    Ok(texts)
+}
+
+/// Writes a compiled manifest: `FOLDER/manifest.json` and `FOLDER/specs/STACK.json`; specs of stacks that are no
+/// longer there are removed.
+///
+/// # Errors
+/// The folder cannot be written.
+pub fn write(compiled: &Compiled, folder: &Path) -> Result<(), Stop> {
+    let texts = texts(compiled)?;
+    let specs = folder.join("specs");
+    for entry in fs::read_dir(&specs).into_iter().flatten().filter_map(Result::ok) {
+        let ours = texts.iter().any(|(path, _)| folder.join(path) == entry.path());
+        if !ours && entry.path().extension().is_some_and(|ending| ending == "json") {
+            let error =
+                |error| Stop::Compiled(format!("failed to remove `{}`: {error}", entry.path().display()));
+            fs::remove_file(entry.path()).map_err(error)?;
+        }
+    }
+    for (path, bytes) in texts {
+        write_durably(&folder.join(path), &bytes, 0o644)?;
+    }
+    Ok(())
+}
+
+/// Reads what [`write`] wrote.
+fn read(folder: &Path) -> Result<Compiled, Stop> {
+    let path = folder.join("manifest.json");
+    let mut compiled: Compiled = read_json(&path)?;
+    if compiled.compiled != Compiled::FORMAT {
+        let text = format!(
+            "`{}` was compiled in format {}, this program reads {}; run `holdfast compile` again",
+            path.display(),
+            compiled.compiled,
+            Compiled::FORMAT
+        );
+        return Err(Stop::Compiled(text));
+    }
+    for name in compiled.stack_names() {
+        let spec: StackSpec = read_json(&folder.join("specs").join(format!("{name}.json")))?;
+        compiled.stacks.insert(name, spec);
+    }
+    Ok(compiled)
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Stop> {
+    let wrong =
+        |text: String| Stop::Compiled(format!("`{}` {text}; run `holdfast compile` again", path.display()));
+    let bytes = fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    serde_json::from_slice(&bytes).map_err(|error| wrong(format!("is no compiled manifest: {error}")))
+}
+
+impl Compiled {
+    /// Version of the compiled format.
+    pub const FORMAT: u32 = 1;
+
+    /// Nothing resolved yet.
+    fn new(manifest: manifest::Manifest) -> Self {
+        Self {
+            compiled: Self::FORMAT,
+            manifest,
+            images: std::collections::BTreeMap::new(),
+            generated: Vec::new(),
+            stacks: std::collections::BTreeMap::new(),
+        }
+    }
+
+    /// Names of every stack, the proxy's own included.
+    fn stack_names(&self) -> Vec<String> {
+        let proxy = self.manifest.traefik.as_ref().map(|_| TRAEFIK.to_owned());
+        self.manifest.stacks.keys().cloned().chain(proxy).collect()
+    }
+}

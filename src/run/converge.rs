@@ -1,0 +1,80 @@
+//! observe → plan → apply, stage by stage, until there is nothing left to do.
+
+use std::cell::RefCell;
+
+use super::begin::Run;
+use super::order::{Said, Tell};
+use super::stop::Stop;
+use super::unlock::Host;
+use crate::apply::{self, Event, World};
+use crate::observed::{Observed, Ownership};
+use crate::plan::{self, Plan};
+use crate::report::Exit;
+use crate::state::{Proven, write_ownership};
+use crate::swarm::Engine;
+
+/// A manifest needs three stages (swarm, objects, services); each retry for an object that changed underneath is one
+/// more. Beyond this somebody else is changing the same things all the time.
+const ROUNDS: usize = 12;
+
+/// Applies until the plan is empty; returns the last observation, which is what was found equal.
+pub(super) async fn until_equal(
+    run: &mut Run<'_>,
+    engine: &Engine,
+    host: &Host<'_>,
+    tell: &Tell<'_>,
+) -> Result<Observed, Stop> {
+    for round in 0..ROUNDS {
+        let observed = host.observe(engine).await?;
+        let plan = plan::plan(&host.desired, &observed, run.order.only.as_ref()).map_err(Stop::Refused)?;
+        if round == 0 {
+            begin(run, &plan, tell);
+        }
+        run.record.held.clone_from(&plan.held);
+        if plan.is_empty() {
+            settle(run, host)?;
+            run.record.writes = engine.writes();
+            return Ok(observed);
+        }
+        announce(run, host)?;
+        let staged = stage(engine, host, &plan, tell).await;
+        run.record.writes = engine.writes();
+        run.record.steps.extend(staged.outcomes);
+        if staged.exit != Exit::Ok {
+            return Err(Stop::Apply(staged.exit));
+        }
+    }
+    let text = "the plan does not become empty: something else changes the same objects; see `holdfast plan`";
+    Err(Stop::Other(Exit::ApplyFailed, text.to_owned()))
+}
+
+fn begin(run: &mut Run<'_>, plan: &Plan, tell: &Tell<'_>) {
+    run.record.warnings.extend(plan.warnings.iter().cloned());
+    run.record.plan.clone_from(plan);
+    tell.borrow_mut()(Said::Plan(plan));
+}
+
+async fn stage(engine: &Engine, host: &Host<'_>, plan: &Plan, tell: &Tell<'_>) -> apply::Staged {
+    let world =
+        World { engine, manifest: host.manifest(), unlocked: &host.unlocked, generated: &host.generated };
+    let mut forward = |event: Event<'_>| tell.borrow_mut()(Said::Step(&event));
+    apply::stage(&world, plan, &RefCell::new(&mut forward)).await
+}
+
+/// Before the first write: everything old and new is recorded as ours, and nothing counts as proven any more.
+fn announce(run: &Run<'_>, host: &Host<'_>) -> Result<(), Stop> {
+    let both = host.desired.recorded.union(&host.desired.ownership());
+    write_ownership(&host.manifest().paths.state, &both)?;
+    Proven { manifest: run.record.manifest.clone(), boot: run.record.boot.clone(), ..Proven::default() }
+        .write(&host.manifest().paths.run)?;
+    Ok(())
+}
+
+/// After the last: only what is wanted is ours, unless a part of it was left out of this run.
+fn settle(run: &Run<'_>, host: &Host<'_>) -> Result<(), Stop> {
+    let whole = run.order.only.is_none() && run.record.held.is_empty();
+    let wanted = host.desired.ownership();
+    let own: Ownership = if whole { wanted } else { host.desired.recorded.union(&wanted) };
+    write_ownership(&host.manifest().paths.state, &own)?;
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! `destroy`: what is recorded as ours goes; what is left is said.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::begin::Run;
+use super::order::{Said, Tell};
+use super::stop::Stop;
+use super::unlock::recorded;
+use crate::apply::{self, Event, World};
+use crate::desired::Compiled;
+use crate::observed::Ownership;
+use crate::plan;
+use crate::report::Exit;
+use crate::secrets::{Unlocked, files};
+use crate::state::write_ownership;
+use crate::swarm::Engine;
+
+/// Removes everything and looks again.
+pub(super) async fn all(
+    run: &mut Run<'_>,
+    compiled: &Compiled,
+    engine: &Engine,
+    tell: &Tell<'_>,
+) -> Result<(), Stop> {
+    let manifest = &compiled.manifest;
+    let mut observed = engine.observe().await?;
+    let own = recorded(manifest, &observed)?;
+    observed.generated = files::generated(&manifest.paths.run)?;
+    let volumes = if run.order.volumes { engine.volumes(&own.stacks).await? } else { BTreeSet::new() };
+    let plan = plan::destroy(&own, &observed, &volumes);
+    run.record.plan.clone_from(&plan);
+    tell.borrow_mut()(Said::Plan(&plan));
+
+    let world = World { engine, manifest, unlocked: &Unlocked::default(), generated: &BTreeMap::new() };
+    let mut forward = |event: Event<'_>| tell.borrow_mut()(Said::Step(&event));
+    let staged = apply::stage(&world, &plan, &RefCell::new(&mut forward)).await;
+    run.record.steps = staged.outcomes;
+    run.record.writes = engine.writes();
+
+    let left = plan::leftovers(&own, &engine.observe().await?);
+    if staged.exit != Exit::Ok || !left.is_empty() {
+        run.record.errors.extend(left.iter().map(|address| format!("`{address}` is still there")));
+        return Err(Stop::Apply(staged.exit.or(Exit::ApplyFailed)));
+    }
+    files::uninstall(&manifest.paths.run)?;
+    write_ownership(&manifest.paths.state, &Ownership::new(&manifest.instance))?;
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! verify: what is declared is proven, and everything declared carries derived gates.
+
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt;
+
+use super::begin::Run;
+use super::order::{Said, Tell};
+use super::stop::Stop;
+use super::unlock::Host;
+use crate::address::{Address, Kind};
+use crate::gates::{self, Check, Expected, Limits, Planned, Sources};
+use crate::manifest::{FileGate, Gate, SwarmGate};
+use crate::observed::{InstalledFile, Observed};
+use crate::plan::{BoundService, bound_services};
+use crate::report::{Exit, Verdict, chain};
+use crate::state::Proven;
+use crate::swarm::Engine;
+
+/// What is proven.
+pub(super) struct Subject<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) host: &'a Host<'a>,
+    /// The last look, if nothing was written since.
+    pub(super) observed: Option<Observed>,
+}
+
+/// Runs every gate that the order covers, and remembers what held.
+pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
+    let manifest = subject.host.manifest();
+    let mut proven = Proven::read(&manifest.paths.run, &run.record.manifest, &run.record.boot);
+    let gates: Vec<Planned> = (all(subject.host, &proven).into_iter())
+        .filter(|gate| run.order.only.as_ref().is_none_or(|only| only.covers(&gate.address)))
+        .collect();
+    let bound = match &subject.observed {
+        Some(observed) => bound_services(&subject.host.desired, observed),
+        None => bound_services(&subject.host.desired, &subject.engine.observe().await?),
+    };
+    let expected = bound.iter().filter_map(|(name, bound)| Some((name.clone(), expected(bound)?))).collect();
+    let observe = || {
+        let look = subject.engine.observe();
+        async move { look.await.map_err(|error| chain(&error)) }.boxed_local()
+    };
+    let service_log = |service: String, since: i64| {
+        async move {
+            let lines = subject.engine.service_log(&service, since).await;
+            lines.map_err(|error| chain(&error))
+        }
+        .boxed_local()
+    };
+    let sources = Sources {
+        observed: subject.observed.as_ref(),
+        observe: &observe,
+        service_log: &service_log,
+        expected: &expected,
+        since: run.since,
+    };
+    let mut progress = |progress: gates::Progress<'_>| tell.borrow_mut()(Said::Gate(&progress));
+    let results = gates::verify(&gates, &sources, &Limits::default(), &mut progress).await;
+
+    run.record.exit = run.record.exit.or(gates::exit(&results));
+    proven.gates.retain(|address| !results.iter().any(|result| result.address == *address));
+    proven.gates.extend(
+        results.iter().filter(|result| result.verdict == Verdict::Pass).map(|result| result.address.clone()),
+    );
+    run.record.gates = results;
+    if run.order.verify || run.record.exit == Exit::Ok {
+        proven.write(&manifest.paths.run)?;
+    }
+    Ok(())
+}
+
+/// Every gate of the manifest, and those that what it declares carries without asking.
+fn all(host: &Host<'_>, proven: &Proven) -> Vec<Planned> {
+    let manifest = host.manifest();
+    let mut gates = vec![derived(Address::single(Kind::Swarm), Check::Manager)];
+    for name in manifest.networks.keys() {
+        gates.push(derived(Address::new(Kind::Network, name), Check::Network(name.clone())));
+    }
+    for name in manifest.secrets.keys() {
+        gates.push(installed(host, Kind::Secret, name, name));
+    }
+    for name in manifest.templates.keys() {
+        gates.push(installed(host, Kind::Template, name, &format!("rendered/{name}")));
+    }
+    for name in host.desired.compiled.stacks.keys() {
+        let gate = SwarmGate { stack: name.clone(), service: None };
+        let gate = Gate { swarm: Some(gate), ..Gate::default() };
+        gates.push(derived(Address::new(Kind::Stack, name), gate.into()));
+    }
+    for (name, gate) in &manifest.gates {
+        let address = Address::new(Kind::Gate, name);
+        gates.push(Planned { address, gate: gate.clone().into(), derived: false, soak: false });
+    }
+    for gate in &mut gates {
+        // A file is what it is: looking again for ten seconds proves nothing more.
+        let lives =
+            !matches!(gate.address.outer.kind, Kind::Secret | Kind::Template | Kind::Network | Kind::Swarm);
+        gate.soak = lives && !proven.gates.contains(&gate.address);
+    }
+    gates
+}
+
+fn derived(address: Address, gate: Check) -> Planned {
+    Planned { address, gate, derived: true, soak: false }
+}
+
+/// A secret or template is there, with its owner and mode.
+fn installed(host: &Host<'_>, kind: Kind, name: &str, file: &str) -> Planned {
+    let path = host.manifest().paths.run.join("secrets").join(file);
+    let wanted = host.desired.files.get(file);
+    let number = |part: fn(&InstalledFile) -> u32| wanted.map(|file| part(file).to_string());
+    let gate = FileGate {
+        path,
+        mode: wanted.map(|file| format!("{:04o}", file.mode)).or_else(|| Some("0400".to_owned())),
+        owner: number(|file| file.uid),
+        group: number(|file| file.gid),
+        ..FileGate::default()
+    };
+    derived(Address::new(kind, name), Gate { file: Some(gate), ..Gate::default() }.into())
+}
+
+/// What the engine must show of a service.
+fn expected(bound: &BoundService) -> Option<Expected> {
+    let body = &bound.body;
+    let text = |pointer: &str| body.pointer(pointer).and_then(serde_json::Value::as_str).map(str::to_owned);
+    let replicated = body.pointer("/Mode/Replicated");
+    let replicas =
+        replicated.map(|mode| mode.get("Replicas").and_then(serde_json::Value::as_u64).unwrap_or(1));
+    Some(Expected {
+        stack: text("/Labels/com.docker.stack.namespace")?,
+        replicas,
+        image: text("/TaskTemplate/ContainerSpec/Image")?,
+    })
+}

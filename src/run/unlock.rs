@@ -1,0 +1,155 @@
+//! unlock: values, names, and everything else that only this host knows.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use super::begin::Run;
+use super::stop::Stop;
+use crate::address::{Address, Kind};
+use crate::apply::GENERATED_MODE;
+use crate::desired::{Compiled, Desired};
+use crate::manifest::Manifest;
+use crate::observed::{InstalledFile, Observed, Ownership};
+use crate::report::{Exit, Failure};
+use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
+use crate::state::{Generation, Generations, StateError, read_ownership, write_durably};
+use crate::swarm::Engine;
+use crate::traefik;
+
+/// This host, unlocked.
+pub(super) struct Host<'c> {
+    pub(super) desired: Desired<'c>,
+    pub(super) unlocked: Unlocked,
+    pub(super) generated: BTreeMap<String, SecretBytes>,
+    key: SecretBytes,
+}
+
+/// Decrypts what the manifest declares; each secret on its own, so that a bad one holds back only what refers to it.
+pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Host<'c>, Stop> {
+    let manifest = &compiled.manifest;
+    let identities = Identities::load(&manifest.identities, &run.order.identities);
+    let kept =
+        Generations::new(&manifest.paths.state).last_applied()?.map(|generation| generation.ciphertext());
+    let mut unlocked = secrets::unlock(manifest, &identities, kept.as_deref());
+    files::fall_back(&manifest.paths.run, &mut unlocked);
+    secrets::render_templates(manifest, &mut unlocked);
+    let key = naming_key(manifest, &unlocked)?;
+    let instance = &manifest.instance;
+    let digests = unlocked
+        .values
+        .iter()
+        .map(|(name, value)| (name.clone(), secrets::digest(&key, instance, "secret", name, value)))
+        .collect();
+    let (wanted, mut failures) = files::wanted(manifest, &unlocked, &key, instance);
+    let (generated, more) = generate(compiled, &unlocked);
+    failures.extend(more);
+    let describe = |(path, bytes): (&String, &SecretBytes)| {
+        let digest = secrets::digest(&key, instance, "generated", path, bytes);
+        (path.clone(), InstalledFile { digest, uid: 0, gid: 0, mode: GENERATED_MODE })
+    };
+    let desired = Desired {
+        compiled,
+        digests,
+        files: wanted,
+        generated: generated.iter().map(describe).collect(),
+        recorded: read_ownership(&manifest.paths.state)?.unwrap_or_else(|| Ownership::new(instance)),
+    };
+    run.record.secrets.clone_from(&unlocked.failures);
+    run.record.secrets.extend(failures);
+    if !run.record.secrets.is_empty() {
+        run.record.exit = run.record.exit.or(Exit::SecretFailed);
+    }
+    Ok(Host { desired, unlocked, generated, key })
+}
+
+/// The key of Swarm secrets' names: a secret of the manifest, or 32 bytes in the state folder.
+fn naming_key(manifest: &Manifest, unlocked: &Unlocked) -> Result<SecretBytes, Stop> {
+    if let Some(name) = &manifest.naming_key {
+        return unlocked.values.get(name).cloned().ok_or_else(|| {
+            let text =
+                format!("the naming key `{name}` cannot be opened, and every Swarm secret is named by it");
+            Stop::Other(Exit::SecretFailed, text)
+        });
+    }
+    let path = manifest.paths.state.join("naming.key");
+    match std::fs::read(&path) {
+        Ok(bytes) if bytes.len() == 32 => Ok(SecretBytes::new(bytes)),
+        Ok(_) => {
+            let text =
+                format!("`{}` is damaged: remove it to rotate every Swarm secret once", path.display());
+            Err(Stop::Other(Exit::Internal, text))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let mut bytes = vec![0; 32];
+            let random = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+            random.map_err(StateError::io("read", "/dev/urandom"))?;
+            write_durably(&path, &bytes, 0o600)?;
+            Ok(SecretBytes::new(bytes))
+        }
+        Err(error) => Err(StateError::io("read", path)(error).into()),
+    }
+}
+
+/// Contents of generated files. One that cannot be made is a failure of its own; what is installed stays.
+fn generate(compiled: &Compiled, unlocked: &Unlocked) -> (BTreeMap<String, SecretBytes>, Vec<Failure>) {
+    let mut contents = BTreeMap::new();
+    let mut failures = Vec::new();
+    for file in &compiled.generated {
+        let path = file.path.display().to_string();
+        match traefik::render(file, &unlocked.values, &|path| std::fs::read(path)) {
+            Ok(bytes) => drop(contents.insert(path, bytes)),
+            Err(reason) => {
+                failures.push(Failure {
+                    address: Address::new(Kind::File, path),
+                    reason: reason.to_string(),
+                    kept: false,
+                });
+            }
+        }
+    }
+    (contents, failures)
+}
+
+impl Host<'_> {
+    pub(super) fn manifest(&self) -> &Manifest {
+        &self.desired.compiled.manifest
+    }
+
+    /// One look at engine and host.
+    pub(super) async fn observe(&self, engine: &Engine) -> Result<Observed, Stop> {
+        let mut observed = engine.observe().await?;
+        self.observe_files(&mut observed)?;
+        Ok(observed)
+    }
+
+    /// Installed files, by their keyed digests.
+    pub(super) fn observe_files(&self, observed: &mut Observed) -> Result<(), Stop> {
+        let (run, instance) = (&self.manifest().paths.run, &self.manifest().instance);
+        observed.files = files::observe(run, &self.key, instance)?;
+        observed.generated = files::observe_generated(run, &self.key, instance)?;
+        Ok(())
+    }
+
+    /// Keeps the ciphertext that this generation was applied with.
+    pub(super) fn keep_ciphertext(&self, generation: &Generation) -> Result<(), Stop> {
+        let kept = secrets::keep_ciphertext(self.manifest(), &self.unlocked, &generation.ciphertext());
+        kept.map_err(|error| StateError::io("write", generation.ciphertext())(error).into())
+    }
+}
+
+/// What is recorded as ours: the state folder's record, or its mirror in the swarm when the folder was lost.
+pub(super) fn recorded(manifest: &Manifest, observed: &Observed) -> Result<Ownership, Stop> {
+    if let Some(own) = read_ownership(&manifest.paths.state)? {
+        return Ok(own);
+    }
+    let mirror = observed.configs.values().filter_map(|config| {
+        let data = config.raw.pointer("/Spec/Data").and_then(Value::as_str)?;
+        let own: Ownership = serde_json::from_slice(&STANDARD.decode(data).ok()?).ok()?;
+        (own.instance == manifest.instance).then_some(own)
+    });
+    Ok(mirror.reduce(|one, other| one.union(&other)).unwrap_or_else(|| Ownership::new(&manifest.instance)))
+}
