@@ -72,6 +72,11 @@ pub(crate) struct ManifestArg {
 }
 
 impl ManifestArg {
+    /// The manifest as it was named: a file or a folder.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.manifest.clone()
+    }
+
     /// The manifest's own file: `MANIFEST`, or `manifest.json` in it where that is a folder.
     pub(crate) fn file(&self) -> PathBuf {
         input::manifest_file(&self.manifest)

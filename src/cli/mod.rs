@@ -4,15 +4,24 @@
 //! `pub(crate) fn run(args, &Settings) -> Exit`, or an `async fn` that [`wait`] drives. To add one: the file, a
 //! variant of [`Command`], a line in [`dispatch`]. The process environment is read here and nowhere else.
 
+mod apply;
 mod check;
+mod compile;
 mod completions;
+mod destroy;
 mod flags;
 mod input;
 mod logging;
+mod order;
+mod outcome;
+mod plan;
 mod problems;
+mod progress;
 mod schema;
 mod settings;
 mod socket_proxy;
+mod status;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -35,6 +44,18 @@ struct Cli {
 enum Command {
     /// Check a manifest and print every problem with its place and its fix.
     Check(check::Args),
+    /// Resolve everything that needs no host, into a folder that every command takes.
+    Compile(compile::Args),
+    /// Show what would be done, and why.
+    Plan(plan::Args),
+    /// Make the host equal to the manifest, and prove it.
+    Apply(apply::Args),
+    /// Run the gates; nothing is written.
+    Verify(verify::Args),
+    /// Show what is there, and where it differs.
+    Status(status::Args),
+    /// Remove what is recorded as ours.
+    Destroy(destroy::Args),
     /// Print the JSON Schema of the manifest.
     Schema(schema::Args),
     /// Pass on the GET requests of Traefik's Swarm provider to the engine, and refuse everything else.
@@ -58,6 +79,12 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command, settings: &Settings) -> Exit {
     match command {
         Command::Check(args) => check::run(&args, settings),
+        Command::Compile(args) => compile::run(&args, settings),
+        Command::Plan(args) => wait(plan::run(&args, settings)),
+        Command::Apply(args) => wait(apply::run(&args, settings)),
+        Command::Verify(args) => wait(verify::run(&args, settings)),
+        Command::Status(args) => wait(status::run(&args, settings)),
+        Command::Destroy(args) => wait(destroy::run(&args, settings)),
         Command::Schema(args) => schema::run(&args, settings),
         Command::SocketProxy(args) => wait(socket_proxy::run(args)),
         Command::Completions(args) => completions::run(&args, settings),

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::manifest::Manifest;
 use crate::report::Exit;
 
 /// Resolved settings. Later code never asks whether a flag was given.
@@ -27,27 +26,12 @@ pub(crate) struct Settings {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Color {
     /// On stdout.
-    #[expect(dead_code, reason = "for the commands that print a plan or a report")]
     pub(crate) stdout: bool,
     /// On stderr.
     pub(crate) stderr: bool,
 }
 
 impl Settings {
-    /// Puts what the command line says in place of what the manifest says.
-    #[expect(dead_code, reason = "for the commands that look at a host")]
-    pub(crate) fn override_in(&self, manifest: &mut Manifest) {
-        if let Some(engine) = &self.engine {
-            manifest.engine.address.clone_from(engine);
-        }
-        if let Some(run) = &self.run_dir {
-            manifest.paths.run.clone_from(run);
-        }
-        if let Some(state) = &self.state_dir {
-            manifest.paths.state.clone_from(state);
-        }
-    }
-
     /// Writes a result to stdout. A reader that went away (`| head`) is no error; a full disk is.
     pub(crate) fn print(text: &str) -> Exit {
         let mut out = io::stdout().lock();

@@ -1,0 +1,63 @@
+//! Flags of the commands that look at a host, resolved to a [`run::Order`](crate::run::Order).
+
+use std::path::PathBuf;
+
+use super::flags::ManifestArg;
+use super::settings::Settings;
+use crate::address::Address;
+use crate::manifest::Duration;
+use crate::run::Order;
+use crate::secrets::{IdentityEnv, SecretBytes};
+
+/// The manifest and the part of it that a command is about.
+#[derive(clap::Args)]
+pub(crate) struct Part {
+    #[command(flatten)]
+    manifest: ManifestArg,
+    /// Only what this address covers, and what that needs: `stack.web`, `gate.web_https`.
+    #[arg(long, value_name = "ADDRESS")]
+    only: Option<Address>,
+}
+
+/// Flags of commands that write.
+#[derive(clap::Args)]
+pub(crate) struct Writing {
+    /// How long to wait for the lock that another run holds, `5m`.
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
+    lock_wait: Duration,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    serde_json::from_value(serde_json::Value::from(text)).map_err(|error| error.to_string())
+}
+
+impl Part {
+    /// An order for a command that only reads.
+    pub(crate) fn order(&self, settings: &Settings) -> Order {
+        Order {
+            manifest: self.manifest.path(),
+            engine: settings.engine.clone(),
+            run_dir: settings.run_dir.clone(),
+            state_dir: settings.state_dir.clone(),
+            only: self.only.clone(),
+            identities: identities(),
+            ..Order::default()
+        }
+    }
+}
+
+impl Writing {
+    /// The same order, for a command that writes.
+    pub(crate) fn apply_to(&self, order: Order) -> Order {
+        Order { lock_wait: self.lock_wait.0, ..order }
+    }
+}
+
+/// Identities that sops, too, takes from the environment.
+fn identities() -> IdentityEnv {
+    let text = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    IdentityEnv {
+        age_key: text("SOPS_AGE_KEY").map(|value| SecretBytes::new(value.into_encoded_bytes())),
+        age_key_file: text("SOPS_AGE_KEY_FILE").map(PathBuf::from),
+    }
+}

@@ -1,0 +1,108 @@
+//! Progress on stderr: one live line on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use super::settings::Settings;
+use crate::apply::Event;
+use crate::plan::Verb;
+use crate::report::Verdict;
+use crate::run::Said;
+
+/// Without a terminal a wait is said again this often.
+const STILL: Duration = Duration::from_secs(10);
+
+/// Where progress goes, and what was said last.
+pub(crate) struct Progress {
+    live: bool,
+    said: Instant,
+    shown: bool,
+}
+
+impl Progress {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self { live: std::io::stderr().is_terminal() && !settings.json, said: Instant::now(), shown: false }
+    }
+
+    /// Says one thing.
+    pub(crate) fn tell(&mut self, said: &Said<'_>) {
+        match said {
+            Said::Plan(plan) if plan.is_empty() => {}
+            Said::Plan(plan) => self.line(&format!("plan: {} steps", plan.steps.len())),
+            Said::Step(Event::Started(step)) => {
+                tracing::debug!(address = %step.address, verb = word(step.verb), "step started");
+                self.live(&format!("{} {} ...", word(step.verb), step.address));
+            }
+            Said::Step(Event::Waiting(step, waiting)) => self.wait(&format!("{}: {waiting}", step.address)),
+            Said::Step(Event::Ended(outcome)) => {
+                let verb = word(outcome.verb);
+                let (address, elapsed_ms) = (&outcome.address, outcome.elapsed_ms);
+                match &outcome.error {
+                    None => self.line(&format!("{verb} {address}: done in {elapsed_ms} ms")),
+                    Some(error) => self.line(&format!("{verb} {address}: failed after {elapsed_ms} ms: {error}")),
+                }
+            }
+            Said::Gate(gate) if gate.done => {
+                let verdict = verdict(gate.verdict);
+                self.line(&format!("{verdict} {}: {}", gate.address, gate.reason));
+            }
+            Said::Gate(gate) => self.wait(&format!(
+                "{}: {} ({} of {} s)",
+                gate.address,
+                gate.reason,
+                gate.elapsed.as_secs(),
+                gate.deadline.as_secs()
+            )),
+        }
+    }
+
+    /// Takes the live line away.
+    pub(crate) fn clear(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            Settings::say("\r\x1b[K");
+        }
+    }
+
+    /// A line that stays.
+    fn line(&mut self, text: &str) {
+        self.clear();
+        Settings::say(&format!("{text}\n"));
+        self.said = Instant::now();
+    }
+
+    /// A wait: always on the live line, now and then as a line that stays.
+    fn wait(&mut self, text: &str) {
+        if self.live {
+            self.live(text);
+        } else if self.said.elapsed() >= STILL {
+            self.line(&format!("still waiting: {text}"));
+        }
+    }
+
+    fn live(&mut self, text: &str) {
+        if self.live {
+            // Longer than most terminals are wide would wrap, and a wrapped line cannot be taken away.
+            let short: String = text.chars().take(100).collect();
+            Settings::say(&format!("\r\x1b[K{short}"));
+            self.shown = true;
+        }
+    }
+}
+
+const fn word(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Create => "create",
+        Verb::Update => "update",
+        Verb::Replace => "replace",
+        Verb::Delete => "delete",
+        Verb::Await => "await",
+    }
+}
+
+const fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "FAIL",
+        Verdict::Unknown => "unknown",
+    }
+}
