@@ -40,11 +40,8 @@ pub(crate) fn status(record: &Record, settings: &Settings) -> Exit {
     if !record.errors.is_empty() && !settings.json {
         return exit;
     }
-    let text = if settings.json {
-        report::json(record)
-    } else {
-        report::status_text(record, settings.color.stdout)
-    };
+    let text =
+        if settings.json { report::json(record) } else { report::status_text(record, settings.color.stdout) };
     exit.or(Settings::print(&text))
 }
 

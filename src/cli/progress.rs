@@ -39,7 +39,9 @@ impl Progress {
                 let (address, elapsed_ms) = (&outcome.address, outcome.elapsed_ms);
                 match &outcome.error {
                     None => self.line(&format!("{verb} {address}: done in {elapsed_ms} ms")),
-                    Some(error) => self.line(&format!("{verb} {address}: failed after {elapsed_ms} ms: {error}")),
+                    Some(error) => {
+                        self.line(&format!("{verb} {address}: failed after {elapsed_ms} ms: {error}"))
+                    }
                 }
             }
             Said::Gate(gate) if gate.done => {

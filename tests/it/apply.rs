@@ -1,1 +1,0 @@
-//! Proves: the whole line on a real engine: twice, killed, in parallel.

@@ -1,0 +1,6 @@
+//! Proves: the whole line on a real engine: from nothing to proven, twice, repaired, taken down, killed.
+
+mod drift;
+mod faults;
+mod killed;
+mod line;
