@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::builder::{Builder, Draft};
-use super::{Action, Consequence, canonical, diff, Group, ImageAction, Refusal, SwarmAction, Verb};
+use super::{Action, Consequence, Group, ImageAction, Refusal, SwarmAction, Verb, canonical, diff};
 use crate::address::{Address, Kind};
 use crate::desired::{ImageSource, swarm as wanted};
 use crate::observed::SwarmState;
@@ -42,7 +42,8 @@ pub(super) fn swarm(builder: &mut Builder<'_>) {
 
 /// A swarm that is already there: what cannot change is refused or warned of, what can is repaired.
 fn adopt(builder: &mut Builder<'_>) {
-    let Some((manager, swarm)) = builder.manager().zip(builder.desired.compiled.manifest.swarm.as_ref()) else {
+    let Some((manager, swarm)) = builder.manager().zip(builder.desired.compiled.manifest.swarm.as_ref())
+    else {
         return;
     };
     for found in wanted::swarm_refusals(builder.observed, swarm) {
@@ -55,7 +56,8 @@ fn adopt(builder: &mut Builder<'_>) {
         builder.refuse(Refusal {
             address: Address::single(Kind::Swarm),
             reason,
-            fix: "make the manifest say what is there, or `docker swarm leave --force` and apply again".to_owned(),
+            fix: "make the manifest say what is there, or `docker swarm leave --force` and apply again"
+                .to_owned(),
             exit: Exit::BadConfig,
         });
     }

@@ -16,6 +16,8 @@ mod host;
 mod select;
 mod stack;
 mod step;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 

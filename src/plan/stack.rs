@@ -140,10 +140,8 @@ fn update(
     let stored = spec_of(existing);
     let mut body = bound.body;
     keep_force_update(stored, &mut body);
-    let diff = diff(
-        &canonical::service(stored, service.networks),
-        &canonical::service(&body, service.networks),
-    );
+    let diff =
+        diff(&canonical::service(stored, service.networks), &canonical::service(&body, service.networks));
     if diff.is_empty() {
         return None;
     }
