@@ -46,7 +46,7 @@ fn filter(verbosity: u8, journal: bool) -> Targets {
 }
 
 /// True when the service manager says that stderr is the journal: `JOURNAL_STREAM` holds its device and inode.
-fn stderr_is_journal() -> bool {
+pub(crate) fn stderr_is_journal() -> bool {
     let Some(stream) = std::env::var_os("JOURNAL_STREAM") else { return false };
     let Ok(stat) = rustix::fs::fstat(std::io::stderr()) else { return false };
     stream.as_bytes() == format!("{}:{}", stat.st_dev, stat.st_ino).as_bytes()

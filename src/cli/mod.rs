@@ -94,12 +94,29 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
 /// Drives an async command on the program's only runtime, which is made here and on this thread.
 fn wait(command: impl Future<Output = Exit>) -> Exit {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(command),
+        Ok(runtime) => runtime.block_on(until_signal(command)),
         Err(error) => {
             Settings::say(&format!("error: failed to start the runtime: {error}\n"));
             Exit::Internal
         }
     }
+}
+
+/// A signal ends the command where it stands: no step is left half-done that the next run would not find and finish.
+async fn until_signal(command: impl Future<Output = Exit>) -> Exit {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return command.await;
+    };
+    let exit = tokio::select! {
+        exit = command => return exit,
+        _ = interrupt.recv() => Exit::Interrupted,
+        _ = terminate.recv() => Exit::Terminated,
+    };
+    Settings::say("\nstopped by a signal; nothing is lost: the same command goes on from what is there\n");
+    exit
 }
 
 /// The command line as clap sees it; completion scripts are made from it too.

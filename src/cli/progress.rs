@@ -3,10 +3,12 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use super::logging;
 use super::settings::Settings;
 use crate::apply::Event;
+use crate::gates;
 use crate::plan::Verb;
-use crate::report::Verdict;
+use crate::report::{StepOutcome, Verdict};
 use crate::run::Said;
 
 /// Without a terminal a wait is said again this often.
@@ -15,13 +17,16 @@ const STILL: Duration = Duration::from_secs(10);
 /// Where progress goes, and what was said last.
 pub(crate) struct Progress {
     live: bool,
+    /// True under a service manager: the journal gets fields, and no line twice.
+    journal: bool,
     said: Instant,
     shown: bool,
 }
 
 impl Progress {
     pub(crate) fn new(settings: &Settings) -> Self {
-        Self { live: std::io::stderr().is_terminal() && !settings.json, said: Instant::now(), shown: false }
+        let live = std::io::stderr().is_terminal() && !settings.json;
+        Self { live, journal: logging::stderr_is_journal(), said: Instant::now(), shown: false }
     }
 
     /// Says one thing.
@@ -30,24 +35,11 @@ impl Progress {
             Said::Plan(plan) if plan.is_empty() => {}
             Said::Plan(plan) => self.line(&format!("plan: {} steps", plan.steps.len())),
             Said::Step(Event::Started(step)) => {
-                tracing::debug!(address = %step.address, verb = word(step.verb), "step started");
-                self.live(&format!("{} {} ...", word(step.verb), step.address));
+                self.live(&format!("{} {} ...", word(step.verb), step.address))
             }
             Said::Step(Event::Waiting(step, waiting)) => self.wait(&format!("{}: {waiting}", step.address)),
-            Said::Step(Event::Ended(outcome)) => {
-                let verb = word(outcome.verb);
-                let (address, elapsed_ms) = (&outcome.address, outcome.elapsed_ms);
-                match &outcome.error {
-                    None => self.line(&format!("{verb} {address}: done in {elapsed_ms} ms")),
-                    Some(error) => {
-                        self.line(&format!("{verb} {address}: failed after {elapsed_ms} ms: {error}"))
-                    }
-                }
-            }
-            Said::Gate(gate) if gate.done => {
-                let verdict = verdict(gate.verdict);
-                self.line(&format!("{verdict} {}: {}", gate.address, gate.reason));
-            }
+            Said::Step(Event::Ended(outcome)) => self.step(outcome),
+            Said::Gate(gate) if gate.done => self.gate(gate),
             Said::Gate(gate) => self.wait(&format!(
                 "{}: {} ({} of {} s)",
                 gate.address,
@@ -55,6 +47,25 @@ impl Progress {
                 gate.elapsed.as_secs(),
                 gate.deadline.as_secs()
             )),
+        }
+    }
+
+    fn step(&mut self, outcome: &StepOutcome) {
+        let (verb, address, elapsed_ms) = (word(outcome.verb), &outcome.address, outcome.elapsed_ms);
+        match &outcome.error {
+            None if self.journal => tracing::info!(%address, verb, elapsed_ms, "step done"),
+            None => self.line(&format!("{verb} {address}: done in {elapsed_ms} ms")),
+            Some(error) if self.journal => tracing::error!(%address, verb, elapsed_ms, error, "step failed"),
+            Some(error) => self.line(&format!("{verb} {address}: failed after {elapsed_ms} ms: {error}")),
+        }
+    }
+
+    fn gate(&mut self, gate: &gates::Progress<'_>) {
+        let (verdict, address, reason) = (verdict(gate.verdict), gate.address, gate.reason);
+        match gate.verdict {
+            Verdict::Pass if self.journal => tracing::info!(%address, verdict, reason, "gate"),
+            _ if self.journal => tracing::error!(%address, verdict, reason, "gate"),
+            _ => self.line(&format!("{verdict} {address}: {reason}")),
         }
     }
 
