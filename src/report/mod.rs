@@ -32,6 +32,11 @@ pub fn schema() -> schemars::Schema {
         .into_generator()
         .into_root_schema_for::<Record>()
 }
+mod status;
+
+pub use exit::Exit;
+pub use record::{Attempt, Failure, GateResult, Observation, Record, ServiceStatus, StepOutcome, Verdict};
+pub use status::status_text;
 
 /// An error and its causes on one line, joined by `: `.
 #[must_use]

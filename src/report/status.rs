@@ -1,0 +1,58 @@
+//! The print of `holdfast status`: services as they are, then what differs from the manifest.
+
+use std::fmt::Write as _;
+
+use super::{Record, ServiceStatus};
+use crate::plan::Verb;
+
+/// One line a service, one line for each thing that differs, one line that sums up.
+#[must_use]
+pub fn status_text(record: &Record, _color: bool) -> String {
+    let mut text = String::new();
+    let width = record.services.iter().map(|service| service.name.len()).max().unwrap_or_default();
+    for service in &record.services {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{:width$}  {}", service.name, words(service));
+    }
+    let changes: Vec<_> = record.plan.steps.iter().filter(|step| step.verb != Verb::Await).collect();
+    for step in &changes {
+        let fields: Vec<&str> = step.diff.iter().map(|change| change.field.as_str()).collect();
+        let why = if fields.is_empty() { step.reason.clone() } else { fields.join(", ") };
+        let _ = writeln!(text, "drift: {} is to be {}: {why}", step.address, done(step.verb));
+    }
+    for held in &record.held {
+        let _ = writeln!(text, "held: {} because of {}", held.address, held.because);
+    }
+    let sum = match changes.len() {
+        0 => "equal to the manifest".to_owned(),
+        1 => "1 thing differs; `holdfast plan` shows it in full".to_owned(),
+        many => format!("{many} things differ; `holdfast plan` shows them in full"),
+    };
+    let _ = writeln!(text, "{}: {sum}", record.host);
+    text
+}
+
+fn words(service: &ServiceStatus) -> String {
+    if !service.exists {
+        return "missing".to_owned();
+    }
+    let running = match service.wanted {
+        Some(wanted) => format!("{} of {wanted} running", service.running),
+        None => format!("{} running", service.running),
+    };
+    if service.last_error.is_empty() {
+        running
+    } else {
+        format!("{running}; last error: {}", service.last_error)
+    }
+}
+
+const fn done(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Create => "made",
+        Verb::Update => "changed",
+        Verb::Replace => "made anew",
+        Verb::Delete => "removed",
+        Verb::Await => "waited for",
+    }
+}
