@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
+use futures_util::stream;
 use tokio::sync::mpsc;
 
 use super::step::Failure;
 use crate::desired::ImageSpec;
-use crate::image::write_archive;
+use crate::image::{ImageError, write_archive};
 use crate::report::Exit;
 use crate::swarm::Engine;
 
@@ -24,18 +25,24 @@ pub(super) async fn load(engine: &Engine, name: &str, spec: &ImageSpec) -> Resul
         let made = write_archive(&owned_name, &owned_spec, &mut out);
         // Without the last flush the engine sees a cut archive and refuses it, as it should after an error.
         if made.is_ok() {
-            drop(out.flush())
+            drop(out.flush());
         } else {
-            out.abort()
+            out.abort();
         }
         made
     });
-    let loaded = engine.load_image(receiver).await;
+    let chunks = stream::unfold(receiver, |mut receiver| async {
+        let chunk: io::Result<Vec<u8>> = receiver.recv().await?;
+        Some((chunk.map(Into::into), receiver))
+    });
+    let loaded = engine.load_image(&spec.reference, chunks).await;
     match maker.await {
         Ok(Ok(())) => loaded.map_err(|error| Failure::engine(&error)),
         // The archive's own error says more than the engine's about a cut stream.
         Ok(Err(error)) => match loaded {
-            Err(engine_error) if error.is_broken_pipe() => Err(Failure::engine(&engine_error)),
+            Err(engine_error) if matches!(error, ImageError::Write { .. }) => {
+                Err(Failure::engine(&engine_error))
+            }
             _ => Err(Failure::new(&error, error.exit())),
         },
         Err(error) => Err(Failure::new(&error, Exit::Internal)),

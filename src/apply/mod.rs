@@ -17,6 +17,7 @@ use crate::plan::{Group, Plan, Step, Verb};
 use crate::report::{Exit, StepOutcome};
 use crate::secrets::{SecretBytes, Unlocked};
 use crate::swarm::Engine;
+pub use step::GENERATED_MODE;
 
 /// How many steps of a group are under way at once. The engine serialises writes to its log anyway; more in flight
 /// only lengthens its queue.

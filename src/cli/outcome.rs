@@ -9,40 +9,48 @@ use crate::report::{self, Exit, Record};
 /// Prints the report of a command that applied or proved something.
 pub(crate) fn report(record: &Record, settings: &Settings, junit: Option<&Path>) -> Exit {
     let mut exit = record.exit.or(wrong(record, settings));
-    let text = if settings.json { report::json(record) } else { report::text(record, settings.color.stdout) };
-    exit = exit.or(Settings::print(&text));
-    if let Some(path) = junit
-        && let Err(error) = std::fs::write(path, report::junit(record))
-    {
-        Settings::say(&format!("error: failed to write `{}`: {error}\n", path.display()));
-        exit = exit.or(Exit::Internal);
+    exit = exit.or(print(record, settings, report::text));
+    if let Some(path) = junit {
+        let written =
+            report::junit(record).map_err(std::io::Error::other).and_then(|xml| std::fs::write(path, xml));
+        if let Err(error) = written {
+            Settings::say(&format!("error: failed to write `{}`: {error}\n", path.display()));
+            exit = exit.or(Exit::Internal);
+        }
     }
     exit
 }
 
 /// Prints a plan.
 pub(crate) fn plan(record: &Record, settings: &Settings) -> Exit {
-    let exit = record.exit.or(wrong(record, settings));
-    if !record.errors.is_empty() && !settings.json {
-        return exit;
-    }
-    let text = if settings.json {
-        report::json(record)
-    } else {
-        report::plan_text(&record.plan, settings.color.stdout)
-    };
-    exit.or(Settings::print(&text))
+    looked(record, settings, |record, color| report::plan_text(&record.plan, color))
 }
 
 /// Prints services and what differs.
 pub(crate) fn status(record: &Record, settings: &Settings) -> Exit {
+    looked(record, settings, report::status_text)
+}
+
+/// Prints what a command that only looks has found, unless it found nothing but an error.
+fn looked(record: &Record, settings: &Settings, text: impl Fn(&Record, bool) -> String) -> Exit {
     let exit = record.exit.or(wrong(record, settings));
     if !record.errors.is_empty() && !settings.json {
         return exit;
     }
-    let text =
-        if settings.json { report::json(record) } else { report::status_text(record, settings.color.stdout) };
-    exit.or(Settings::print(&text))
+    exit.or(print(record, settings, text))
+}
+
+fn print(record: &Record, settings: &Settings, text: impl Fn(&Record, bool) -> String) -> Exit {
+    if !settings.json {
+        return Settings::print(&text(record, settings.color.stdout));
+    }
+    match report::json(record) {
+        Ok(text) => Settings::print(&text),
+        Err(error) => {
+            Settings::say(&format!("error: failed to write the record as JSON: {error}\n"));
+            Exit::Internal
+        }
+    }
 }
 
 /// Problems with their places, errors, failed secrets.

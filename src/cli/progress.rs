@@ -35,7 +35,7 @@ impl Progress {
             Said::Plan(plan) if plan.is_empty() => {}
             Said::Plan(plan) => self.line(&format!("plan: {} steps", plan.steps.len())),
             Said::Step(Event::Started(step)) => {
-                self.live(&format!("{} {} ...", word(step.verb), step.address))
+                self.live(&format!("{} {} ...", word(step.verb), step.address));
             }
             Said::Step(Event::Waiting(step, waiting)) => self.wait(&format!("{}: {waiting}", step.address)),
             Said::Step(Event::Ended(outcome)) => self.step(outcome),

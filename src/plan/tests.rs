@@ -10,7 +10,7 @@ use crate::desired::{
     Compiled, ConfigSpec, Desired, FileTarget, ObjectRef, SecretSpec, ServiceSpec, StackSpec,
 };
 use crate::manifest::Manifest;
-use crate::observed::{InstalledFile, ManagerState, Object, Observed, Ownership, STACK_LABEL, SwarmState};
+use crate::observed::{InstalledFile, Object, Observed, Ownership, STACK_LABEL, SwarmState};
 
 fn manifest(extra: &Value) -> Manifest {
     let mut text = json!({ "version": 1, "host": { "name": "h" } });
@@ -82,17 +82,17 @@ fn desired(compiled: &Compiled) -> Desired<'_> {
 }
 
 fn manager() -> Observed {
-    Observed { swarm: SwarmState::Manager(Box::new(ManagerState::default())), ..Observed::default() }
+    Observed { swarm: SwarmState::Manager(Box::default()), ..Observed::default() }
 }
 
-fn object(name: &str, spec: Value) -> Object {
+fn object(name: &str, spec: impl Into<Value>) -> Object {
     let stack = name.split('_').next().unwrap_or_default();
     Object {
         id: format!("id-{name}"),
         name: name.to_owned(),
         version: 7,
         labels: BTreeMap::from([(STACK_LABEL.to_owned(), stack.to_owned())]),
-        raw: json!({ "Spec": spec }),
+        raw: json!({ "Spec": spec.into() }),
     }
 }
 
@@ -266,7 +266,7 @@ fn what_left_goes_last_and_only_if_it_is_ours() {
         groups.iter().rposition(|group| *group == Group::Removal)
             < groups.iter().position(|group| *group == Group::Collection)
     );
-    assert!(plan.steps.iter().all(|step| step.group < Group::Removal || !step.needs.is_empty()));
+    assert!(plan.steps.iter().all(|step| step.group != Group::Collection || step.needs.contains(&0)));
 }
 
 #[test]
@@ -309,8 +309,8 @@ fn files_differ_by_digest_owner_or_mode() {
     let compiled = compiled(&json!({}), &[]);
     let mut desired = desired(&compiled);
     let file = InstalledFile { digest: "aaaaaaaaaaaa".into(), uid: 0, gid: 0, mode: 0o400 };
-    desired.files.insert("token".into(), file.clone());
     let mut observed = settle(&desired, manager());
+    desired.files.insert("token".into(), file.clone());
     observed.files.insert("token".into(), file.clone());
     assert!(plan(&desired, &observed, None).unwrap().is_empty());
     for change in [

@@ -5,12 +5,14 @@ mod junit;
 mod paint;
 mod plan;
 mod record;
+mod status;
 mod text;
 
 pub use exit::Exit;
 pub use junit::junit;
 pub use plan::plan_text;
 pub use record::{Attempt, Failure, GateResult, Record, ServiceStatus, StepOutcome, Verdict, gates_exit};
+pub use status::status_text;
 pub use text::text;
 
 /// Version of the record's format.
@@ -32,11 +34,6 @@ pub fn schema() -> schemars::Schema {
         .into_generator()
         .into_root_schema_for::<Record>()
 }
-mod status;
-
-pub use exit::Exit;
-pub use record::{Attempt, Failure, GateResult, Observation, Record, ServiceStatus, StepOutcome, Verdict};
-pub use status::status_text;
 
 /// An error and its causes on one line, joined by `: `.
 #[must_use]

@@ -60,7 +60,7 @@ pub struct Record {
 }
 
 /// A service as it is.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ServiceStatus {
     /// Full name.
     pub name: String,

@@ -47,17 +47,17 @@ pub fn compile(path: &Path) -> Result<Compilation, Vec<Problem>> {
     let base =
         fs::canonicalize(base).map_err(|error| at_file(format!("its folder cannot be resolved: {error}")))?;
     let loaded = manifest::load(&Source::new(name.as_str(), text), &base)?;
-    resolve(loaded)
+    resolve(&loaded)
 }
 
-fn resolve(loaded: Loaded) -> Result<Compilation, Vec<Problem>> {
+fn resolve(loaded: &Loaded) -> Result<Compilation, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
     let mut compiled = Compiled::new(loaded.manifest.clone());
     for (name, image) in &loaded.manifest.images {
         match image::describe(name, image) {
             Ok(spec) => drop(compiled.images.insert(name.clone(), spec)),
-            Err(error) => problems.push(loaded.problem(&["images", name], chain(&error))),
+            Err(error) => problems.push(loaded.problem(&pointer(&["images", name]), chain(&error))),
         }
     }
     if !problems.is_empty() {
@@ -83,10 +83,17 @@ fn resolve(loaded: Loaded) -> Result<Compilation, Vec<Problem>> {
                 compiled.stacks.insert(TRAEFIK.to_owned(), output.stack);
                 compiled.generated = output.files;
             }
-            Err(found) => problems.extend(found.into_iter().map(|text| loaded.problem(&["traefik"], text))),
+            Err(found) => {
+                problems.extend(found.into_iter().map(|text| loaded.problem(&pointer(&["traefik"]), text)));
+            }
         }
     }
     if problems.is_empty() { Ok(Compilation { compiled, warnings }) } else { Err(problems) }
+}
+
+/// An RFC 6901 JSON pointer.
+fn pointer(steps: &[&str]) -> String {
+    steps.iter().flat_map(|step| ["/".to_owned(), step.replace('~', "~0").replace('/', "~1")]).collect()
 }
 
 /// The files of a compiled manifest: path below its folder, and text.

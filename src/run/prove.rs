@@ -1,6 +1,6 @@
 //! verify: what is declared is proven, and everything declared carries derived gates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
 
@@ -12,7 +12,7 @@ use crate::address::{Address, Kind};
 use crate::gates::{self, Check, Expected, Limits, Planned, Sources};
 use crate::manifest::{FileGate, Gate, SwarmGate};
 use crate::observed::{InstalledFile, Observed};
-use crate::plan::{BoundService, bound_services};
+use crate::plan::{BoundService, bound_services, plan};
 use crate::report::{Exit, Verdict, chain};
 use crate::state::Proven;
 use crate::swarm::Engine;
@@ -32,21 +32,21 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
     let gates: Vec<Planned> = (all(subject.host, &proven).into_iter())
         .filter(|gate| run.order.only.as_ref().is_none_or(|only| only.covers(&gate.address)))
         .collect();
-    let bound = match &subject.observed {
-        Some(observed) => bound_services(&subject.host.desired, observed),
-        None => bound_services(&subject.host.desired, &subject.engine.observe().await?),
+    let look = match &subject.observed {
+        Some(observed) => observed,
+        None => &subject.host.observe(subject.engine).await?,
     };
-    let expected = bound.iter().filter_map(|(name, bound)| Some((name.clone(), expected(bound)?))).collect();
+    let expected = expectations(subject.host, look);
     let observe = || {
         let look = subject.engine.observe();
-        async move { look.await.map_err(|error| chain(&error)) }.boxed_local()
+        async move { look.await.map_err(|error| chain(&error)) }.boxed()
     };
     let service_log = |service: String, since: i64| {
         async move {
-            let lines = subject.engine.service_log(&service, since).await;
+            let lines = subject.engine.service_log(&service, u64::try_from(since).unwrap_or_default()).await;
             lines.map_err(|error| chain(&error))
         }
-        .boxed_local()
+        .boxed()
     };
     let sources = Sources {
         observed: subject.observed.as_ref(),
@@ -120,6 +120,22 @@ fn installed(host: &Host<'_>, kind: Kind, name: &str, file: &str) -> Planned {
     derived(Address::new(kind, name), Gate { file: Some(gate), ..Gate::default() }.into())
 }
 
+/// What the engine must show of each service, by full name.
+fn expectations(host: &Host<'_>, observed: &Observed) -> BTreeMap<String, Expected> {
+    let differs: BTreeSet<String> = plan(&host.desired, observed, None)
+        .map(|plan| plan.steps.into_iter().map(|step| step.address.to_string()).collect())
+        .unwrap_or_default();
+    let bound = bound_services(&host.desired, observed);
+    let services = bound.into_iter().filter_map(|(name, bound)| {
+        let mut expected = expected(&bound)?;
+        let key = name.strip_prefix(&format!("{}_", expected.stack)).unwrap_or(&name);
+        expected.equal =
+            !differs.contains(&Address::in_stack(&expected.stack, Kind::Service, key).to_string());
+        Some((name, expected))
+    });
+    services.collect()
+}
+
 /// What the engine must show of a service.
 fn expected(bound: &BoundService) -> Option<Expected> {
     let body = &bound.body;
@@ -131,5 +147,6 @@ fn expected(bound: &BoundService) -> Option<Expected> {
         stack: text("/Labels/com.docker.stack.namespace")?,
         replicas,
         image: text("/TaskTemplate/ContainerSpec/Image")?,
+        equal: true,
     })
 }

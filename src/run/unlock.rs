@@ -11,10 +11,10 @@ use super::begin::Run;
 use super::stop::Stop;
 use crate::address::{Address, Kind};
 use crate::apply::GENERATED_MODE;
-use crate::desired::{Compiled, Desired};
-use crate::manifest::Manifest;
+use crate::desired::{Compiled, Desired, GeneratedFile};
+use crate::manifest::{Manifest, Material};
 use crate::observed::{InstalledFile, Observed, Ownership};
-use crate::report::{Exit, Failure};
+use crate::report::{Exit, Failure, chain};
 use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
 use crate::state::{Generation, Generations, StateError, read_ownership, write_durably};
 use crate::swarm::Engine;
@@ -39,14 +39,13 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
     secrets::render_templates(manifest, &mut unlocked);
     let key = naming_key(manifest, &unlocked)?;
     let instance = &manifest.instance;
+    let (wanted, mut failures) = files::wanted(manifest, &unlocked, &key, instance);
+    let generated = generate(compiled, &mut unlocked, &mut failures);
     let digests = unlocked
         .values
         .iter()
         .map(|(name, value)| (name.clone(), secrets::digest(&key, instance, "secret", name, value)))
         .collect();
-    let (wanted, mut failures) = files::wanted(manifest, &unlocked, &key, instance);
-    let (generated, more) = generate(compiled, &unlocked);
-    failures.extend(more);
     let describe = |(path, bytes): (&String, &SecretBytes)| {
         let digest = secrets::digest(&key, instance, "generated", path, bytes);
         (path.clone(), InstalledFile { digest, uid: 0, gid: 0, mode: GENERATED_MODE })
@@ -94,24 +93,43 @@ fn naming_key(manifest: &Manifest, unlocked: &Unlocked) -> Result<SecretBytes, S
     }
 }
 
-/// Contents of generated files. One that cannot be made is a failure of its own; what is installed stays.
-fn generate(compiled: &Compiled, unlocked: &Unlocked) -> (BTreeMap<String, SecretBytes>, Vec<Failure>) {
+/// Contents of generated files. One that cannot be made is a failure of its own; what is installed stays. One that
+/// only the swarm holds joins the values, under its path.
+fn generate(
+    compiled: &Compiled,
+    unlocked: &mut Unlocked,
+    failures: &mut Vec<Failure>,
+) -> BTreeMap<String, SecretBytes> {
     let mut contents = BTreeMap::new();
-    let mut failures = Vec::new();
     for file in &compiled.generated {
         let path = file.path.display().to_string();
-        match traefik::render(file, &unlocked.values, &|path| std::fs::read(path)) {
-            Ok(bytes) => drop(contents.insert(path, bytes)),
+        match content(file, unlocked) {
+            Ok(bytes) if file.installed => drop(contents.insert(path, bytes)),
+            Ok(bytes) => drop(unlocked.values.insert(path, bytes)),
             Err(reason) => {
-                failures.push(Failure {
-                    address: Address::new(Kind::File, path),
-                    reason: reason.to_string(),
-                    kept: false,
-                });
+                failures.push(Failure { address: Address::new(Kind::File, path), reason, kept: false });
             }
         }
     }
-    (contents, failures)
+    contents
+}
+
+/// One generated file, from the values and host files that it names.
+fn content(file: &GeneratedFile, unlocked: &Unlocked) -> Result<SecretBytes, String> {
+    let mut read = BTreeMap::new();
+    for material in traefik::materials(file) {
+        if let Some(path) = &material.file {
+            let bytes = std::fs::read(path)
+                .map_err(|error| format!("failed to read `{}`: {error}", path.display()))?;
+            read.insert(path.clone(), SecretBytes::new(bytes));
+        }
+    }
+    let value = |material: &Material| match (&material.secret, &material.file) {
+        (Some(secret), _) => unlocked.values.get(secret),
+        (None, Some(path)) => read.get(path),
+        (None, None) => None,
+    };
+    traefik::render(file, &value).map_err(|error| chain(&error))
 }
 
 impl Host<'_> {
@@ -136,7 +154,7 @@ impl Host<'_> {
 
     /// Keeps the ciphertext that this generation was applied with.
     pub(super) fn keep_ciphertext(&self, generation: &Generation) -> Result<(), Stop> {
-        let kept = secrets::keep_ciphertext(self.manifest(), &self.unlocked, &generation.ciphertext());
+        let kept = secrets::keep_ciphertext(&self.unlocked, &generation.ciphertext());
         kept.map_err(|error| StateError::io("write", generation.ciphertext())(error).into())
     }
 }

@@ -10,6 +10,7 @@ mod images;
 mod logs;
 mod observe;
 mod transport;
+mod volumes;
 
 use std::path::PathBuf;
 use std::sync::Arc;

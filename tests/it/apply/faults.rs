@@ -19,14 +19,14 @@ fn no_engine_and_no_manager_are_told_apart() {
     let manager = Engine::start_swarm();
     let token = manager.docker(&["swarm", "join-token", "-q", "worker"]);
     // Two engines cannot reach each other from their namespaces; a join that hangs still leaves the node no manager.
-    let _ =
-        world.engine.docker_output(&["swarm", "join", "--token", &token, &format!("{}:2377", manager.ip)]);
+    let remote = format!("{}:2377", manager.ip);
+    drop(world.engine.docker_output(&["swarm", "join", "--token", &token, &remote]));
     let state = world.engine.docker(&["info", "--format", "{{.Swarm.LocalNodeState}}"]);
-    if state != "inactive" {
+    if state == "inactive" {
+        panic!("the engine did not join: {state}");
+    } else {
         let worker = world.run(&["apply"]).expect(75);
         assert!(worker.err.contains("no manager"), "{}", worker.err);
-    } else {
-        panic!("the engine did not join: {state}");
     }
 }
 
@@ -62,7 +62,7 @@ fn a_bad_secret_holds_back_what_refers_to_it_and_the_rest_goes_on() {
 
     // After a boot (the run folder is empty) it comes from the kept ciphertext.
     crate::support::world::unmount_below(&world.run_dir());
-    let _ = std::fs::remove_dir_all(world.run_dir());
+    drop(std::fs::remove_dir_all(world.run_dir()));
     world.run(&["apply", "--json"]).expect(5);
     assert_eq!(
         std::fs::read_to_string(world.run_dir().join("secrets/token")).expect("from ciphertext"),
@@ -142,12 +142,12 @@ fn dockerd_that_restarts_in_the_middle_costs_nothing() {
     world.engine.kill();
     std::thread::sleep(std::time::Duration::from_millis(300));
     world.engine.restart();
-    let _ = child.wait();
+    drop(child.wait());
     world.apply();
     world.assert_settled();
 }
 
-const OTHER: &str = r#"
+const OTHER: &str = r"
 services:
   app:
     image: holdfast.invalid/app
@@ -158,4 +158,4 @@ services:
 networks:
   proxy:
     external: true
-"#;
+";

@@ -28,11 +28,11 @@ fn through(world: &World, at: Option<(usize, When)>) -> usize {
 
 /// Back to an engine in no swarm and a host without files.
 fn reset(world: &World) {
-    let _ = world.engine.docker_output(&["swarm", "leave", "--force"]);
+    drop(world.engine.docker_output(&["swarm", "leave", "--force"]));
     world.engine.docker_output(&["image", "rm", "-f", &image(world)]);
     unmount_below(&world.run_dir());
     for folder in ["run", "state"] {
-        let _ = std::fs::remove_dir_all(world.path(folder));
+        drop(std::fs::remove_dir_all(world.path(folder)));
     }
 }
 
@@ -85,7 +85,7 @@ fn killed_at_every_step_on_files() {
     let wipe = || {
         unmount_below(&world.run_dir());
         for folder in ["run", "state"] {
-            let _ = std::fs::remove_dir_all(world.path(folder));
+            drop(std::fs::remove_dir_all(world.path(folder)));
         }
     };
     let key = std::fs::read(world.path("state/naming.key")).expect("the naming key");

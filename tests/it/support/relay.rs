@@ -29,7 +29,7 @@ impl Relay {
     /// Relays `engine` at `socket`. At write number `at` (from 1) the connection is held for good, and
     /// [`Self::wait`] returns.
     pub(crate) fn start(socket: &Path, engine: &Path, at: Option<(usize, When)>) -> Self {
-        let _ = std::fs::remove_file(socket);
+        drop(std::fs::remove_file(socket));
         let listener = UnixListener::bind(socket).expect("the relay's socket");
         let writes = Arc::new(AtomicUsize::new(0));
         let (stop, stopped) = mpsc::channel();
@@ -87,7 +87,7 @@ impl Line {
     /// Holds this connection for good when this is the write to stop at.
     fn hold(&self, number: usize, when: When) {
         if number > 0 && self.at == Some((number, when)) {
-            let _ = self.stop.send(());
+            self.stop.send(()).unwrap_or_default();
             thread::park();
             thread::sleep(std::time::Duration::from_secs(3600));
         }

@@ -1,5 +1,7 @@
 //! A host to apply to: a real engine, a manifest that uses most of what there is, and the real program.
 
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -150,11 +152,11 @@ pub(crate) fn unmount_below(folder: &Path) {
     let inside = |line: &&str| line.split(' ').nth(1).is_some_and(|path| Path::new(path).starts_with(folder));
     for line in mounts.lines().filter(inside).collect::<Vec<_>>().into_iter().rev() {
         let path = line.split(' ').nth(1).unwrap_or_default();
-        let _ = Command::new("umount").args(["-l", path]).status();
+        drop(Command::new("umount").args(["-l", path]).status());
     }
 }
 
-const WEB: &str = r#"
+const WEB: &str = r"
 services:
   app:
     image: holdfast.invalid/app
@@ -181,4 +183,4 @@ secrets:
 networks:
   proxy:
     external: true
-"#;
+";
