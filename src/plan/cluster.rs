@@ -62,7 +62,7 @@ fn adopt(builder: &mut Builder<'_>) {
         });
     }
     let current = manager.raw.get("Spec").unwrap_or(&Value::Null);
-    let spec = wanted::wanted_swarm_spec(current, swarm);
+    let spec = wanted::wanted_swarm_spec(&manager.raw, swarm);
     let diff = diff(&canonical::swarm_spec(current), &canonical::swarm_spec(&spec));
     if !diff.is_empty() {
         let action = Action::Swarm(SwarmAction::UpdateSwarm { version: manager.version, spec });
@@ -78,7 +78,7 @@ fn node(builder: &mut Builder<'_>) {
         return; // The swarm is made first; the next stage sees the node.
     };
     let current = node.raw.get("Spec").unwrap_or(&Value::Null);
-    let spec = wanted::wanted_node_spec(current, &builder.desired.compiled.manifest.node);
+    let spec = wanted::wanted_node_spec(&node.raw, &builder.desired.compiled.manifest.node);
     let diff = diff(&canonical::node_spec(current), &canonical::node_spec(&spec));
     if !diff.is_empty() {
         let action = SwarmAction::UpdateNode { id: node.id.clone(), version: node.version, spec };

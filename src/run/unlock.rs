@@ -154,8 +154,7 @@ impl Host<'_> {
 
     /// Keeps the ciphertext that this generation was applied with.
     pub(super) fn keep_ciphertext(&self, generation: &Generation) -> Result<(), Stop> {
-        let kept = secrets::keep_ciphertext(&self.unlocked, &generation.ciphertext());
-        kept.map_err(|error| StateError::io("write", generation.ciphertext())(error).into())
+        Ok(secrets::keep_ciphertext(&self.unlocked, &generation.ciphertext())?)
     }
 }
 
