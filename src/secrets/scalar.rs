@@ -123,12 +123,13 @@ pub(super) fn yaml(word: &str) -> Leaf {
     if let Some(time) = Time::parse(word) {
         return Leaf::Time(time);
     }
-    let digits = word.replace('_', "");
+    // A word that starts with a dot keeps its underscores, which then make it text.
+    let digits = if word.starts_with('.') { word.to_owned() } else { word.replace('_', "") };
     if let Some(value) = integer(&digits) {
         return Leaf::Int(value);
     }
     match digits.parse::<f64>() {
-        Ok(value) if is_float(&digits) => Leaf::Float(value),
+        Ok(value) if value.is_finite() && is_float(&digits) => Leaf::Float(value),
         _ => text(word.as_bytes()),
     }
 }
@@ -205,6 +206,8 @@ mod tests {
             ("2024-01-02", "2024-01-02T00:00:00Z"),
             ("1.2.3", "1.2.3"),
             ("-", "-"),
+            ("._6", "._6"),
+            ("1e400", "1e400"),
         ] {
             assert_eq!(hashed(&yaml(word)), expected, "{word}");
         }

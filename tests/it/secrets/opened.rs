@@ -211,3 +211,99 @@ fn key_groups_open_with_as_many_as_the_threshold_says() {
     let error = open(&[1]).err().expect("one group is not enough").to_string();
     assert!(keys.iter().all(|keys| error.contains(&keys.recipient(Form::AgeFile))), "{error}");
 }
+
+/// Words of letters that numbers, times, booleans and null are made of: the MAC covers clear values as go-yaml types
+/// them, so one word that is typed differently here would refuse a good file.
+fn tricky_words(count: usize) -> Vec<String> {
+    const FIRST: &[u8] = b"0123456789+-.nNtTfFyYoO~2";
+    const REST: &[u8] = b"0123456789012345678901234567.eE+-_xobXTZ:aAfFuUlLrRsSiINn";
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut pick = |from: &[u8]| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        *from.get(usize::try_from(state % from.len() as u64).expect("an index")).expect("in range")
+    };
+    let known = [
+        "2024-01-02",
+        "2024-1-2",
+        "2024-1-2 3:4:5",
+        "2024-01-02T03:04:05.10+05:30",
+        "0777",
+        "0o17",
+        "08",
+        "0b101",
+        "-0x1f",
+        "1_000",
+        "1__0",
+        "+.inf",
+        "-.INF",
+        ".NaN",
+        "1e3",
+        "1E-9",
+        "1e400",
+        "-0",
+        ".5",
+        "5.",
+        "+5",
+        "true",
+        "True",
+        "TRUE",
+        "yes",
+        "Off",
+        "null",
+        "NULL",
+        "~",
+        "12:30:45",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "0.1e1_0",
+        "1.7976931348623157e308",
+        "5e-324",
+        "123456789.5",
+        "2024-01-02t03:04:05z",
+        "2024-01-02 03:04:05 +1",
+        "0x",
+        "0o8",
+        "1e",
+        "--1",
+        "+-1",
+        "0_7",
+        "0x_f",
+    ];
+    let random = (0..count).map(|_| {
+        let length = usize::from(pick(b"0123456789")) - 47;
+        let rest = (1..length).map(|_| pick(REST));
+        let rest: Vec<u8> = rest.collect();
+        let word = [&[pick(FIRST)], rest.as_slice()].concat();
+        String::from_utf8(word).expect("ASCII")
+    });
+    // Left out: what is no plain word in YAML, and the negative zero, which sops writes so that it cannot read it back.
+    let minus_zero =
+        |word: &str| word.parse::<f64>().is_ok_and(|value| value == 0.0 && value.is_sign_negative());
+    let fits = |word: &String| !word.ends_with(':') && word != "-" && !minus_zero(word);
+    known.map(str::to_owned).into_iter().chain(random).filter(fits).collect()
+}
+
+#[test]
+fn clear_words_are_typed_as_go_yaml_types_them() {
+    let keys = Keys::new();
+    let identities = keys.identities(Form::AgeFile);
+    let words = tricky_words(4000);
+    for quote in ["", "\""] {
+        let opens = |words: &[String]| {
+            let line =
+                |(index, word): (usize, &String)| format!("k{index}_unencrypted: {quote}{word}{quote}\n");
+            let plain = words.iter().enumerate().map(line).collect::<Vec<_>>().concat();
+            let sealed = keys.encrypt("a.yaml", plain.as_bytes(), &keys.recipient(Form::AgeFile), &[]);
+            decrypt(&sealed, SecretFormat::Yaml, &identities).is_ok()
+        };
+        // Halves what fails until one word is left to name.
+        let mut left = words.as_slice();
+        while left.len() > 1 && !opens(left) {
+            let (first, second) = left.split_at(left.len() / 2);
+            left = if opens(first) { second } else { first };
+        }
+        assert!(opens(left), "the word {quote}{}{quote} is typed differently", left[0]);
+    }
+}
