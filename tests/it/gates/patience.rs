@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use holdfast::gates::{Limits, Planned, exit};
+use holdfast::gates::{Limits, Planned, Progress, Sources, exit, verify};
 use holdfast::manifest::{Gate, HttpsGate};
 use holdfast::report::{Exit, Verdict};
 use tokio::net::TcpListener;
@@ -91,4 +91,24 @@ async fn all_run_at_once_and_none_is_not_success() {
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     assert_eq!((results.len(), exit(&results)), (20, Exit::GateFailed));
     assert_eq!(exit(&run_all(&[], &quick()).await), Exit::Vacuous);
+}
+
+#[tokio::test]
+async fn every_attempt_is_told_and_the_last_one_says_so() {
+    let gates = [planned(wants_200(nobody().await)), planned(wants_200(dies_after(1).await))];
+    let (expected, mut told, mut done) = (std::collections::BTreeMap::new(), 0, 0);
+    let sources = Sources {
+        observed: None,
+        observe: &|| Box::pin(async { Err(String::new()) }),
+        service_log: &|_, _| Box::pin(async { Err(String::new()) }),
+        expected: &expected,
+        since: 0,
+    };
+    let mut count = |progress: Progress<'_>| {
+        told += 1;
+        done += u32::from(progress.done);
+    };
+    let results = verify(&gates, &sources, &quick(), &mut count).await;
+    assert_eq!(told, results.iter().map(|result| result.attempt_count).sum::<u32>());
+    assert_eq!(done, 2);
 }
