@@ -432,3 +432,30 @@ fn members(archive: &[u8]) -> BTreeMap<String, Vec<u8>> {
     }
     members
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+    /// One damaged byte or a cut, anywhere in an archive whose members are named by their digests, never gives
+    /// another image: it is refused, or it did not matter.
+    #[test]
+    fn a_damaged_archive_is_never_taken_for_another_image(at in 0.0_f64..1.0, flip in 0_u8..=255) {
+        let folder = TempDir::new().unwrap();
+        let root = put(&folder, "root.tar", &tarball(&[("a", b"1"), ("b/c", &[9; 600])]));
+        let spec = describe("x", &rootfs(&root, ImageConfig::default())).unwrap();
+        let mut bytes = Vec::new();
+        write_archive("x", &spec, &mut bytes).unwrap();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss,
+            reason = "any place in the archive will do")]
+        let at = (at * bytes.len() as f64) as usize;
+        if flip == 0 {
+            bytes.truncate(at);
+        } else {
+            bytes[at] ^= flip;
+        }
+        let damaged = put(&folder, "damaged.tar", &bytes);
+        if let Ok(found) = describe("x", &archive(&damaged)) {
+            proptest::prop_assert_eq!(found.source.unwrap().manifest_digest, spec.source.unwrap().manifest_digest);
+        }
+    }
+}

@@ -3,6 +3,7 @@
 
 mod clients;
 mod process;
+mod proxy;
 mod swarm;
 
 use std::collections::BTreeMap;
