@@ -1,12 +1,10 @@
 //! Every accepted fixture, compared request by request with what docker sends.
 
-use std::path::Path;
-
-use super::harness::{Case, entries, requests};
+use super::harness::{Case, entries, golden, requests};
 
 #[test]
 fn every_accepted_file_becomes_what_docker_creates() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/compose/accepted");
+    let root = golden().join("accepted");
     let mut failed = Vec::new();
     let folders = entries(&root);
     for folder in &folders {

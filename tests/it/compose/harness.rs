@@ -84,6 +84,23 @@ impl Case {
         Ok(["networks", "secrets", "configs", "services"].map(|kind| (kind, stub.created(kind))).into())
     }
 
+    /// True when docker deploys the files, all foreign objects of the fixtures being there.
+    pub(super) fn docker_accepts(&self) -> bool {
+        let temp = tempfile::tempdir().expect("temporary folder");
+        let socket = temp.path().join("engine.sock");
+        let stub = Stub::start(&socket);
+        for (kind, name) in [
+            ("networks", "n"),
+            ("networks", "real"),
+            ("secrets", "s_one"),
+            ("secrets", "s_on"),
+            ("secrets", "nowhere"),
+        ] {
+            stub.preload(kind, name);
+        }
+        self.deploy(&socket, temp.path()).status.success()
+    }
+
     /// `docker stack deploy` with nothing in its environment but the case's variables.
     fn deploy(&self, socket: &Path, home: &Path) -> Exit {
         require_docker();
@@ -96,6 +113,11 @@ impl Case {
         }
         command.arg(STACK).output().expect("run docker")
     }
+}
+
+/// The folder of the fixtures.
+pub(super) fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/compose")
 }
 
 /// The sorted entries of a folder.
@@ -113,9 +135,10 @@ pub(super) fn require_docker() {
         let output = Command::new("docker").arg("--version").output();
         let output =
             output.unwrap_or_else(|error| panic!("docker cannot be started ({error}): run `make setup`"));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        eprintln!("comparing with {version}");
+        version
     });
-    eprintln!("comparing with {version}");
     assert!(version.starts_with("Docker version 28."), "`{version}` is not version 28: run `make setup`");
 }
 
