@@ -22,7 +22,9 @@ impl<'t> Fields<'t> {
 
     /// The field `key`, which thereby is known.
     pub(super) fn take(&mut self, key: &'static str) -> Option<&'t Field> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         self.entries.iter().find(|field| field.key == key)
     }
 
@@ -176,6 +178,10 @@ pub(super) fn text_or_texts(tree: &Tree, what: &str, log: &mut Log) -> Vec<At<St
     if let Kind::Text { text, .. } = &tree.kind {
         return vec![At::new(text.clone(), tree.place)];
     }
+    if !matches!(tree.kind, Kind::List(_)) {
+        wrong(tree, what, "text or a list", "write one value, or `- item` lines below it", log);
+        return Vec::new();
+    }
     texts(tree, what, log)
 }
 
@@ -197,11 +203,11 @@ pub(super) fn refuse_repeated(items: &[Tree], what: &str, log: &mut Log) {
 
 /// Reports a value of the wrong type.
 pub(super) fn wrong(tree: &Tree, what: &str, want: &str, fix: &str, log: &mut Log) {
-    let message = match &tree.kind {
-        Kind::Text { text, .. } if !want.contains("text") && text.len() < 40 => {
-            format!("`{what}` takes {want}, not the text `{text}`")
-        }
-        kind => format!("`{what}` takes {want}, not {}", kind.name()),
+    let found = match &tree.kind {
+        Kind::Text { text, .. } if !want.contains("text") && text.len() < 40 => format!("the text `{text}`"),
+        Kind::Int(value) => format!("the number {value}"),
+        Kind::Float(value) => format!("the number {value}"),
+        kind => kind.name().to_owned(),
     };
-    log.error(tree.place, message, fix);
+    log.error(tree.place, format!("`{what}` takes {want}, not {found}"), fix);
 }

@@ -76,8 +76,11 @@ impl<'a> Loader<'a> {
         let source = self.log.at(Place { file, span: Span::default() });
         let documents = match parse(&source, Limits::default()) {
             Ok(documents) => documents,
-            Err(problem) => {
-                self.log.errors.push(problem);
+            Err(mut problem) => {
+                let fix = problem.fix.take();
+                let fix =
+                    fix.unwrap_or_else(|| "look for a missing bracket, quote or space up to here".to_owned());
+                self.log.errors.push(problem.fix(fix));
                 return None;
             }
         };

@@ -36,6 +36,8 @@ pub(super) struct File {
 pub(super) struct Service {
     /// Where its key stands.
     pub(super) place: Place,
+    /// True when a part of it could not be read and was reported.
+    pub(super) broken: bool,
     pub(super) image: Text,
     pub(super) hostname: Text,
     pub(super) user: Text,
@@ -127,6 +129,9 @@ pub(super) struct Mount {
     pub(super) propagation: Option<String>,
     /// `volume.nocopy`.
     pub(super) nocopy: Option<bool>,
+    /// `volume.subpath`.
+    pub(super) subpath: Option<String>,
+    /// `tmpfs.size` in bytes; `Some(0)` for a `tmpfs` block without it.
     pub(super) tmpfs_size: Option<i64>,
 }
 
@@ -236,6 +241,8 @@ pub(super) struct Volume {
 /// A secret or config of the stack.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Object {
+    /// True when it could not be read and was reported.
+    pub(super) broken: bool,
     pub(super) name: Text,
     pub(super) file: Text,
     pub(super) external: Flag,

@@ -129,6 +129,7 @@ fn long(item: &Tree, log: &mut Log) -> Option<Mount> {
         fields.value("volume").and_then(|tree| Fields::open(tree, "volume options", log))
     {
         mount.nocopy = Some(super::model::is_true(&volume.flag("nocopy", log)));
+        mount.subpath = volume.text("subpath", log).map(|at| at.value);
         volume.finish(log);
     }
     if let Some(mut tmpfs) = fields.value("tmpfs").and_then(|tree| Fields::open(tree, "tmpfs", log)) {

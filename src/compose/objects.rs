@@ -101,7 +101,10 @@ pub(super) fn volume(tree: &Tree, log: &mut Log) -> Volume {
 /// A secret (`level` `secret`) or config.
 pub(super) fn object(tree: &Tree, level: &'static str, log: &mut Log) -> Object {
     let mut out = Object::default();
-    let Some(mut fields) = Fields::open(tree, level, log) else { return out };
+    let Some(mut fields) = Fields::open(tree, level, log) else {
+        out.broken = true;
+        return out;
+    };
     out.name = fields.text("name", log);
     out.file = fields.text("file", log);
     out.external = external(&mut fields, &mut out.name, log);

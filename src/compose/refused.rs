@@ -111,7 +111,10 @@ fn of_service(key: &str) -> Option<(&'static str, &'static str)> {
     const REMOVE: &str = "remove the line";
     Some(match key {
         "build" => ("cannot be done by a swarm", "build the image before, and name it with `image`"),
-        "restart" => ("is not a key of docker stack", "write `deploy.restart_policy` with a `condition`"),
+        "restart" => (
+            "is reported as ignored by docker stack and used all the same",
+            "write `deploy.restart_policy` with a `condition`",
+        ),
         "container_name" => ("is dropped by docker stack: a swarm names its containers", REMOVE),
         "expose" => ("is dropped by docker stack: services on one network reach every port", REMOVE),
         "tmpfs" => ("is dropped by docker stack", "add `- {type: tmpfs, target: PATH}` to `volumes`"),
@@ -134,6 +137,8 @@ fn of_service(key: &str) -> Option<(&'static str, &'static str)> {
         "cpus" | "mem_reservation" | "pids_limit" | "cpu_count" | "cpu_percent" | "cpu_period" => {
             ("is not known to docker stack", LIMITS)
         }
+        "replicas" | "restart_policy" | "update_config" | "rollback_config" | "resources" | "placement"
+        | "endpoint_mode" => ("stands below `deploy`", "move it there"),
         "scale" => ("is not known to docker stack", "set `deploy.replicas`"),
         "profiles" => ("is not known to docker stack", "leave the file with that service out of `compose`"),
         "platform" => (

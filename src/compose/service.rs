@@ -27,7 +27,10 @@ pub(super) struct Surroundings<'a> {
 /// Reads a service.
 pub(super) fn read(field: &Field, around: &Surroundings<'_>, log: &mut Log) -> Service {
     let mut out = Service { place: field.key_place, ..Service::default() };
-    let Some(mut fields) = Fields::open(&field.value, "service", log) else { return out };
+    let Some(mut fields) = Fields::open(&field.value, "service", log) else {
+        out.broken = true;
+        return out;
+    };
     texts(&mut out, &mut fields, log);
     process(&mut out, &mut fields, log);
     network(&mut out, &mut fields, log);
@@ -53,6 +56,7 @@ pub(super) fn read(field: &Field, around: &Surroundings<'_>, log: &mut Log) -> S
 
 fn texts(out: &mut Service, fields: &mut Fields<'_>, log: &mut Log) {
     out.image = fields.text("image", log);
+    out.broken = out.image.is_none() && fields.value("image").is_some();
     out.hostname = fields.text("hostname", log);
     out.user = fields.text("user", log);
     out.working_dir = fields.text("working_dir", log);
@@ -92,6 +96,10 @@ fn command(fields: &mut Fields<'_>, key: &'static str, log: &mut Log) -> Option<
     let tree = fields.value(key)?;
     if matches!(tree.kind, Kind::Text { .. }) {
         return fields.parsed(key, log, shell::split);
+    }
+    if !matches!(tree.kind, Kind::List(_)) {
+        fields::wrong(tree, key, "text or a list", "write one text, or a list of words", log);
+        return None;
     }
     let items = fields::list(tree, key, log);
     let words = items.iter().filter_map(|item| fields::text(item, key, log)).map(|at| at.value).collect();

@@ -7,6 +7,7 @@ use super::super::refused::nearest;
 use super::Scope;
 
 /// The image of a service.
+#[derive(Default)]
 pub(super) struct Image {
     /// What docker would send: the familiar form.
     pub(super) reference: String,
@@ -31,7 +32,7 @@ pub(super) fn check_names(scope: &Scope<'_>, input: &Input<'_>, log: &mut Log) {
     }
 }
 
-/// The image of the service `key`: that of the manifest if one is named there, else the file's, which must be
+/// The image of the service `key`, or `None` after a problem: that of the manifest if one is named there, else the file's, which must be
 /// pinned.
 pub(super) fn of(key: &str, service: &Service, input: &Input<'_>, log: &mut Log) -> Option<Image> {
     if let Some(name) = input.stack.images.get(key) {
@@ -44,6 +45,9 @@ pub(super) fn of(key: &str, service: &Service, input: &Input<'_>, log: &mut Log)
         return Some(Image { reference, written: image.reference.clone(), name: Some(name.clone()) });
     }
     let Some(image) = service.image.as_ref() else {
+        if service.broken {
+            return None;
+        }
         let message = format!("the service `{key}` has no image");
         log.error(service.place, message, "add `image`, or name one in `images` of the stack");
         return None;

@@ -63,7 +63,7 @@ pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> 
     object::secrets(&scope, input, &mut out, log);
     let mut volumes = BTreeSet::new();
     for (key, service) in &file.services {
-        let Some(image) = image::of(key, service, input, log) else { continue };
+        let image = image::of(key, service, input, log).unwrap_or_default();
         let spec = service::convert(&scope, key, service, image, log);
         volumes.extend(volume::names(&scope, service));
         out.services.insert(key.clone(), spec);

@@ -38,7 +38,7 @@ fn base(scope: &Scope<'_>, key: &str, object: &Object) -> String {
 pub(super) fn configs(scope: &Scope<'_>, out: &mut StackSpec, loader: &mut Loader<'_>) {
     for (key, at) in &scope.file.configs {
         let config = &at.value;
-        if is_true(&config.external) {
+        if is_true(&config.external) || config.broken {
             continue;
         }
         let Some(file) = config.file.as_ref().filter(|file| !file.value.is_empty()) else {
@@ -86,6 +86,9 @@ pub(super) fn secrets(scope: &Scope<'_>, input: &Input<'_>, out: &mut StackSpec,
         .collect();
     for (key, at) in &scope.file.secrets {
         let secret = &at.value;
+        if secret.broken {
+            continue;
+        }
         if !is_true(&secret.external) {
             let place = secret.file.as_ref().map_or(at.place, |file| file.place);
             let message = match secret.file {

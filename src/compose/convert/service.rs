@@ -59,7 +59,7 @@ pub(super) fn convert(
         secrets: object::secret_refs(scope, service, log),
         configs: object::config_refs(scope, service, log),
         image: image.name,
-        depends_on: words(&service.depends_on),
+        depends_on: words(&service.depends_on).into_iter().collect::<BTreeSet<_>>().into_iter().collect(),
     }
 }
 
@@ -212,7 +212,6 @@ pub(super) fn check_published(file: &File, log: &mut Log) {
 
 /// `depends_on` must name services and must not run in a circle.
 pub(super) fn check_order(file: &File, log: &mut Log) {
-    let mut done: BTreeSet<&str> = BTreeSet::new();
     for service in file.services.values() {
         for name in &service.depends_on {
             if !file.services.contains_key(&name.value) {
@@ -220,30 +219,34 @@ pub(super) fn check_order(file: &File, log: &mut Log) {
             }
         }
     }
-    // Peel off services whose dependencies are done; what is left is in a circle or waits for one.
-    loop {
-        let ready: Vec<&str> = file
-            .services
-            .iter()
-            .filter(|(key, _)| !done.contains(key.as_str()))
-            .filter(|(_, service)| {
-                service
-                    .depends_on
-                    .iter()
-                    .all(|at| done.contains(at.value.as_str()) || !file.services.contains_key(&at.value))
-            })
-            .map(|(key, _)| key.as_str())
-            .collect();
-        if ready.is_empty() {
-            break;
-        }
-        done.extend(ready);
-    }
-    let circle: Vec<&str> =
-        file.services.keys().map(String::as_str).filter(|key| !done.contains(key)).collect();
-    if let Some((first, service)) = circle.first().and_then(|key| file.services.get_key_value(*key)) {
+    // Peel off services whose dependencies are done, then those that none of the rest waits for: what is left
+    // runs in a circle.
+    let mut rest: BTreeSet<&str> = file.services.keys().map(String::as_str).collect();
+    let waits = |key: &str, rest: &BTreeSet<&str>| {
+        let service = file.services.get(key);
+        service.is_some_and(|service| service.depends_on.iter().any(|at| rest.contains(at.value.as_str())))
+    };
+    let awaited = |key: &str, rest: &BTreeSet<&str>| {
+        let mut services = rest.iter().filter_map(|other| file.services.get(*other));
+        services.any(|service| service.depends_on.iter().any(|at| at.value == key))
+    };
+    peel(&mut rest, &waits);
+    peel(&mut rest, &awaited);
+    if let Some((first, service)) = rest.first().and_then(|key| file.services.get_key_value(*key)) {
         let place = super::super::service::first_place(&service.depends_on, service.place);
-        let message = format!("`depends_on` runs in a circle: {} wait for each other", circle.join(", "));
+        let names: Vec<&str> = rest.iter().copied().collect();
+        let message = format!("`depends_on` runs in a circle: {} wait for each other", names.join(", "));
         log.error(place, message, format!("let `{first}` depend on none of them"));
+    }
+}
+
+/// Takes out every name that `held` does not hold back, until nothing moves.
+fn peel<'n>(rest: &mut BTreeSet<&'n str>, held: &dyn Fn(&str, &BTreeSet<&'n str>) -> bool) {
+    loop {
+        let free: Vec<&str> = rest.iter().copied().filter(|name| !held(name, rest)).collect();
+        if free.is_empty() {
+            return;
+        }
+        rest.retain(|name| !free.contains(name));
     }
 }

@@ -10,6 +10,13 @@ use super::{Scope, object_of, put, strings, undefined};
 
 /// `TaskTemplate.ContainerSpec.Mounts`, in the order of the file.
 pub(super) fn mounts(scope: &Scope<'_>, service: &Service, log: &mut Log) -> Vec<Value> {
+    let mut targets = BTreeSet::new();
+    for at in service.volumes.iter().filter(|at| !at.value.target.is_empty()) {
+        if !targets.insert(at.value.target.trim_end_matches('/')) {
+            let message = format!("two mounts have the target `{}`", at.value.target);
+            log.error(at.place, message, "give one of them another target");
+        }
+    }
     service.volumes.iter().filter_map(|at| mount(scope, at, log)).collect()
 }
 
@@ -65,6 +72,7 @@ fn real_name(scope: &Scope<'_>, key: &str, volume: &Volume) -> String {
 fn options(scope: &Scope<'_>, mount: &Mount, volume: &Volume) -> Value {
     let mut map = Map::new();
     put(&mut map, "NoCopy", mount.nocopy.unwrap_or_default());
+    put(&mut map, "Subpath", mount.subpath.clone().unwrap_or_default());
     if is_true(&volume.external) {
         return Value::Object(map);
     }

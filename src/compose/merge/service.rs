@@ -6,6 +6,7 @@ use super::field::{block, keyed, over, replace, texts};
 
 /// Merges `later` into `base`.
 pub(super) fn merge(base: &mut Service, later: Service, log: &mut Log) {
+    base.broken |= later.broken;
     over(&mut base.image, later.image, "image", log);
     over(&mut base.hostname, later.hostname, "hostname", log);
     over(&mut base.user, later.user, "user", log);

@@ -2,4 +2,5 @@
 
 mod differential;
 mod harness;
+mod random;
 mod refused;
