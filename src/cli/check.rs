@@ -31,6 +31,6 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Exit {
     {
         Ok(_) if settings.json => problems::print(&[], settings),
         Ok(_) => Settings::print(&format!("{name}: ok\n")),
-        Err(list) => problems::print(&list, settings).or(Exit::BadConfig),
+        Err(list) => problems::print(&list, settings),
     }
 }

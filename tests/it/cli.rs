@@ -1,1 +1,107 @@
 //! Proves: the program as a user meets it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn holdfast(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    command.args(args).env_clear();
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    holdfast(args).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("the program prints UTF-8")
+}
+
+fn full() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/manifest/full.json")
+}
+
+#[test]
+fn transcripts_stay_true() {
+    trycmd::TestCases::new().case("tests/cmd/*.trycmd");
+}
+
+#[test]
+fn a_wrong_command_line_is_64_and_help_is_a_result() {
+    for args in [&[][..], &["nothing"], &["check"], &["check", "a", "b"], &["--bogus", "check", "a"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(64), "{args:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
+    }
+    for args in [&["--help"][..], &["--version"], &["check", "--help"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}");
+        assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn the_manifest_may_come_from_the_environment_and_the_argument_goes_before_it() {
+    let from_environment = holdfast(&["check"]).env("HOLDFAST_MANIFEST", full()).output().expect("it starts");
+    assert_eq!(from_environment.status.code(), Some(0));
+    let argument =
+        holdfast(&["check", "/nowhere"]).env("HOLDFAST_MANIFEST", full()).output().expect("it starts");
+    assert_eq!(argument.status.code(), Some(78));
+}
+
+#[test]
+fn json_problems_say_file_line_column_message_and_fix() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("m.json");
+    std::fs::write(
+        &file,
+        "{\n  \"version\": 1,\n  \"host\": { \"name\": \"ä\u{e9}\" },\n  \"engines\": 5\n}\n",
+    )
+    .expect("written");
+    let output = run(&["--json", "check", file.to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+    let result: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let problems = result["problems"].as_array().expect("a list");
+    let places: Vec<_> = problems
+        .iter()
+        .map(|p| (p["line"].as_u64(), p["column"].as_u64(), p["end_column"].as_u64()))
+        .collect();
+    assert_eq!(places, [(Some(3), Some(21), Some(25)), (Some(4), Some(3), Some(12))], "{result:#}");
+    assert_eq!(problems.last().expect("two problems")["fix"], "write `engine`");
+}
+
+#[test]
+fn colour_is_for_terminals_and_for_those_who_ask() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("m.json");
+    std::fs::write(&file, "{}").expect("written");
+    let file = file.to_str().expect("UTF-8");
+    assert!(!text(&run(&["check", file]).stderr).contains('\u{1b}'));
+    assert!(!text(&run(&["--color", "never", "check", file]).stderr).contains('\u{1b}'));
+    assert!(text(&run(&["--color", "always", "check", file]).stderr).contains('\u{1b}'));
+}
+
+#[test]
+fn a_file_without_an_end_and_a_result_without_a_reader_end_the_program() {
+    let endless = run(&["check", "/dev/zero"]);
+    assert_eq!(endless.status.code(), Some(78));
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("the device");
+    let status = holdfast(&["schema"]).stdout(full).status().expect("it starts");
+    assert_eq!(status.code(), Some(1), "a result that cannot be written is no success");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = holdfast(&["schema"]).stdout(writer).status().expect("it starts");
+    assert_eq!(status.code(), Some(0), "a reader that went away is no error");
+}
+
+#[test]
+fn every_shell_has_completions_that_know_the_commands() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = run(&["completions", shell]);
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        assert!(text(&output.stdout).contains("schema"), "{shell}");
+    }
+}
