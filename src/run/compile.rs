@@ -42,11 +42,11 @@ pub fn compile(path: &Path) -> Result<Compilation, Vec<Problem>> {
     let name = path.display().to_string();
     let at_file = |message: String| vec![Source::new(name.as_str(), "").problem(Span::default(), message)];
     let bytes = fs::read(path).map_err(|error| at_file(format!("cannot be read: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|error| at_file(format!("is not UTF-8: {error}")))?;
+    let source = Source::from_bytes(name.as_str(), bytes).map_err(|problem| vec![problem])?;
     let base = path.parent().filter(|base| !base.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let base =
         fs::canonicalize(base).map_err(|error| at_file(format!("its folder cannot be resolved: {error}")))?;
-    let loaded = manifest::load(&Source::new(name.as_str(), text), &base)?;
+    let loaded = manifest::load(&source, &base)?;
     resolve(&loaded)
 }
 
