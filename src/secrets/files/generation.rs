@@ -41,7 +41,7 @@ pub fn observe(
     let Some(generations) = memory::open_existing(&shown)? else { return Ok(files) };
     let current = current(run);
     for (name, kind) in folder::list(&generations, &shown)? {
-        if kind == FileType::Directory && current == name.parse().ok() {
+        if current.is_some() && current == name.parse().ok() && kind == FileType::Directory {
             let generation = open_folder(&generations, &name, &shown.join(&name))?;
             for found in read_all(&generation, &shown.join(&name))? {
                 let digest = digest(key, instance, KIND, &found.name, &found.bytes);

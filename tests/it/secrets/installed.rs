@@ -153,6 +153,16 @@ fn what_a_killed_run_left_behind_is_seen_and_cleaned() {
 }
 
 #[test]
+fn what_was_never_linked_does_not_count_as_installed() {
+    let run = Run::new();
+    let values = unlocked(&[("a", "1")]);
+    files::install(run.path(), &declared(&["a"]), &values).expect("installed");
+    fs::rename(run.path().join("secrets.d/1"), run.path().join("secrets.d/.new")).expect("renamed");
+    fs::remove_file(run.path().join("secrets")).expect("removed");
+    assert_eq!(run.observed().keys().collect::<Vec<_>>(), ["leftover generation .new"]);
+}
+
+#[test]
 fn something_foreign_mounted_there_is_refused() {
     for (options, times, said) in
         [("size=64k", 1, "may be swapped"), ("noswap,size=64k", 2, "one mount on top of another")]
