@@ -1,6 +1,6 @@
 //! The only room that names bollard: observe, execute, converge.
 //!
-//! Objects travel as raw JSON, because typed models lose what they do not know (`docs/decisions/0003-engine-client.md`);
+//! Objects travel as raw JSON, because typed models lose what they do not know (`docs/decisions/0005-engine-client.md`);
 //! bollard carries what streams: images and logs. All of it goes through one counted transport.
 
 mod converge;
