@@ -11,8 +11,8 @@ engine=$root/tests/engine/engine.sh
 
 down() {
   local name
-  for name in bench-h bench-d; do
-    if "$engine" list | grep -qx "$name"; then "$engine" down "$name"; fi
+  for name in $("$engine" list); do
+    case $name in bench-h | bench-d) "$engine" down "$name" ;; esac
   done
   awk '{print $5}' /proc/self/mountinfo | grep -E "^$work/" | tac | while read -r mount; do umount "$mount"; done || true
 }

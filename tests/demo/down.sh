@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 demo=$PWD/target/demo
 
-if tests/engine/engine.sh list | grep -qx demo; then tests/engine/engine.sh down demo; fi
+if [[ " $(tests/engine/engine.sh list | tr '\n' ' ') " == *" demo "* ]]; then tests/engine/engine.sh down demo; fi
 mounts() { awk '{print $5}' /proc/self/mountinfo | grep -E "^$demo(/|$)" | tac || true; }
 mounts | while read -r mount; do umount "$mount" || umount -l "$mount"; done
 left=$(mounts)

@@ -15,9 +15,9 @@ show() { printf '$ %s\n' "$*" | sed "s|$root/||g"; }
 image() {
   local name=$1 program=$2 work
   work=$(mktemp -d "$demo/images/$name.XXXXXX")
-  mkdir -p "$work/etc" "$work/tmp"
+  mkdir -p "$work/etc" "$work/tmp" "$work/usr/local/bin"
   chmod 1777 "$work/tmp"
-  cp "$program" "$work/$(basename "$program")"
+  cp "$program" "$work/usr/local/bin/"
   tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$work" -cf "$demo/images/$name.tar" .
   rm -rf "$work"
 }
@@ -30,7 +30,8 @@ holdfast=$root/target/$triple/${profile/#dev/debug}/holdfast
 tests/demo/down.sh quiet
 mkdir -p "$demo/images"
 step "starting a private engine (network namespace holdfast-demo)"
-eval "$(tests/engine/engine.sh up demo --dir "$demo/engine" --debug)"
+variables=$(tests/engine/engine.sh up demo --dir "$demo/engine" --debug)
+eval "$variables"
 echo "its host-mode ports answer at $ENGINE_IP"
 
 step "making a lab CA, a wildcard certificate, an age key and a sops file"
