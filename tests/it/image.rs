@@ -101,6 +101,20 @@ fn packing_order_and_times_of_a_root_file_system_change_nothing_but_owners_and_m
     assert_eq!(one.manifest_digest, two.manifest_digest);
     assert_eq!(of(&forward), one, "reading twice gave two answers");
 
+    // Which path of a hard-linked file the packer met first says nothing about the tree.
+    let linked = |first: &str, second: &str| {
+        let mut tar = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(3);
+        header.set_mode(0o755);
+        tar.append_data(&mut header, first, &b"abc"[..]).unwrap();
+        header.set_entry_type(tar::EntryType::Link);
+        header.set_size(0);
+        tar.append_link(&mut header, second, first).unwrap();
+        of(&put(&folder, "linked.tar", &tar.into_inner().unwrap())).manifest_digest
+    };
+    assert_eq!(linked("a/one", "b/two"), linked("b/two", "a/one"));
+
     let other_mode = put(&folder, "3.tar", &pack(&[("bin/a", 0o700, 0), files[1], files[2]], 1, "bin/a"));
     let other_owner = put(&folder, "4.tar", &pack(&[files[0], ("etc/b", 0o644, 7), files[2]], 1, "bin/a"));
     assert_ne!(of(&other_mode).config_digest, one.config_digest);
