@@ -81,6 +81,10 @@ impl Transport {
     {
         self.count(request.method());
         let call = call_name(&request);
+        // bollard names a host, as a proxy is asked; a server is asked for the path alone.
+        if let Some(path) = request.uri().path_and_query().cloned() {
+            *request.uri_mut() = path.into();
+        }
         let headers = request.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
         headers.insert(HOST, HeaderValue::from_static("docker"));
