@@ -62,6 +62,29 @@ fn the_stack_routes_rotates_and_gives_traefik_no_engine() {
     );
 }
 
+#[test]
+fn delivered_as_a_swarm_secret_the_same_file_serves_the_same_certificate() {
+    let folder = TempDir::new().unwrap();
+    let engine = Engine::start_swarm();
+    let images = BTreeMap::from([traefik_image(&folder), holdfast_image(&folder)]);
+    for (name, spec) in &images {
+        load(&engine, name, spec, &folder);
+    }
+    let output = stack(folder.path(), &images, |text| {
+        text["engine"] = json!({ "address": engine.address() });
+        text["traefik"]["delivery"] = json!("swarm");
+    });
+    let authority = Authority::new();
+    let pair = authority.wildcard();
+    put_certificate(&output, &pair, folder.path());
+    let rendered = folder.path().join("tls.yml");
+    engine.docker(&["secret", "create", "traefik_tls_test", rendered.to_str().unwrap()]);
+    deploy(&engine, &output);
+    let client = Client::new(&authority.root, SocketAddr::new(engine.ip.parse().unwrap(), 443));
+    assert_eq!(client.wait("any.example.org", |_| true).leaf, pair.leaf);
+    healthy(&engine);
+}
+
 /// Each line is sent to the engine proxy as it stands, from a container on its network.
 fn proxy_refuses(engine: &Engine) {
     let proxy = container(engine, "traefik_socket-proxy");
@@ -208,12 +231,12 @@ fn deploy(engine: &Engine, output: &Output) {
         configs.insert(key.as_str(), (id, name));
     }
     for key in ["socket-proxy", "app"] {
-        let body = bound(&output.stack.services[key], &configs);
+        let body = bound(engine, &output.stack.services[key], &configs);
         post(engine, "services", &body);
     }
 }
 
-fn bound(service: &ServiceSpec, configs: &BTreeMap<&str, (String, String)>) -> Value {
+fn bound(engine: &Engine, service: &ServiceSpec, configs: &BTreeMap<&str, (String, String)>) -> Value {
     let mut body = service.body.clone();
     let bind = |object: &ObjectRef| {
         let (id, name) = &configs[object.key.as_str()];
@@ -222,6 +245,13 @@ fn bound(service: &ServiceSpec, configs: &BTreeMap<&str, (String, String)>) -> V
         json!({ "ConfigID": id, "ConfigName": name, "File": file })
     };
     body["TaskTemplate"]["ContainerSpec"]["Configs"] = service.configs.iter().map(bind).collect();
+    let secret = |object: &ObjectRef| {
+        let file = &object.file;
+        let file = json!({ "Name": file.name, "UID": file.uid, "GID": file.gid, "Mode": file.mode });
+        json!({ "SecretID": engine.docker(&["secret", "inspect", "-f", "{{.ID}}", "traefik_tls_test"]),
+            "SecretName": "traefik_tls_test", "File": file })
+    };
+    body["TaskTemplate"]["ContainerSpec"]["Secrets"] = service.secrets.iter().map(secret).collect();
     body
 }
 
