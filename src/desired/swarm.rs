@@ -96,19 +96,19 @@ fn fixed_at_init(manager: &ManagerState, wanted: &manifest::Swarm) -> Vec<SwarmR
     };
     let pools = at(&manager.raw, "/DefaultAddrPool").as_array();
     let pools: Vec<&str> = pools.into_iter().flatten().filter_map(Value::as_str).collect();
-    let fields = [
-        (
-            "swarm.data_path_port",
-            number("/DataPathPort", DATA_PATH_PORT).to_string(),
-            wanted.data_path_port.map_or(DATA_PATH_PORT, u64::from).to_string(),
-        ),
-        (
-            "swarm.subnet_size",
-            number("/SubnetSize", SUBNET_SIZE).to_string(),
-            wanted.subnet_size.map_or(SUBNET_SIZE, u64::from).to_string(),
-        ),
-        ("swarm.address_pools", listed(&pools), listed(&wanted.address_pools)),
-    ];
+    let port = |port: u16| (number("/DataPathPort", DATA_PATH_PORT), u64::from(port));
+    let size = |size: u8| (number("/SubnetSize", SUBNET_SIZE), u64::from(size));
+    let mut fields: Vec<(&'static str, String, String)> = Vec::new();
+    // What the manifest does not say is left as it is: an engine that restarts writes its own defaults there.
+    if let Some((is, wanted)) = wanted.data_path_port.map(port) {
+        fields.push(("swarm.data_path_port", is.to_string(), wanted.to_string()));
+    }
+    if let Some((is, wanted)) = wanted.subnet_size.map(size) {
+        fields.push(("swarm.subnet_size", is.to_string(), wanted.to_string()));
+    }
+    if !wanted.address_pools.is_empty() {
+        fields.push(("swarm.address_pools", listed(&pools), listed(&wanted.address_pools)));
+    }
     let different = fields.into_iter().filter(|(_, is, wanted)| is != wanted);
     different
         .map(|(field, is, wanted)| SwarmRefusal { field, is, wanted, explanation: MADE_ANEW, warning: false })

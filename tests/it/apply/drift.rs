@@ -7,8 +7,8 @@ fn hand_made_changes_are_named_and_repaired() {
     let world = World::new();
     world.apply();
     let drifts: [(&str, &[&str], &str); 3] = [
-        ("scaled", &["service", "scale", "-d", "web_app=0"], "Replicated.Replicas"),
-        ("another environment", &["service", "update", "-d", "-q", "--env-add", "X=1", "web_app"], "Env"),
+        ("scaled", &["service", "scale", "web_app=0"], "Replicated.Replicas"),
+        ("another environment", &["service", "update", "-q", "--env-add", "X=1", "web_app"], "Env"),
         ("removed", &["service", "rm", "web_app"], "stack.web/service.app"),
     ];
     for (what, by_hand, named) in drifts {
@@ -32,7 +32,7 @@ fn a_label_somebody_changed_on_the_node_and_the_swarm_comes_back() {
     let world = World::new();
     world.apply();
     let node = world.engine.docker(&["node", "ls", "-q"]);
-    world.engine.docker(&["node", "update", "-q", "--label-add", "zone=b", "--label-add", "mine=1", &node]);
+    world.engine.docker(&["node", "update", "--label-add", "zone=b", "--label-add", "mine=1", &node]);
     world.engine.docker(&["swarm", "update", "--task-history-limit", "9"]);
     world.run(&["plan", "--detailed-exitcode"]).expect(2);
     world.apply();

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use crate::support::engine::Engine;
 use crate::support::world::{CANARY, World};
 
 #[test]
@@ -16,18 +15,33 @@ fn no_engine_and_no_manager_are_told_apart() {
     assert!(inactive.err.contains("no swarm"), "{}", inactive.err);
     world.write(&world.manifest());
 
-    let manager = Engine::start_swarm();
-    let token = manager.docker(&["swarm", "join-token", "-q", "worker"]);
-    // Two engines cannot reach each other from their namespaces; a join that hangs still leaves the node no manager.
-    let remote = format!("{}:2377", manager.ip);
-    drop(world.engine.docker_output(&["swarm", "join", "--token", &token, &remote]));
-    let state = world.engine.docker(&["info", "--format", "{{.Swarm.LocalNodeState}}"]);
-    if state == "inactive" {
-        panic!("the engine did not join: {state}");
-    } else {
-        let worker = world.run(&["apply"]).expect(75);
-        assert!(worker.err.contains("no manager"), "{}", worker.err);
-    }
+    let (ip, listen) = (world.engine.ip.clone(), format!("{}:2377", world.engine.ip));
+    let autolock = ["swarm", "init", "--autolock", "--advertise-addr", &ip, "--listen-addr", &listen];
+    world.engine.docker(&autolock);
+    world.engine.kill();
+    world.engine.restart();
+    let locked = world.run(&["apply"]).expect(75);
+    assert!(locked.err.contains("no manager") && locked.err.contains("locked"), "{}", locked.err);
+}
+
+#[test]
+fn another_swarm_is_adopted_or_refused_with_what_differs() {
+    let world = World::new();
+    let listen = format!("{}:2377", world.engine.ip);
+    world.engine.docker(&["swarm", "init", "--advertise-addr", &world.engine.ip, "--listen-addr", &listen]);
+    let id = world.engine.docker(&["info", "--format", "{{.Swarm.Cluster.ID}}"]);
+    world.edit(|manifest| manifest["swarm"]["subnet_size"] = json!(25));
+    let refused = world.run(&["apply"]).expect(78);
+    assert!(refused.err.contains("swarm.subnet_size") && refused.err.contains("25"), "{}", refused.err);
+    assert_eq!(
+        world.engine.docker(&["network", "ls", "-q", "--filter", "name=proxy"]),
+        "",
+        "nothing is half-done"
+    );
+    world.write(&world.manifest());
+    world.apply();
+    assert_eq!(world.engine.docker(&["info", "--format", "{{.Swarm.Cluster.ID}}"]), id, "it was adopted");
+    world.assert_settled();
 }
 
 #[test]

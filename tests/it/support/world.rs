@@ -85,7 +85,7 @@ impl World {
             "identities": { "age_key_files": ["age.txt"], "ssh_key_files": [] },
             "secrets": { "token": { "file": "secrets.yaml" } },
             "templates": { "env": { "content": "TOKEN={{ token }}\n" } },
-            "stacks": { "web": { "compose": ["web.yml"], "images": { "app": "app" }, "deadline": "60s" } },
+            "stacks": { "web": { "compose": ["web.yml"], "images": { "app": "app" }, "deadline": "3m" } },
             "gates": {
                 "page": {
                     "https": { "url": format!("http://{ip}:8080/index.html"), "status": ["200"], "body": "hello" },
