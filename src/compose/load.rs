@@ -84,6 +84,9 @@ impl<'a> Loader<'a> {
                 return None;
             }
         };
+        if self.log.home.span.end == 0 {
+            self.log.home = Place { file, span: Span { start: 0, end: text.len().min(1) } };
+        }
         let whole = Place { file, span: Span { start: 0, end: text.len().min(1) } };
         if let Some(second) = documents.get(1) {
             let place = Place { file, span: second.span };

@@ -46,6 +46,8 @@ pub(super) struct Log {
     pub(super) warnings: Vec<Problem>,
     /// Minor version of the format of the file that is being read.
     pub(super) minor: u8,
+    /// The first compose file, for problems of the stack as a whole.
+    pub(super) home: Place,
 }
 
 impl Log {

@@ -85,7 +85,7 @@ struct Builder<'s> {
     offsets: Offsets,
     stack: Vec<Open>,
     done: Vec<Node>,
-    anchors: HashMap<usize, (Node, usize)>,
+    anchors: HashMap<usize, Node>,
     nodes: usize,
 }
 
@@ -104,11 +104,20 @@ impl Builder<'_> {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(span),
             Event::Alias(anchor) => {
-                let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
+                let Some(node) = self.anchors.get(&anchor) else {
                     return Err(self
                         .source
                         .problem(span, "an alias of something that is still open or unknown"));
                 };
+                let (size, depth) = measure(node);
+                if self.stack.len() + depth > self.limits.depth {
+                    let message = format!(
+                        "nested more than {} levels deep once aliases are expanded",
+                        self.limits.depth
+                    );
+                    return Err(self.source.problem(span, message));
+                }
+                let node = node.clone();
                 self.add(node, 0, size)
             }
             Event::Nothing
@@ -139,8 +148,7 @@ impl Builder<'_> {
             OpenKind::Map { entries, .. } => Value::Map(entries),
         };
         let node = Node { span, value };
-        let size = if open.anchor > 0 { count(&node) } else { 0 };
-        self.add(node, open.anchor, size.max(1))
+        self.add(node, open.anchor, 1)
     }
 
     /// Puts a finished node where it belongs. `size` counts towards the node limit.
@@ -151,7 +159,7 @@ impl Builder<'_> {
             return Err(self.source.problem(node.span, message));
         }
         if anchor > 0 {
-            self.anchors.insert(anchor, (node.clone(), size));
+            self.anchors.insert(anchor, node.clone());
         }
         let Some(open) = self.stack.last_mut() else {
             self.done.push(node);
@@ -181,19 +189,20 @@ impl Builder<'_> {
     }
 }
 
-/// Nodes in a tree, counted without recursion.
-fn count(node: &Node) -> usize {
-    let mut todo = vec![node];
-    let mut sum = 0_usize;
-    while let Some(node) = todo.pop() {
-        sum = sum.saturating_add(1);
+/// How many nodes a tree has and how many levels of maps and lists, found without recursion.
+fn measure(node: &Node) -> (usize, usize) {
+    let mut todo = vec![(node, 1)];
+    let (mut nodes, mut depth) = (0_usize, 0);
+    while let Some((node, level)) = todo.pop() {
+        nodes = nodes.saturating_add(1);
         match &node.value {
-            Value::Scalar(_) => {}
-            Value::List(items) => todo.extend(items),
-            Value::Map(entries) => todo.extend(entries.iter().map(|entry| &entry.value)),
+            Value::Scalar(_) => continue,
+            Value::List(items) => todo.extend(items.iter().map(|item| (item, level + 1))),
+            Value::Map(entries) => todo.extend(entries.iter().map(|entry| (&entry.value, level + 1))),
         }
+        depth = depth.max(level);
     }
-    sum
+    (nodes, depth)
 }
 
 #[cfg(test)]
@@ -259,6 +268,15 @@ mod tests {
         assert!(read(&nested(100)).is_ok());
         assert!(read(&nested(101)).unwrap_err().message.contains("100 levels"));
         assert!(read(&nested(1_000_000)).is_err(), "depth must not overflow the stack");
+    }
+
+    #[test]
+    fn aliases_do_not_nest_deeper_than_the_limit() {
+        let mut text = "a0: &a0 [x]\n".to_owned();
+        for level in 1..2000 {
+            writeln!(text, "a{level}: &a{level} [*a{}]", level - 1).unwrap();
+        }
+        assert!(read(&text).unwrap_err().message.contains("100 levels deep once aliases"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::super::Input;
 use super::super::model::Service;
-use super::super::place::{Log, Place};
+use super::super::place::Log;
 use super::super::refused::nearest;
 use super::Scope;
 
@@ -27,7 +27,7 @@ pub(super) fn check_names(scope: &Scope<'_>, input: &Input<'_>, log: &mut Log) {
                 None => format!("remove it, or write one of: {}", known.join(", ")),
             };
             let message = format!("`images` of the stack names the service `{service}`, which no file has");
-            log.error(Place::default(), message, fix);
+            log.error(log.home, message, fix);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::desired::StackSpec;
 use super::Input;
 use super::load::Loader;
 use super::model::{File, Texts};
-use super::place::{At, Log, Place};
+use super::place::{At, Log};
 use super::refused::nearest;
 
 /// What converting a service looks at.
@@ -43,18 +43,15 @@ impl Scope<'_> {
 
 /// Converts the whole stack.
 pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> StackSpec {
+    let home = loader.log.home;
     let scope = Scope { name: input.name, file };
     let mut out =
         StackSpec { name: input.name.to_owned(), deadline: input.stack.deadline, ..StackSpec::default() };
     if input.name.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'').is_empty() {
-        loader.log.error(
-            Place::default(),
-            "the stack has no name",
-            "give it one in `stacks` of the manifest",
-        );
+        loader.log.error(home, "the stack has no name", "give it one in `stacks` of the manifest");
     }
     if file.services.is_empty() {
-        loader.log.error(Place::default(), "the stack has no service", "write one below `services`");
+        loader.log.error(home, "the stack has no service", "write one below `services`");
     }
     image::check_names(&scope, input, &mut loader.log);
     network::convert(&scope, input, &mut out, &mut loader.log);
