@@ -21,10 +21,9 @@ down
 rm -rf "$work"
 mkdir -p "$work"
 
-cargo build -q --release
 # By itself, because cargo would build every dependency again for it.
 rustc --edition 2024 -C opt-level=3 -o "$work/noop" benches/noop.rs
-holdfast=$root/target/release/holdfast
+holdfast=$(tests/static.sh)
 
 env_of() { "$engine" env "$1" | sed -n "s/^$2=//p"; }
 for name in bench-h bench-d; do

@@ -6,7 +6,6 @@ root=$PWD
 demo=$root/target/demo
 cache=${HOLDFAST_CACHE:-$HOME/.cache/holdfast}
 host=app.demo.example.org
-profile=${DEMO_PROFILE:-release}
 
 step() { printf '\n== %s\n' "$*"; }
 show() { printf '$ %s\n' "$*" | sed "s|$root/||g"; }
@@ -23,9 +22,7 @@ image() {
 }
 
 step "building holdfast (static, so that it is also the image of Traefik's engine proxy)"
-triple=$(rustc -vV | sed -n 's/^host: //p')
-RUSTFLAGS="-C target-feature=+crt-static" cargo build -q --profile "$profile" --target "$triple"
-holdfast=$root/target/$triple/${profile/#dev/debug}/holdfast
+holdfast=$(tests/static.sh)
 
 tests/demo/down.sh quiet
 mkdir -p "$demo/images"
