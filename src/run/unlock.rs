@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,12 +14,17 @@ use crate::address::{Address, Kind};
 use crate::apply::GENERATED_MODE;
 use crate::desired::{Compiled, Desired, GeneratedFile};
 use crate::manifest::{Manifest, Material};
-use crate::observed::{InstalledFile, Observed, Ownership};
+use crate::observed::{InstalledFile, Observed, Ownership, SwarmState};
 use crate::report::{Exit, Failure, chain};
 use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
 use crate::state::{Generation, Generations, StateError, read_ownership, write_durably};
 use crate::swarm::Engine;
 use crate::traefik;
+
+/// How long an engine may be on its way into the swarm; with one manager it takes about a second.
+const PENDING: Duration = Duration::from_secs(20);
+/// How often it is asked meanwhile.
+const PENDING_POLL: Duration = Duration::from_millis(200);
 
 /// This host, unlocked.
 pub(super) struct Host<'c> {
@@ -137,9 +143,18 @@ impl Host<'_> {
         &self.desired.compiled.manifest
     }
 
-    /// One look at engine and host.
+    /// One look at engine and host. An engine that was just started, or told to make a swarm by a run that was
+    /// killed, is `pending` for a moment.
     pub(super) async fn observe(&self, engine: &Engine) -> Result<Observed, Stop> {
-        let mut observed = engine.observe().await?;
+        let until = Instant::now() + PENDING;
+        let mut observed = loop {
+            let observed = engine.observe().await?;
+            let pending = matches!(&observed.swarm, SwarmState::NotManager(state) if state == "pending");
+            if !pending || Instant::now() >= until {
+                break observed;
+            }
+            tokio::time::sleep(PENDING_POLL).await;
+        };
         self.observe_files(&mut observed)?;
         Ok(observed)
     }
