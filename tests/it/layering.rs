@@ -16,7 +16,7 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("traefik", "address desired manifest secrets source"),
     ("observed", "address"),
     ("plan", "address desired manifest observed report"),
-    ("report", "address plan"),
+    ("report", "address plan source"),
     ("secrets", "address manifest observed report source state"),
     ("image", "desired manifest report"),
     ("state", "address manifest observed plan report"),
