@@ -37,7 +37,7 @@ lint:
 	nix-instantiate --parse $(NIX_FILES) >/dev/null
 
 test: setup check ## Everything: check, the documentation, every test, a clean work tree.
-	RUSTDOCFLAGS="-D warnings" cargo doc -q --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc -q --no-deps --document-private-items
 	tests/tree.sh before
 	cargo test --no-fail-fast
 	tests/tree.sh after

@@ -130,7 +130,7 @@ pub fn write(compiled: &Compiled, folder: &Path) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Reads what [`write`] wrote.
+/// Reads what [`write()`] wrote.
 fn read(folder: &Path) -> Result<Compiled, Stop> {
     let path = folder.join("manifest.json");
     let mut compiled: Compiled = read_json(&path)?;

@@ -33,7 +33,7 @@ pub enum Value {
     Scalar(Scalar),
     /// A list.
     List(Vec<Node>),
-    /// A map, in the order of the text. Duplicate keys are a problem of [`super::parse`], never here.
+    /// A map, in the order of the text. Duplicate keys are a problem of [`super::parse()`], never here.
     Map(Vec<Entry>),
 }
 
