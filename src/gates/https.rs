@@ -308,7 +308,7 @@ impl Https {
     ) -> Result<(), Seen> {
         let mut target = self.target.clone();
         for hop in 0..=self.gate.follow {
-            let same = target.host == self.target.host && target.port == self.target.port;
+            let same = target.is_server_of(&self.target);
             let stream = open(&target, at.filter(|_| same), budget).await?;
             exchange.answer = self.ask(&target, stream, roots, (budget, &mut exchange.chain)).await?;
             let status = exchange.answer.status;
@@ -325,9 +325,11 @@ impl Https {
                     format!("more than {} redirects; the last leads to `{location}`", self.gate.follow);
                 return Err(Trouble::fail(reason).into());
             }
-            target = target
-                .join(&location)
-                .map_err(|why| Seen::from(Trouble::fail(format!("bad redirect: {why}"))))?;
+            let next = target.join(&location).map_err(|why| Trouble::fail(format!("bad redirect: {why}")))?;
+            if target.tls && !next.tls {
+                return Err(Trouble::fail(format!("the redirect to `{location}` leads out of TLS")).into());
+            }
+            target = next;
         }
         Ok(())
     }
@@ -339,10 +341,13 @@ impl Https {
         roots: Option<&Roots>,
         (budget, chain): (Budget, &mut Vec<Cert>),
     ) -> Result<Answer, Seen> {
+        // They may be credentials, and are for the server that the gate names.
+        let none = BTreeMap::new();
+        let ours = target.tls == self.target.tls && target.is_server_of(&self.target);
         let ask = Ask {
             target,
             method: self.method(),
-            headers: &self.gate.request_headers,
+            headers: if ours { &self.gate.request_headers } else { &none },
             body: self.expect.wants_body(),
         };
         let (true, Some(roots)) = (target.tls, roots) else {

@@ -136,6 +136,54 @@ async fn redirects_are_asserted_and_followed_only_when_asked() {
     assert_fails(&ask(at, "/loop", follow(5)).await, "more than 5 redirects; the last leads to `/loop`");
 }
 
+/// A server that is followed to is not the one that the gate's credentials are for.
+#[tokio::test]
+async fn request_headers_stay_with_the_server_that_they_are_for() {
+    let other = http(|head| {
+        let leaked = head.to_lowercase().contains("canary");
+        let status = if leaked { "500 Leaked" } else { "200 OK" };
+        Reply::close(&format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"))
+    });
+    let other = other.await;
+    let first = http(move |head| {
+        let there = if head.starts_with("GET /away") {
+            format!("HTTP/1.1 302 Found\r\nLocation: http://{other}/\r\nContent-Length: 0\r\n\r\n")
+        } else if head.starts_with("GET /here") {
+            "HTTP/1.1 302 Found\r\nLocation: /end\r\nContent-Length: 0\r\n\r\n".to_owned()
+        } else {
+            let status = if head.contains("canary") { "200 OK" } else { "401 Unauthorized" };
+            format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n")
+        };
+        Reply::close(&there)
+    });
+    let first = first.await;
+    let follow = |gate: &mut HttpsGate| {
+        gate.status = list("200");
+        gate.follow = 1;
+        gate.request_headers = [("Authorization".to_owned(), "Bearer canary".to_owned())].into();
+    };
+    assert_passes(&ask(first, "/away", follow).await);
+    assert_passes(&ask(first, "/here", follow).await);
+}
+
+#[tokio::test]
+async fn a_redirect_out_of_tls_is_not_followed() {
+    let (root, files) = (Ca::root("Lab Root"), Files::new());
+    let ca = files.put("root.pem", &root.pem);
+    let plain = http(page).await;
+    let at = Tls::new(root.leaf(&Wish::default()), &[]).start_http(move |_| {
+        Reply::close(&format!("HTTP/1.1 302 Found\r\nLocation: http://{plain}/\r\nContent-Length: 0\r\n\r\n"))
+    });
+    let at = at.await;
+    let gate = ask(at, "/", |gate| {
+        gate.url = "https://app.example.org/".to_owned();
+        gate.ca = Some(ca);
+        gate.status = list("200");
+        gate.follow = 1;
+    });
+    assert_fails(&gate.await, "leads out of TLS");
+}
+
 #[tokio::test]
 async fn the_name_is_asked_for_at_the_given_address() {
     let at = http(page).await;
