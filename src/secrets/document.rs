@@ -1,5 +1,7 @@
 //! A sops document: text and identities in, verified values out.
 
+use std::collections::HashMap;
+
 use aes_gcm::aead::generic_array::GenericArray;
 use sha2::{Digest, Sha256, Sha512};
 use zeroize::Zeroizing;
@@ -60,16 +62,20 @@ impl Document {
     /// The value at `path` in the first document: keys and list positions joined by `/`; `data` in a binary file.
     ///
     /// # Errors
-    /// Nothing there, or a map, a list, null or an empty text (which sops does not authenticate).
+    /// Nothing there, or a map, a list, null, or what sops does not authenticate: an empty text, a clear value under
+    /// `mac_only_encrypted`, a position in a list with empty or nested items.
     pub fn get(&self, path: &str) -> Result<&SecretBytes, SecretError> {
         let missing = |reason| SecretError::Key { path: path.to_owned(), reason };
-        let found = self.documents.first().and_then(|root| root.at(path));
-        match found.ok_or_else(|| missing("is not in the file"))? {
+        let root = self.documents.first().unwrap_or(&Plain::Null);
+        match root.at(path).map_err(missing)? {
             Plain::Null => Err(missing("is null")),
             Plain::List(_) | Plain::Map(_) => Err(missing("is a map or list, not a value")),
             Plain::Value { bytes, .. } if bytes.expose().is_empty() => {
                 Err(missing("is empty, which sops does not authenticate"))
             }
+            Plain::Value { covered: false, .. } => Err(missing(
+                "is a clear value, which the MAC does not cover in a file with `mac_only_encrypted`",
+            )),
             Plain::Value { bytes, .. } => Ok(bytes),
         }
     }
@@ -103,6 +109,8 @@ struct Walk<'d> {
     /// The same with clear JSON integers as the floats that older writers made of them.
     old_hash: Sha512,
     path: Vec<String>,
+    /// What tokens were bound to so far (keys joined by `:`), and the keys themselves.
+    bound: HashMap<String, Vec<String>>,
     warnings: Vec<String>,
 }
 
@@ -113,7 +121,8 @@ impl<'d> Walk<'d> {
             // Keeps a MAC over encrypted values only from ever equalling one over everything.
             hash.update(Sha256::digest(b"sops"));
         }
-        Self { metadata, key, format, old_hash: hash.clone(), hash, path: Vec::new(), warnings: Vec::new() }
+        let (path, bound, warnings) = (Vec::new(), HashMap::new(), Vec::new());
+        Self { metadata, key, format, old_hash: hash.clone(), hash, path, bound, warnings }
     }
 
     /// A whole document without its `sops` section.
@@ -182,17 +191,23 @@ impl<'d> Walk<'d> {
         } else {
             return Err(self.wrong("is not encrypted, though the file's rules say that it must be"));
         };
-        if encrypted || !self.metadata.mac_only_encrypted {
+        let covered = encrypted || !self.metadata.mac_only_encrypted;
+        if covered {
             self.hash.update(leaf.hashed(false));
             // Only a clear integer of a JSON file is ambiguous: a token says its type.
             let old_json = !encrypted && matches!(self.format, SecretFormat::Json);
             self.old_hash.update(leaf.hashed(old_json));
         }
-        Ok(Plain::new(leaf, self.format))
+        Ok(Plain::new(leaf, self.format, covered))
     }
 
-    fn open(&self, text: &str) -> Result<Leaf, SecretError> {
+    fn open(&mut self, text: &str) -> Result<Leaf, SecretError> {
         let aad = format!("{}:", self.path.join(":"));
+        if !self.bound.contains_key(&aad) {
+            self.bound.insert(aad.clone(), self.path.clone());
+        } else if self.bound.get(&aad) != Some(&self.path) {
+            return Err(self.wrong("can be exchanged unseen with another one, because a key holds a colon"));
+        }
         let token = Token::parse(text).map_err(|reason| self.wrong(reason))?;
         let kind = token.kind;
         let plain = token.open(self.key, &aad).map_err(|reason| self.wrong(reason))?;

@@ -4,6 +4,9 @@ use super::scalar::{Leaf, yaml as resolve};
 use super::value::SecretBytes;
 use crate::manifest::SecretFormat;
 
+/// Why there is nothing at a path.
+pub(super) const ABSENT: &str = "is not in the file";
+
 /// A decrypted tree. Has no `Debug`.
 pub(super) enum Plain {
     /// Null.
@@ -14,6 +17,8 @@ pub(super) enum Plain {
         bytes: SecretBytes,
         /// True for text, which may need quotes; false for numbers, booleans and times.
         text: bool,
+        /// True when the MAC covers it.
+        covered: bool,
     },
     /// A list.
     List(Vec<Plain>),
@@ -22,31 +27,49 @@ pub(super) enum Plain {
 }
 
 impl Plain {
-    /// A leaf.
-    pub(super) fn new(leaf: Leaf, format: SecretFormat) -> Self {
+    /// A leaf; `covered` when it went into the MAC.
+    pub(super) fn new(leaf: Leaf, format: SecretFormat, covered: bool) -> Self {
         // JSON has no times; the store writes them as text.
         let yaml = matches!(format, SecretFormat::Yaml);
         let text = matches!(leaf, Leaf::Text(_)) || (!yaml && matches!(leaf, Leaf::Time(_)));
-        leaf.printed(format).map_or(Self::Null, |bytes| Self::Value { bytes, text })
+        leaf.printed(format).map_or(Self::Null, |bytes| Self::Value { bytes, text, covered })
     }
 
-    /// The value at keys and list positions joined by `/`. A key that itself holds `/` is found too.
-    pub(super) fn at(&self, path: &str) -> Option<&Self> {
+    /// The value at keys and list positions joined by `/`, or why there is none. A key that itself holds `/` is found
+    /// too.
+    pub(super) fn at(&self, path: &str) -> Result<&Self, &'static str> {
         match self {
             Self::Map(entries) => {
                 let child = |key: &str| entries.iter().find(|(name, _)| name == key).map(|(_, value)| value);
-                child(path).or_else(|| {
-                    path.match_indices('/')
-                        .find_map(|(at, _)| child(path.get(..at)?)?.at(path.get(at + 1..)?))
-                })
+                let below = |(at, _)| Some(child(path.get(..at)?)?.at(path.get(at + 1..)?));
+                match child(path) {
+                    Some(found) => Ok(found),
+                    None => path.match_indices('/').find_map(below).unwrap_or(Err(ABSENT)),
+                }
             }
             Self::List(items) => {
                 let (head, tail) =
                     path.split_once('/').map_or((path, None), |(head, tail)| (head, Some(tail)));
-                let item = items.get(head.parse::<usize>().ok()?)?;
-                tail.map_or(Some(item), |tail| item.at(tail))
+                let item = head.parse().ok().and_then(|at: usize| items.get(at)).ok_or(ABSENT)?;
+                if items.iter().any(|item| matches!(item, Self::List(_)) || !item.is_covered()) {
+                    return Err(
+                        "stands in a list with empty or nested items, whose positions sops does not \
+                                authenticate (give it a key of its own)",
+                    );
+                }
+                tail.map_or(Ok(item), |tail| item.at(tail))
             }
-            Self::Null | Self::Value { .. } => None,
+            Self::Null | Self::Value { .. } => Err(ABSENT),
+        }
+    }
+
+    /// True when something in it is in the MAC, so that it cannot have been added unseen.
+    fn is_covered(&self) -> bool {
+        match self {
+            Self::Null => false,
+            Self::Value { bytes, covered, .. } => *covered && !bytes.expose().is_empty(),
+            Self::List(items) => items.iter().any(Self::is_covered),
+            Self::Map(entries) => entries.iter().any(|(_, value)| value.is_covered()),
         }
     }
 }
@@ -92,8 +115,8 @@ pub(super) fn json(root: &Plain) -> SecretBytes {
 fn json_node(out: &mut Out, node: &Plain, depth: usize) {
     match node {
         Plain::Null => out.put(b"null"),
-        Plain::Value { bytes, text: true } => json_text(out, bytes.expose()),
-        Plain::Value { bytes, text: false } => out.put(bytes.expose()),
+        Plain::Value { bytes, text: true, .. } => json_text(out, bytes.expose()),
+        Plain::Value { bytes, text: false, .. } => out.put(bytes.expose()),
         Plain::List(items) if items.is_empty() => out.put(b"[]"),
         Plain::Map(entries) if entries.is_empty() => out.put(b"{}"),
         Plain::List(items) => {
@@ -199,8 +222,8 @@ fn yaml_child(out: &mut Out, node: &Plain, depth: usize) {
 fn yaml_inline(out: &mut Out, node: &Plain, _depth: usize) {
     match node {
         Plain::Null => out.put(b"null"),
-        Plain::Value { bytes, text: true } => yaml_text(out, bytes.expose()),
-        Plain::Value { bytes, text: false } => out.put(bytes.expose()),
+        Plain::Value { bytes, text: true, .. } => yaml_text(out, bytes.expose()),
+        Plain::Value { bytes, text: false, .. } => out.put(bytes.expose()),
         Plain::List(_) => out.put(b"[]"),
         Plain::Map(_) => out.put(b"{}"),
     }
@@ -211,8 +234,8 @@ fn yaml_text(out: &mut Out, bytes: &[u8]) {
     let safe = |byte: &u8| byte.is_ascii_alphanumeric() || b"_./+-".contains(byte);
     let starts_well = bytes.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'/');
     // Old readers take these for booleans.
-    let lower = bytes.to_ascii_lowercase();
-    let boolean = [&b"y"[..], b"n", b"yes", b"no", b"on", b"off"].contains(&lower.as_slice());
+    let boolean =
+        [&b"y"[..], b"n", b"yes", b"no", b"on", b"off"].iter().any(|word| bytes.eq_ignore_ascii_case(word));
     let is_text = std::str::from_utf8(bytes).is_ok_and(|word| matches!(resolve(word), Leaf::Text(_)));
     if starts_well && is_text && !boolean && bytes.iter().all(safe) {
         out.put(bytes);

@@ -65,6 +65,13 @@ fn same_as_sops(keys: &Keys, name: &str, format: SecretFormat, paths: &[(&str, &
     let document = decrypt(&sealed, format, &keys.identities(Form::AgeFile)).expect("opens");
     for (ours, theirs) in paths {
         let expected = keys.decrypt(name, &["--extract", theirs]);
+        if let Err(error) = document.get(ours)
+            && error.to_string().contains("`mac_only_encrypted`")
+        {
+            // In the clear, and outside of the MAC: sops gives it all the same.
+            assert!(String::from_utf8_lossy(&sealed).contains("mac_only_encrypted: true"), "{name} {ours}");
+            continue;
+        }
         let found = document.get(ours).expect(ours).expose().to_vec();
         let lined = [found.as_slice(), b"\n"].concat();
         let (found, expected) = (String::from_utf8_lossy(&found), String::from_utf8_lossy(&expected));

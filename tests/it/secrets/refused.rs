@@ -159,6 +159,57 @@ fn an_added_empty_value_opens_nothing() {
     }
 }
 
+/// Positions are outside of the MAC: an empty item put in front would give each secret the value of its neighbour.
+#[test]
+fn a_list_whose_positions_could_have_been_shifted_gives_no_value() {
+    let sealed = Sealed::new();
+    let items: Vec<_> = sealed.text.lines().filter(|line| line.trim_start().starts_with("- ENC[")).collect();
+    let indent = items[0].split('-').next().expect("an indent");
+    for added in ["\"\"", "null", "{}", "[]", "[{}, [\"\"]]"] {
+        let text = sealed.text.replacen(items[0], &format!("{indent}- {added}\n{}", items[0]), 1);
+        let document = sealed.open(text.as_bytes()).expect("the MAC covers nothing empty");
+        assert!(matches!(document.get("list/1"), Err(SecretError::Key { .. })), "{added} shifted the list");
+        assert_eq!(document.get("alpha").expect("alpha").expose(), b"CANARY-5e1f one");
+    }
+    let nested = sealed.text.replacen(items[0], &items[0].replacen("- ", "- - ", 1), 1);
+    let document = sealed.open(nested.as_bytes()).expect("the MAC covers no nesting");
+    assert!(document.get("list/1").is_err(), "the list was nested unseen");
+}
+
+/// The rule stands outside of the MAC too: made to spare `nest`, it lets anybody write a value there, while the token
+/// goes on counting under a key with a colon.
+#[test]
+fn a_clear_value_that_the_mac_does_not_cover_is_not_released() {
+    let keys = Keys::new();
+    let (recipient, identities) = (keys.recipient(Form::AgeFile), keys.identities(Form::AgeFile));
+    let config = format!("creation_rules:\n  - age: {recipient}\n    mac_only_encrypted: true\n");
+    std::fs::write(keys.path(".sops.yaml"), config).expect(".sops.yaml");
+    let sealed = keys.encrypt_by_config("a.yaml", b"nest:\n  beta: one\n");
+    let text = String::from_utf8(sealed).expect("text");
+    let rest = text.split_once("beta: ").expect("beta").1;
+    let forged = format!("nest:\n    beta: evil\n\"nest:beta\": {rest}")
+        .replace("unencrypted_suffix: _unencrypted", "unencrypted_regex: ^nest$");
+    let document = decrypt(forged.as_bytes(), SecretFormat::Yaml, &identities).expect("sops itself opens it");
+    let error = document.get("nest/beta").err().expect("an injected value was released").to_string();
+    assert!(error.contains("mac_only_encrypted") && !error.contains("evil"), "{error}");
+}
+
+#[test]
+fn two_places_under_one_protection_are_refused() {
+    let keys = Keys::new();
+    let plain = b"nest:\n  list: [one, two]\n";
+    let text = keys.encrypt("a.yaml", plain, &keys.recipient(Form::AgeFile), &[]);
+    let text = String::from_utf8(text).expect("text");
+    let tokens: Vec<_> = text.lines().filter(|line| line.trim_start().starts_with("- ENC[")).collect();
+    assert_eq!(tokens.len(), 2);
+    let first = tokens[0].trim_start();
+    let moved = text.replacen(&format!("{}\n", tokens[0]), "", 1);
+    let moved = format!("\"nest:list\":\n    {first}\n{moved}");
+    let error = decrypt(moved.as_bytes(), SecretFormat::Yaml, &keys.identities(Form::AgeFile)).err();
+    let error = error.expect("`nest/list/0` became the second value unseen").to_string();
+    assert!(error.contains("colon"), "{error}");
+}
+
 #[test]
 fn the_wrong_key_is_told_with_recipients_and_identities() {
     let (ours, theirs) = (Keys::new(), Keys::new());
