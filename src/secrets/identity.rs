@@ -1,7 +1,7 @@
 //! Identities: what opens a data key.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use age::armor::ArmoredReader;
@@ -19,7 +19,7 @@ use crate::manifest;
 /// Key files are small; more than this is no key file.
 const KEY_FILE_CAP: u64 = 1 << 20;
 
-/// What `SOPS_AGE_KEY` and `SOPS_AGE_KEY_FILE` hold; read by the command line, which clears them.
+/// What `SOPS_AGE_KEY` and `SOPS_AGE_KEY_FILE` hold; read by the command line.
 #[derive(Default)]
 pub struct IdentityEnv {
     /// Identities, separated by blanks or newlines.
@@ -114,7 +114,7 @@ impl Identities {
     /// An OpenSSH private key: as the SSH recipient that it is, and an ed25519 one also as the age identity that
     /// ssh-to-age makes of it.
     fn ssh_key(&mut self, name: &str, bytes: &[u8]) {
-        let parsed = age::ssh::Identity::from_buffer(BufReader::new(bytes), Some(name.to_owned()));
+        let parsed = age::ssh::Identity::from_buffer(bytes, Some(name.to_owned()));
         let identity = match parsed {
             Ok(age::ssh::Identity::Encrypted(_)) => {
                 return self

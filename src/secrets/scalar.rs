@@ -124,7 +124,8 @@ pub(super) fn yaml(word: &str) -> Leaf {
         return Leaf::Time(time);
     }
     // A word that starts with a dot keeps its underscores, which then make it text.
-    let digits = if word.starts_with('.') { word.to_owned() } else { word.replace('_', "") };
+    // The word may be a value that is about to be written, so the copies are wiped.
+    let digits = Zeroizing::new(if word.starts_with('.') { word.to_owned() } else { word.replace('_', "") });
     if let Some(value) = integer(&digits) {
         return Leaf::Int(value);
     }
@@ -141,7 +142,7 @@ fn integer(word: &str) -> Option<i64> {
         ("+", rest) => (false, rest),
         _ => (false, word),
     };
-    let lower = digits.to_ascii_lowercase();
+    let lower = Zeroizing::new(digits.to_ascii_lowercase());
     let (radix, digits) = match lower.split_at_checked(2) {
         Some(("0x", rest)) => (16, rest),
         Some(("0b", rest)) => (2, rest),

@@ -86,8 +86,7 @@ fn hex(nibble: u8) -> u8 {
 
 /// As it is, if it is one line; the newline that ends many secret files is not part of the value.
 fn plain(bytes: &[u8]) -> Result<Zeroizing<Vec<u8>>, &'static str> {
-    let line = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = bytes.strip_suffix(b"\n").map_or(bytes, |line| line.strip_suffix(b"\r").unwrap_or(line));
     if line.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
         return Err("has several lines: say how to write it (`raw`, `json`, `base64`, ...)");
     }
@@ -174,6 +173,8 @@ mod tests {
     fn what_an_escape_cannot_write_is_refused_without_the_value() {
         for (content, value) in [
             ("{{ a }}", &b"CANARY\ntwo"[..]),
+            ("{{ a }}", b"CANARY\r"),
+            ("{{ a | env }}", b"CANARY\r"),
             ("{{ a | env }}", b"CANARY\"x"),
             ("{{ a | env }}", b"CANARY\nx"),
             ("{{ a | env }}", b" CANARY"),
