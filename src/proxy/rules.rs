@@ -2,6 +2,7 @@
 
 use hyper::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING, UPGRADE};
 use hyper::{Method, Uri};
+use serde_json::{Map, Value};
 
 use super::keep::{self, Keep};
 
@@ -28,25 +29,50 @@ pub(super) fn judge(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<R
         return Err("only paths are allowed");
     }
     let (keep, filters) = path(without_version(uri.path())).ok_or("the path is not allowed")?;
-    let plain = |query: &str| filters && query.starts_with("filters=") && !query.contains('&');
-    if !uri.query().is_none_or(|query| query.is_empty() || plain(query)) {
+    if !uri.query().is_none_or(|query| query.is_empty() || only(filters, query)) {
         return Err("the query is not allowed");
     }
     Ok(Route { keep })
 }
 
-/// What is kept of a path's answer, and whether `filters` may be asked with it; `None` for any other path.
-fn path(path: &str) -> Option<(Option<Keep>, bool)> {
+/// True when a query is one `filters` that names nothing but `known`. A filter by label would be a way to ask for the
+/// labels that an answer hides.
+fn only(known: &[&str], query: &str) -> bool {
+    let filters = query.strip_prefix("filters=").filter(|value| !value.contains(['&', ';']));
+    let filters =
+        filters.and_then(decoded).and_then(|json| serde_json::from_slice::<Map<_, Value>>(&json).ok());
+    filters.is_some_and(|filters| filters.keys().all(|name| known.contains(&name.as_str())))
+}
+
+/// A query's value without its escapes.
+fn decoded(value: &str) -> Option<Vec<u8>> {
+    let mut bytes = value.bytes();
+    let mut out = Vec::with_capacity(value.len());
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                u8::try_from(digit()? * 16 + digit()?).ok()?
+            }
+            b'+' => b' ',
+            other => other,
+        });
+    }
+    Some(out)
+}
+
+/// What is kept of a path's answer, and which filters may be asked with it; `None` for any other path.
+fn path(path: &str) -> Option<(Option<Keep>, &'static [&'static str])> {
     match path {
-        "/_ping" => Some((None, false)),
-        "/version" => Some((Some(keep::VERSION), false)),
-        "/services" => Some((Some(keep::SERVICES), true)),
-        "/networks" => Some((Some(keep::NETWORKS), true)),
-        "/tasks" => Some((Some(keep::TASKS), true)),
+        "/_ping" => Some((None, &[])),
+        "/version" => Some((Some(keep::VERSION), &[])),
+        "/services" => Some((Some(keep::SERVICES), &[])),
+        "/networks" => Some((Some(keep::NETWORKS), &["scope"])),
+        "/tasks" => Some((Some(keep::TASKS), &["service", "desired-state"])),
         path => {
             let id = path.strip_prefix("/nodes/")?;
             let is_id = id.len() == 25 && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-            is_id.then_some((Some(keep::NODE), false))
+            is_id.then_some((Some(keep::NODE), &[][..]))
         }
     }
 }
@@ -86,6 +112,7 @@ mod tests {
             "/services",
             "/v1.50/networks?filters=%7B%22scope%22%3A%7B%22swarm%22%3Atrue%7D%7D",
             "/v1.41/tasks?filters=%7B%7D",
+            "/tasks?filters=%7B%22desired-state%22%3A%7B%22running%22%3Atrue%7D%2C%22service%22%3A%7B%22x%22%3Atrue%7D%7D",
             "/v1.41/nodes/abcdefghijklmnopqrstuvwx1",
         ] {
             assert!(judged(&Method::GET, uri, None).is_ok(), "{uri}");
@@ -132,6 +159,11 @@ mod tests {
             "/tasks?filters=1&x=2",
             "/services?insertDefaults=true",
             "/version?filters=1",
+            "/services?filters=%7B%22label%22%3A%5B%22secret%3Dguess%22%5D%7D",
+            "/tasks?filters=%7B%22label%22%3A%5B%22secret%3Dguess%22%5D%7D",
+            "/tasks?filters=%7B%22service%22%3A%5B%22s%22%5D%2C%22%6Cabel%22%3A%5B%22secret%22%5D%7D",
+            "/networks?filters=%7B%22label%22%3A%7B%22secret%3Dguess%22%3Atrue%7D%7D",
+            "/tasks?filters=%7",
             "http://docker/services",
         ] {
             assert!(judged(&Method::GET, uri, None).is_err(), "{uri} was let through");
