@@ -8,6 +8,8 @@ use futures_util::{Stream, StreamExt};
 use super::images::chain;
 use super::{Engine, EngineError};
 
+/// More of a log is not read: what a service writes may not fill this host's memory.
+const MOST: usize = 16 << 20;
 /// How long reading a log may take: the engine waits for nodes that do not answer.
 const READ: Duration = Duration::from_secs(10);
 
@@ -49,6 +51,10 @@ where
     let gather = async {
         while let Some(part) = stream.next().await {
             let part = part.map_err(|e| EngineError::Answer { call: call(), source: chain(&e).into() })?;
+            if text.len() + part.as_ref().len() > MOST {
+                let source = format!("it is longer than {MOST} bytes").into();
+                return Err(EngineError::Answer { call: call(), source });
+            }
             text.extend_from_slice(part.as_ref());
         }
         Ok(())
@@ -58,4 +64,18 @@ where
         Err(_) => return Err(EngineError::Timeout { call: call(), seconds: READ.as_secs() }),
     }
     Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_log_without_an_end_is_not_gathered_in_memory() {
+        let endless = futures_util::stream::repeat_with(|| Ok(vec![b'x'; 1 << 20])).take(1000);
+        let error = read("web_app", endless).await.unwrap_err();
+        assert!(matches!(&error, EngineError::Answer { call, .. } if call.contains("`web_app`")), "{error}");
+        let short = futures_util::stream::iter([Ok(b"one\ntw".to_vec()), Ok(b"o\n".to_vec())]);
+        assert_eq!(read("web_app", short).await.unwrap(), ["one", "two"]);
+    }
 }
