@@ -4,12 +4,13 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, fstatfs, open};
+use rustix::fs::{Mode, OFlags, fstat, fstatfs, major, minor, open};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount as umount};
+use rustix::process::geteuid;
 
 use super::error::FilesError;
 
@@ -23,8 +24,8 @@ const RAMFS_MAGIC: u64 = 0x8584_58f6;
 enum Standing {
     /// Nothing is mounted there.
     Nothing,
-    /// A memory file system that is never swapped, and only one.
-    Memory,
+    /// A memory file system that is never swapped, and only one, with its device (`0:32`).
+    Memory(String),
     /// Something else, with what is wrong.
     Foreign(&'static str),
 }
@@ -32,9 +33,10 @@ enum Standing {
 /// The folder `path`, on a memory file system that is mounted exactly there; mounted if it is not.
 pub(super) fn ensure(path: &Path) -> Result<OwnedFd, FilesError> {
     make(path)?;
+    safe(path)?;
     let path = fs::canonicalize(path).map_err(FilesError::io("resolve", path))?;
     match standing(&path)? {
-        Standing::Memory => {}
+        Standing::Memory(_) => {}
         Standing::Nothing => {
             mount_memory(&path)
                 .map_err(|errno| FilesError::Mount { path: path.clone(), source: errno.into() })?;
@@ -56,11 +58,26 @@ fn make(path: &Path) -> Result<(), FilesError> {
     Ok(())
 }
 
+/// Refuses a folder that another user could have led elsewhere: secrets would be mounted over, or read from, a place
+/// of that user's choice.
+fn safe(path: &Path) -> Result<(), FilesError> {
+    let refuse = |path: &Path, reason| Err(FilesError::Foreign { path: path.to_owned(), reason });
+    let above = path.parent().unwrap_or(path);
+    let meta = fs::metadata(above).map_err(FilesError::io("look at", above))?;
+    if ![0, geteuid().as_raw()].contains(&meta.uid()) || meta.mode() & 0o022 != 0 {
+        return refuse(above, "belongs to another user or can be written by others");
+    }
+    let link = fs::symlink_metadata(path).map_err(FilesError::io("look at", path))?.is_symlink();
+    if link { refuse(path, "is a link") } else { Ok(()) }
+}
+
 /// The folder `path`, if a memory file system is mounted there.
 pub(super) fn open_existing(path: &Path) -> Result<Option<OwnedFd>, FilesError> {
-    let Ok(path) = fs::canonicalize(path) else { return Ok(None) };
+    let Ok(real) = fs::canonicalize(path) else { return Ok(None) };
+    safe(path)?;
+    let path = real;
     match standing(&path)? {
-        Standing::Memory => checked(path).map(Some),
+        Standing::Memory(_) => checked(path).map(Some),
         Standing::Nothing => Ok(None),
         Standing::Foreign(reason) => Err(FilesError::Foreign { path, reason }),
     }
@@ -88,14 +105,19 @@ fn mount_memory(path: &Path) -> rustix::io::Result<()> {
     }
 }
 
-/// Opens the folder and asks the file system itself what it is.
+/// Opens the folder and asks the file system itself what it is: a mount on a folder above would hide the one that the
+/// mount table still lists.
 fn checked(path: PathBuf) -> Result<OwnedFd, FilesError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = open(&path, flags, Mode::empty()).map_err(FilesError::io("open", &path))?;
     let stat = fstatfs(&folder).map_err(FilesError::io("look at", &path))?;
-    match u64::try_from(stat.f_type).unwrap_or(0) {
-        TMPFS_MAGIC | RAMFS_MAGIC => Ok(folder),
-        _ => Err(FilesError::Foreign { path, reason: "is no longer on a memory file system" }),
+    if !matches!(u64::try_from(stat.f_type).unwrap_or(0), TMPFS_MAGIC | RAMFS_MAGIC) {
+        return Err(FilesError::Foreign { path, reason: "is no longer on a memory file system" });
+    }
+    let device = fstat(&folder).map_err(FilesError::io("look at", &path))?.st_dev;
+    match standing(&path)? {
+        Standing::Memory(listed) if listed == format!("{}:{}", major(device), minor(device)) => Ok(folder),
+        _ => Err(FilesError::Foreign { path, reason: "is hidden under another mount" }),
     }
 }
 
@@ -112,12 +134,13 @@ fn standing_in(table: &str, path: &Path) -> Standing {
     if found.next().is_some() {
         return Standing::Foreign("has one mount on top of another");
     }
+    let device = line.split(' ').nth(2).unwrap_or_default().to_owned();
     let mut behind = line.split_once(" - ").map_or("", |(_, behind)| behind).split(' ');
     let kind = behind.next().unwrap_or_default();
     let noswap = behind.nth(1).is_some_and(|options| options.split(',').any(|option| option == "noswap"));
     match kind {
-        "ramfs" => Standing::Memory,
-        "tmpfs" if noswap => Standing::Memory,
+        "ramfs" => Standing::Memory(device),
+        "tmpfs" if noswap => Standing::Memory(device),
         "tmpfs" => Standing::Foreign("is a tmpfs that may be swapped out"),
         _ => Standing::Foreign("is a mount, but not of a memory file system"),
     }
@@ -141,7 +164,7 @@ mod tests {
         let line = format!("36 25 0:32 / /run/a\\040b rw,nosuid shared:1 - {kind} holdfast {options}\n");
         match standing_in(&line.repeat(times), Path::new("/run/a b")) {
             Standing::Nothing => "nothing",
-            Standing::Memory => "memory",
+            Standing::Memory(_) => "memory",
             Standing::Foreign(reason) => reason,
         }
     }

@@ -1,7 +1,7 @@
 //! Proves: files appear whole, with the right owner and mode, in memory only, and survive what goes wrong.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
@@ -160,6 +160,47 @@ fn what_was_never_linked_does_not_count_as_installed() {
     fs::rename(run.path().join("secrets.d/1"), run.path().join("secrets.d/.new")).expect("renamed");
     fs::remove_file(run.path().join("secrets")).expect("removed");
     assert_eq!(run.observed().keys().collect::<Vec<_>>(), ["leftover generation .new"]);
+}
+
+/// A mount above hides the good one, which the mount table goes on listing.
+#[test]
+fn a_mount_that_hides_the_memory_file_system_is_refused() {
+    let folder = Run::new();
+    let manifest = declared(&["a"]);
+    files::install(folder.path(), &manifest, &unlocked(&[("a", "1")])).expect("installed");
+    run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "swapped"]).arg(folder.path()));
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("the mode");
+    fs::create_dir(folder.path().join("secrets.d")).expect("a folder");
+    let error = files::install(folder.path(), &manifest, &unlocked(&[("a", "2")])).err();
+    run(Command::new("umount").arg(folder.path()));
+    let error = error.expect("written where it can be swapped out").to_string();
+    assert!(error.contains("hidden under another mount"), "{error}");
+    assert_eq!(folder.read("a").as_deref(), Some("1"));
+}
+
+/// Whoever can write to the run folder could lead the mount over any folder of the host.
+#[test]
+fn a_run_folder_of_somebody_else_or_with_links_is_refused() {
+    let (folder, target) = (Run::new(), tempfile::tempdir().expect("a temporary folder"));
+    std::os::unix::fs::symlink(target.path(), folder.path().join("secrets.d")).expect("a link");
+    let install = || files::install(folder.path(), &declared(&["a"]), &unlocked(&[("a", "1")])).err();
+    let linked = install();
+    fs::remove_file(folder.path().join("secrets.d")).expect("removed");
+    let table = fs::read_to_string("/proc/self/mountinfo").expect("the mount table");
+    if table.contains(&target.path().display().to_string()) {
+        run(Command::new("umount").arg(target.path()));
+    }
+    assert!(linked.expect("mounted over a link's target").to_string().contains("is a link"));
+
+    for (owner, mode) in [(1234, 0o755), (0, 0o777)] {
+        std::os::unix::fs::chown(folder.path(), Some(owner), None).expect("the owner");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).expect("the mode");
+        let error = install();
+        std::os::unix::fs::chown(folder.path(), Some(0), None).expect("the owner");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("the mode");
+        let error = error.expect("installed below another user's folder").to_string();
+        assert!(error.contains("another user"), "{error}");
+    }
 }
 
 #[test]
