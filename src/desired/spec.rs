@@ -139,6 +139,16 @@ pub struct ServiceSpec {
     pub depends_on: Vec<String>,
 }
 
+impl ServiceSpec {
+    /// How many replicas there shall be; `None` for global services and jobs.
+    #[must_use]
+    pub fn replicas(&self) -> Option<u64> {
+        let mode = self.body.pointer("/Mode/Replicated")?;
+        // The engine's default.
+        Some(mode.get("Replicas").and_then(Value::as_u64).unwrap_or(1))
+    }
+}
+
 /// A reference of a service to a secret or config.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,5 +1,6 @@
 //! Binds a service spec to the objects that it refers to.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
@@ -10,13 +11,13 @@ use crate::observed::{Object, Observed};
 
 /// A service body with object names and, as far as they are known, ids.
 #[derive(Clone, Debug, PartialEq)]
-pub struct BoundService {
+pub(super) struct BoundService<'a> {
     /// The engine's whole service spec.
-    pub body: Value,
+    pub(super) body: Cow<'a, Value>,
     /// Ids that only another step can produce: field → address of what produces it.
-    pub after: BTreeMap<String, Address>,
+    pub(super) after: BTreeMap<String, Address>,
     /// Names of the secrets and configs that it refers to.
-    pub names: Vec<String>,
+    pub(super) names: Vec<String>,
 }
 
 /// What stands in for an id until the object is there; never sent.
@@ -26,13 +27,14 @@ const UNKNOWN: &str = "known after apply";
 ///
 /// # Errors
 /// The address of the manifest secret whose value is missing: the service is held back because of it.
-pub(super) fn bind(
+pub(super) fn bind<'a>(
     desired: &Desired<'_>,
     observed: &Observed,
     stack: &StackSpec,
-    service: &ServiceSpec,
-) -> Result<BoundService, Address> {
-    let mut bound = BoundService { body: service.body.clone(), after: BTreeMap::new(), names: Vec::new() };
+    service: &'a ServiceSpec,
+) -> Result<BoundService<'a>, Address> {
+    let mut bound =
+        BoundService { body: Cow::Borrowed(&service.body), after: BTreeMap::new(), names: Vec::new() };
     let mut secrets = Vec::new();
     for reference in &service.secrets {
         let name = match (reference.external, desired.secret_name(stack, &reference.key)) {
@@ -52,16 +54,8 @@ pub(super) fn bind(
         let object = observed.configs.get(&name);
         configs.push(bound.reference(&Target { kind: "Config", name: &name, object, address }, reference));
     }
-    if let Some(container) =
-        bound.body.pointer_mut("/TaskTemplate/ContainerSpec").and_then(Value::as_object_mut)
-    {
-        if !secrets.is_empty() {
-            container.insert("Secrets".to_owned(), Value::Array(secrets));
-        }
-        if !configs.is_empty() {
-            container.insert("Configs".to_owned(), Value::Array(configs));
-        }
-    }
+    bound.put("Secrets", secrets);
+    bound.put("Configs", configs);
     Ok(bound)
 }
 
@@ -78,7 +72,18 @@ struct Target<'a> {
     address: Address,
 }
 
-impl BoundService {
+impl BoundService<'_> {
+    /// Puts references into the body; a body without any is not copied.
+    fn put(&mut self, key: &str, references: Vec<Value>) {
+        if references.is_empty() {
+            return;
+        }
+        let container = self.body.to_mut().pointer_mut("/TaskTemplate/ContainerSpec");
+        if let Some(container) = container.and_then(Value::as_object_mut) {
+            container.insert(key.to_owned(), Value::Array(references));
+        }
+    }
+
     fn reference(&mut self, target: &Target<'_>, reference: &ObjectRef) -> Value {
         let Target { kind, name, object, address } = target;
         self.names.push((*name).to_owned());

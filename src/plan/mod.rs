@@ -22,10 +22,8 @@ mod tests;
 use serde::Serialize;
 
 pub use action::{Action, FilesAction, ImageAction, SwarmAction};
-pub use bind::BoundService;
 pub use destroy::{destroy, leftovers};
 pub use diff::diff;
-pub use stack::bound_services;
 pub use step::{Change, Consequence, Group, Held, Plan, Step, Verb};
 
 use crate::address::Address;

@@ -1,6 +1,6 @@
 //! One stack: networks, configs, secrets, services, convergence.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use super::{Action, Change, Consequence, Group, Refusal, SwarmAction, Verb, diff
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, ServiceSpec, StackSpec};
 use crate::manifest::Stack;
-use crate::observed::{Object, Observed};
+use crate::observed::Object;
 use crate::report::Exit;
 
 /// Plans everything of a stack but what leaves it.
@@ -120,7 +120,7 @@ fn service(builder: &mut Builder<'_>, service: &Service<'_>) -> Option<usize> {
     builder.referenced.extend(bound.names.iter().cloned());
     let needs = needs(builder, service);
     let Some(existing) = existing else {
-        let action = Action::Swarm(SwarmAction::CreateService(bound.body));
+        let action = Action::Swarm(SwarmAction::CreateService(bound.body.into_owned()));
         let mut draft = Draft::new(address, Verb::Create, Group::Services, action);
         draft.needs = needs;
         draft.after = bound.after;
@@ -133,7 +133,7 @@ fn update(
     builder: &mut Builder<'_>,
     service: &Service<'_>,
     existing: &Object,
-    bound: BoundService,
+    bound: BoundService<'_>,
     needs: Vec<usize>,
 ) -> Option<usize> {
     let address = Address::in_stack(&service.stack.name, Kind::Service, service.key);
@@ -162,8 +162,11 @@ fn update(
         return None;
     }
     let consequence = consequence(&diff);
-    let action =
-        SwarmAction::UpdateService { id: existing.id.clone(), version: existing.version, spec: body };
+    let action = SwarmAction::UpdateService {
+        id: existing.id.clone(),
+        version: existing.version,
+        spec: body.into_owned(),
+    };
     let mut draft = Draft::new(address, Verb::Update, Group::Services, Action::Swarm(action));
     draft.needs = needs;
     draft.after = bound.after;
@@ -180,10 +183,13 @@ fn mode(spec: &Value) -> Option<&str> {
 }
 
 /// A restart that somebody asked for by hand (`docker service update --force`) is not undone.
-fn keep_force_update(stored: &Value, body: &mut Value) {
-    let force = stored.pointer("/TaskTemplate/ForceUpdate").cloned();
-    if let Some((force, task)) = force.zip(body.get_mut("TaskTemplate").and_then(Value::as_object_mut)) {
-        task.insert("ForceUpdate".to_owned(), force);
+fn keep_force_update(stored: &Value, body: &mut Cow<'_, Value>) {
+    let Some(force) = stored.pointer("/TaskTemplate/ForceUpdate") else { return };
+    if body.pointer("/TaskTemplate/ForceUpdate") == Some(force) {
+        return;
+    }
+    if let Some(task) = body.to_mut().get_mut("TaskTemplate").and_then(Value::as_object_mut) {
+        task.insert("ForceUpdate".to_owned(), force.clone());
     }
 }
 
@@ -224,17 +230,4 @@ fn converge(builder: &mut Builder<'_>, name: &str, stack: &StackSpec, changed: V
     let mut draft = Draft::new(Address::new(Kind::Stack, name), Verb::Await, Group::Convergence, action);
     draft.needs = changed;
     builder.add(draft.because(format!("until its services run, at most {} s", deadline.as_secs())));
-}
-
-/// Every service that shall be and is not held back, bound, by full name: what gates compare the engine with.
-#[must_use]
-pub fn bound_services(desired: &Desired<'_>, observed: &Observed) -> BTreeMap<String, BoundService> {
-    let stacks = desired.compiled.stacks.values();
-    let services = stacks.flat_map(|stack| stack.services.values().map(move |service| (stack, service)));
-    services
-        .filter_map(|(stack, service)| {
-            let bound = bind(desired, observed, stack, service).ok()?;
-            Some((service.name.clone(), bound))
-        })
-        .collect()
 }

@@ -45,7 +45,7 @@ impl<'o> Run<'o> {
         let loaded = compile::load(&self.order.manifest)?;
         self.record.warnings.extend(loaded.warnings.iter().map(ToString::to_string));
         let mut compiled = loaded.compiled;
-        self.texts = compile::texts(&compiled)?;
+        self.texts = if loaded.texts.is_empty() { compile::texts(&compiled)? } else { loaded.texts };
         let mut digest = Sha256::new();
         for (path, bytes) in &self.texts {
             digest.update(path.as_os_str().as_encoded_bytes());

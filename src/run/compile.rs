@@ -21,6 +21,8 @@ pub struct Compilation {
     pub compiled: Compiled,
     /// Problems that stop nothing.
     pub warnings: Vec<Problem>,
+    /// Its files, where they were read and not made.
+    pub(super) texts: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// The stack that the manifest's `traefik` section becomes.
@@ -29,7 +31,7 @@ const TRAEFIK: &str = "traefik";
 /// Reads a folder that was compiled before, or compiles a file in memory.
 pub(super) fn load(path: &Path) -> Result<Compilation, Stop> {
     if path.is_dir() {
-        return Ok(Compilation { compiled: read(path)?, warnings: Vec::new() });
+        return read(path);
     }
     compile(path).map_err(Stop::Problems)
 }
@@ -88,7 +90,11 @@ fn resolve(loaded: &Loaded) -> Result<Compilation, Vec<Problem>> {
             }
         }
     }
-    if problems.is_empty() { Ok(Compilation { compiled, warnings }) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(Compilation { compiled, warnings, texts: Vec::new() })
+    } else {
+        Err(problems)
+    }
 }
 
 /// An RFC 6901 JSON pointer.
@@ -131,9 +137,10 @@ pub fn write(compiled: &Compiled, folder: &Path) -> Result<(), Stop> {
 }
 
 /// Reads what [`write()`] wrote.
-fn read(folder: &Path) -> Result<Compiled, Stop> {
+fn read(folder: &Path) -> Result<Compilation, Stop> {
     let path = folder.join("manifest.json");
-    let mut compiled: Compiled = read_json(&path)?;
+    let mut texts = Vec::new();
+    let mut compiled: Compiled = read_json(folder, "manifest.json".into(), &mut texts)?;
     if compiled.compiled != Compiled::FORMAT {
         let text = format!(
             "`{}` was compiled in format {}, this program reads {}; run `holdfast compile` again",
@@ -144,17 +151,27 @@ fn read(folder: &Path) -> Result<Compiled, Stop> {
         return Err(Stop::Compiled(text));
     }
     for name in compiled.stack_names() {
-        let spec: StackSpec = read_json(&folder.join("specs").join(format!("{name}.json")))?;
+        let file = Path::new("specs").join(format!("{name}.json"));
+        let spec: StackSpec = read_json(folder, file, &mut texts)?;
         compiled.stacks.insert(name, spec);
     }
-    Ok(compiled)
+    Ok(Compilation { compiled, warnings: Vec::new(), texts })
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Stop> {
+/// Reads one file of a compiled manifest, and keeps its text.
+fn read_json<T: serde::de::DeserializeOwned>(
+    folder: &Path,
+    file: PathBuf,
+    texts: &mut Vec<(PathBuf, Vec<u8>)>,
+) -> Result<T, Stop> {
+    let path = folder.join(&file);
     let wrong =
         |text: String| Stop::Compiled(format!("`{}` {text}; run `holdfast compile` again", path.display()));
-    let bytes = fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    serde_json::from_slice(&bytes).map_err(|error| wrong(format!("is no compiled manifest: {error}")))
+    let bytes = fs::read(&path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let value =
+        serde_json::from_slice(&bytes).map_err(|error| wrong(format!("is no compiled manifest: {error}")))?;
+    texts.push((file, bytes));
+    Ok(value)
 }
 
 impl Compiled {

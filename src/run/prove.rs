@@ -9,10 +9,11 @@ use super::order::{Said, Tell};
 use super::stop::Stop;
 use super::unlock::Host;
 use crate::address::{Address, Kind};
+use crate::desired::{Desired, ServiceSpec, StackSpec};
 use crate::gates::{self, Check, Expected, Limits, Planned, Sources};
 use crate::manifest::{FileGate, Gate, SwarmGate};
-use crate::observed::{InstalledFile, Observed};
-use crate::plan::{BoundService, bound_services, plan};
+use crate::observed::{InstalledFile, Observed, at};
+use crate::plan::{Plan, plan};
 use crate::report::{Exit, Verdict, chain};
 use crate::state::Proven;
 use crate::swarm::Engine;
@@ -32,11 +33,14 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
     let gates: Vec<Planned> = (all(subject.host, &proven).into_iter())
         .filter(|gate| run.order.only.as_ref().is_none_or(|only| only.covers(&gate.address)))
         .collect();
-    let look = match &subject.observed {
-        Some(observed) => observed,
-        None => &subject.host.observe(subject.engine).await?,
+    let plan = if subject.observed.is_some() {
+        // The plan of that look was empty: everything that is not held back is equal.
+        Plan { held: run.record.held.clone(), ..Plan::default() }
+    } else {
+        let observed = subject.host.observe(subject.engine).await?;
+        plan(&subject.host.desired, &observed, None).map_err(Stop::Refused)?
     };
-    let expected = expectations(subject.host, look);
+    let expected = expectations(&subject.host.desired, &plan);
     let observe = || {
         let look = subject.engine.observe();
         async move { look.await.map_err(|error| chain(&error)) }.boxed()
@@ -120,33 +124,25 @@ fn installed(host: &Host<'_>, kind: Kind, name: &str, file: &str) -> Planned {
     derived(Address::new(kind, name), Gate { file: Some(gate), ..Gate::default() }.into())
 }
 
-/// What the engine must show of each service, by full name.
-fn expectations(host: &Host<'_>, observed: &Observed) -> BTreeMap<String, Expected> {
-    let differs: BTreeSet<String> = plan(&host.desired, observed, None)
-        .map(|plan| plan.steps.into_iter().map(|step| step.address.to_string()).collect())
-        .unwrap_or_default();
-    let bound = bound_services(&host.desired, observed);
-    let services = bound.into_iter().filter_map(|(name, bound)| {
-        let mut expected = expected(&bound)?;
-        let key = name.strip_prefix(&format!("{}_", expected.stack)).unwrap_or(&name);
-        expected.equal =
-            !differs.contains(&Address::in_stack(&expected.stack, Kind::Service, key).to_string());
-        Some((name, expected))
-    });
-    services.collect()
+/// What the engine must show of each service, by full name. One that is held back is left as it is, and one that the
+/// plan changes is not equal.
+fn expectations(desired: &Desired<'_>, plan: &Plan) -> BTreeMap<String, Expected> {
+    let held: BTreeSet<&Address> = plan.held.iter().map(|held| &held.address).collect();
+    let differs: BTreeSet<&Address> = plan.steps.iter().map(|step| &step.address).collect();
+    let mut expected = BTreeMap::new();
+    for stack in desired.compiled.stacks.values() {
+        for (key, service) in &stack.services {
+            let address = Address::in_stack(&stack.name, Kind::Service, key);
+            if !held.contains(&address) {
+                expected
+                    .insert(service.name.clone(), expectation(stack, service, !differs.contains(&address)));
+            }
+        }
+    }
+    expected
 }
 
-/// What the engine must show of a service.
-fn expected(bound: &BoundService) -> Option<Expected> {
-    let body = &bound.body;
-    let text = |pointer: &str| body.pointer(pointer).and_then(serde_json::Value::as_str).map(str::to_owned);
-    let replicated = body.pointer("/Mode/Replicated");
-    let replicas =
-        replicated.map(|mode| mode.get("Replicas").and_then(serde_json::Value::as_u64).unwrap_or(1));
-    Some(Expected {
-        stack: text("/Labels/com.docker.stack.namespace")?,
-        replicas,
-        image: text("/TaskTemplate/ContainerSpec/Image")?,
-        equal: true,
-    })
+fn expectation(stack: &StackSpec, service: &ServiceSpec, equal: bool) -> Expected {
+    let image = at(&service.body, "/TaskTemplate/ContainerSpec/Image").as_str().unwrap_or_default();
+    Expected { stack: stack.name.clone(), replicas: service.replicas(), image: image.to_owned(), equal }
 }
