@@ -8,7 +8,7 @@ use super::settings::Settings;
 use crate::apply::Event;
 use crate::gates;
 use crate::plan::Verb;
-use crate::report::{StepOutcome, Verdict};
+use crate::report::{StepOutcome, Verdict, plain};
 use crate::run::Said;
 
 /// Without a terminal a wait is said again this often.
@@ -79,7 +79,7 @@ impl Progress {
     /// A line that stays.
     fn line(&mut self, text: &str) {
         self.clear();
-        Settings::say(&format!("{text}\n"));
+        Settings::say(&whole(text));
         self.said = Instant::now();
     }
 
@@ -94,12 +94,20 @@ impl Progress {
 
     fn live(&mut self, text: &str) {
         if self.live {
-            // Longer than most terminals are wide would wrap, and a wrapped line cannot be taken away.
-            let short: String = text.chars().take(100).collect();
-            Settings::say(&format!("\r\x1b[K{short}"));
+            Settings::say(&format!("\r\x1b[K{}", short(text)));
             self.shown = true;
         }
     }
+}
+
+/// A line that stays. What it tells of comes from servers and tasks, and may not steer the terminal.
+fn whole(text: &str) -> String {
+    format!("{}\n", plain(text))
+}
+
+/// Longer than most terminals are wide would wrap, and a wrapped line cannot be taken away.
+fn short(text: &str) -> String {
+    plain(text).chars().take(100).collect()
 }
 
 const fn word(verb: Verb) -> &'static str {
@@ -117,5 +125,19 @@ const fn verdict(verdict: Verdict) -> &'static str {
         Verdict::Pass => "pass",
         Verdict::Fail => "FAIL",
         Verdict::Unknown => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_or_header_cannot_steer_the_terminal() {
+        let subject = "certificate expired: `CN=a\r\u{1b}[2Kpass\u{9b}1A\nall gates hold`";
+        for shown in [whole(subject), short(subject)] {
+            assert!(shown.trim_end().chars().all(|letter| !letter.is_control()), "{shown:?}");
+        }
+        assert!(whole(subject).ends_with("`\n") && short(&"x".repeat(500)).len() == 100);
     }
 }

@@ -10,6 +10,7 @@ mod text;
 
 pub use exit::Exit;
 pub use junit::junit;
+pub(crate) use paint::plain;
 pub use plan::plan_text;
 pub use record::{Attempt, Failure, GateResult, Record, ServiceStatus, StepOutcome, Verdict, gates_exit};
 pub use status::status_text;

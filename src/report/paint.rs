@@ -45,7 +45,7 @@ pub(super) fn count(number: usize, one: &str) -> String {
 }
 
 /// Text from elsewhere on one line: control characters are shown, not sent to the terminal.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     text.chars()
         .flat_map(|character| {
             let escaped = character.is_control().then(|| character.escape_default());
