@@ -17,7 +17,11 @@ pub fn status_text(record: &Record, _color: bool) -> String {
     let changes: Vec<_> = record.plan.steps.iter().filter(|step| step.verb != Verb::Await).collect();
     for step in &changes {
         let fields: Vec<&str> = step.diff.iter().map(|change| change.field.as_str()).collect();
-        let why = if fields.is_empty() { step.reason.clone() } else { fields.join(", ") };
+        let why = match (fields.is_empty(), step.reason.as_str(), step.verb) {
+            (false, ..) => fields.join(", "),
+            (true, "", Verb::Create) => "it is not there".to_owned(),
+            (true, reason, _) => reason.to_owned(),
+        };
         let _ = writeln!(text, "drift: {} is to be {}: {why}", step.address, done(step.verb));
     }
     for held in &record.held {

@@ -14,8 +14,12 @@ pub(super) fn services(compiled: &Compiled, observed: &Observed) -> Vec<ServiceS
             let tasks = tasks.map(Vec::as_slice).unwrap_or_default();
             let running =
                 tasks.iter().filter(|task| task.state == "running" && task.desired == "running").count();
-            let wanted =
-                service.body.pointer("/Mode/Replicated/Replicas").and_then(serde_json::Value::as_u64);
+            let mode = service.body.get("Mode");
+            let once = mode.is_none_or(|mode| mode.as_object().is_some_and(serde_json::Map::is_empty));
+            let replicated = mode.and_then(|mode| mode.get("Replicated"));
+            let wanted = replicated
+                .map(|mode| mode.get("Replicas").and_then(serde_json::Value::as_u64).unwrap_or(1))
+                .or_else(|| once.then_some(1));
             let failed = tasks.iter().filter(|task| !task.error.is_empty()).max_by_key(|task| &task.since);
             ServiceStatus {
                 name: service.name.clone(),
