@@ -33,9 +33,9 @@ async fn apply_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
     let compiled = run.load()?;
     let _lock = run.lock(&compiled)?;
     let engine = Engine::connect(&compiled.manifest.engine.address).await?;
-    let host = unlock::unlock(run, &compiled)?;
+    let mut host = unlock::unlock(run, &compiled)?;
     let generation = run.generation(&compiled)?;
-    let observed = converge::until_equal(run, &engine, &host, tell).await?;
+    let observed = converge::until_equal(run, &engine, &mut host, tell).await?;
     host.keep_ciphertext(&generation)?;
     if run.order.verify {
         prove::prove(run, &prove::Subject { engine: &engine, host: &host, observed: Some(observed) }, tell)
@@ -54,8 +54,9 @@ pub async fn plan(order: &Order) -> Record {
 async fn plan_line(run: &mut Run<'_>) -> Result<(), Stop> {
     let compiled = run.load()?;
     let engine = Engine::connect(&compiled.manifest.engine.address).await?;
-    let host = unlock::unlock(run, &compiled)?;
+    let mut host = unlock::unlock(run, &compiled)?;
     let observed = host.observe(&engine).await?;
+    host.recall(&observed);
     let plan = plan::plan(&host.desired, &observed, run.order.only.as_ref()).map_err(Stop::Refused)?;
     if !plan.is_empty() && run.order.detailed_exitcode {
         run.record.exit = run.record.exit.or(Exit::Changes);

@@ -44,7 +44,8 @@ impl Desired<'_> {
         let manifest = &self.compiled.manifest;
         let mut own = Ownership::new(&manifest.instance);
         own.networks = manifest.networks.keys().cloned().collect();
-        own.files = self.generated.keys().cloned().collect();
+        let installed = self.compiled.generated.iter().filter(|file| file.installed);
+        own.files = installed.map(|file| file.path.display().to_string()).collect();
         for (name, stack) in &self.compiled.stacks {
             own.stacks.insert(name.clone());
             own.secrets.extend(stack.secrets.keys().filter_map(|key| self.secret_name(stack, key)));

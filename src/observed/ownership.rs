@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::{Object, Observed};
 use serde::{Deserialize, Serialize};
 
 /// The record of what this instance made or took over. Written before anything is made (the union of old and new)
@@ -44,6 +45,26 @@ impl Ownership {
             secrets: both(&self.secrets, &other.secrets),
             configs: both(&self.configs, &other.configs),
             files: both(&self.files, &other.files),
+        }
+    }
+
+    /// The part of it that is still there: what a part of a run left out, what is held back, what something foreign
+    /// still uses.
+    #[must_use]
+    pub fn still(&self, observed: &Observed) -> Self {
+        let there = |names: &BTreeSet<String>, has: &dyn Fn(&String) -> bool| {
+            names.iter().filter(|name| has(name)).cloned().collect()
+        };
+        let labelled: BTreeSet<&str> =
+            observed.services.values().chain(observed.networks.values()).filter_map(Object::stack).collect();
+        Self {
+            version: 1,
+            instance: self.instance.clone(),
+            stacks: there(&self.stacks, &|name| labelled.contains(name.as_str())),
+            networks: there(&self.networks, &|name| observed.networks.contains_key(name)),
+            secrets: there(&self.secrets, &|name| observed.secrets.contains_key(name)),
+            configs: there(&self.configs, &|name| observed.configs.contains_key(name)),
+            files: there(&self.files, &|path| observed.generated.contains_key(path)),
         }
     }
 

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::bind::referenced;
 use super::builder::{Builder, Draft};
-use super::{Action, Consequence, Group, SwarmAction, Verb};
+use super::stack::converge;
+use super::{Action, Consequence, FilesAction, Group, Step, SwarmAction, Verb};
 use crate::address::{Address, Kind};
-use crate::observed::{Object, Ownership};
+use crate::observed::{Object, Ownership, at};
 
 /// Why things go.
 const LEFT: &str = "left the manifest";
@@ -18,13 +19,13 @@ const LEFT: &str = "left the manifest";
 /// Plans the removal of services, networks, secrets and configs that are ours and no longer wanted, and the mirror
 /// of the ownership record.
 pub(super) fn plan(builder: &mut Builder<'_>) {
-    if builder.manager().is_none() {
-        return mirror(builder);
+    if builder.manager().is_some() {
+        keep_what_others_use(builder);
+        services(builder);
+        networks(builder);
+        objects(builder);
     }
-    keep_what_others_use(builder);
-    services(builder);
-    networks(builder);
-    objects(builder);
+    files(builder);
     mirror(builder);
 }
 
@@ -36,9 +37,17 @@ fn keep_what_others_use(builder: &mut Builder<'_>) {
         .services
         .values()
         .filter(|service| !service.stack().is_some_and(|stack| ours.contains(stack)));
+    let specs = foreign.map(|service| service.raw.get("Spec").unwrap_or(&Value::Null));
     let names: Vec<String> =
-        foreign.flat_map(|service| referenced(service.raw.get("Spec").unwrap_or(&Value::Null))).collect();
+        specs.flat_map(|spec| referenced(spec).into_iter().chain(attached(spec))).collect();
     builder.referenced.extend(names);
+}
+
+/// Networks that a stored service spec is attached to, by id or by name.
+fn attached(spec: &Value) -> Vec<String> {
+    let lists = ["/TaskTemplate/Networks", "/Networks"].map(|list| at(spec, list).as_array());
+    let targets = lists.into_iter().flatten().flatten().filter_map(|network| network.get("Target")?.as_str());
+    targets.map(str::to_owned).collect()
 }
 
 /// Stacks that are ours by record or by manifest.
@@ -89,8 +98,9 @@ fn volumes(service: &Object) -> Vec<String> {
 fn networks(builder: &mut Builder<'_>) {
     let (desired, observed) = (builder.desired, builder.observed);
     let wanted = desired.network_names();
+    let ours = stack_names(builder);
     for network in observed.networks.values().filter(|network| !wanted.contains(network.name.as_str())) {
-        let stack = network.stack().filter(|stack| desired.recorded.stacks.contains(*stack));
+        let stack = network.stack().filter(|stack| ours.contains(stack));
         let address = match stack {
             Some(stack) => Address::in_stack(stack, Kind::Network, key_of(network, stack)),
             None if desired.recorded.networks.contains(&network.name) => {
@@ -98,6 +108,10 @@ fn networks(builder: &mut Builder<'_>) {
             }
             None => continue,
         };
+        if builder.referenced.contains(&network.id) || builder.referenced.contains(&network.name) {
+            builder.warn(format!("`{address}` {LEFT} and stays: a service that is not ours uses it"));
+            continue;
+        }
         let action = Action::Swarm(SwarmAction::RemoveNetwork(network.id.clone()));
         remove(builder, address, Group::Collection, action, LEFT);
     }
@@ -139,6 +153,18 @@ fn objects(builder: &mut Builder<'_>) {
     }
 }
 
+/// Generated files that left. One that cannot be made in this run is still wanted: what is installed stays.
+fn files(builder: &mut Builder<'_>) {
+    let (desired, observed) = (builder.desired, builder.observed);
+    let wanted = desired.ownership().files;
+    for path in desired.recorded.files.difference(&wanted) {
+        if observed.generated.contains_key(path) {
+            let action = Action::Files(FilesAction::Remove { path: path.into() });
+            remove(builder, Address::new(Kind::File, path), Group::Collection, action, LEFT);
+        }
+    }
+}
+
 pub(super) fn object_address(object: &Object, kind: Kind) -> Address {
     object.stack().map_or_else(
         || Address::new(kind, &object.name),
@@ -146,8 +172,21 @@ pub(super) fn object_address(object: &Object, kind: Kind) -> Address {
     )
 }
 
-/// Removal comes after everything that stays has converged.
+/// Removal comes after everything that stays has converged, also where this plan changes nothing of it: the run
+/// before may have died, or may have waited in vain.
 fn remove(builder: &mut Builder<'_>, address: Address, group: Group, action: Action, reason: &str) {
+    if address.outer.kind != Kind::Ownership && builder.manager().is_some() {
+        // In the last stage: a stack that does not run must not keep another one from its change.
+        let changes = builder.steps().iter().filter(|step| !matches!(step.verb, Verb::Delete | Verb::Await));
+        let changes: Vec<usize> = changes.map(|step| step.id).collect();
+        for (name, stack) in &builder.desired.compiled.stacks {
+            let waits =
+                |step: &Step| step.verb == Verb::Await && step.address == Address::new(Kind::Stack, name);
+            if !builder.steps().iter().any(waits) {
+                converge(builder, name, stack, changes.clone());
+            }
+        }
+    }
     let mut draft = Draft::new(address, Verb::Delete, group, action).because(reason);
     draft.consequence = if group == Group::Removal { Consequence::Recreate } else { Consequence::None };
     let before = |verb: Verb, own: Group| verb != Verb::Delete || own < group;

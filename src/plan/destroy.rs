@@ -2,15 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use super::collect::{key_of, mirrors, object_address};
+use super::collect::{mirrors, object_address};
 use super::{Action, Consequence, FilesAction, Group, Plan, Step, SwarmAction, Verb};
 use crate::address::{Address, Kind};
 use crate::observed::{Object, Observed, Ownership};
 
-/// A plan that removes what `own` records: services, then networks, secrets, configs and files, and volumes only
-/// when asked for. The swarm itself stays.
+/// A plan that removes what `own` records, or what `only` covers of it: services, then networks, secrets, configs and
+/// files, and these volumes. The swarm itself stays.
 #[must_use]
-pub fn destroy(own: &Ownership, observed: &Observed, volumes: &BTreeSet<String>) -> Plan {
+pub fn destroy(
+    own: &Ownership,
+    observed: &Observed,
+    volumes: &BTreeSet<String>,
+    only: Option<&Address>,
+) -> Plan {
     let mut plan = Plan::default();
     let ours = |object: &&Object| object.stack().is_some_and(|stack| own.stacks.contains(stack));
     for service in observed.services.values().filter(ours) {
@@ -62,6 +67,9 @@ pub fn destroy(own: &Ownership, observed: &Observed, volumes: &BTreeSet<String>)
         let action = Action::Files(FilesAction::Remove { path: path.into() });
         add(&mut plan, Address::new(Kind::File, path), Group::Collection, action);
     }
+    if let Some(only) = only {
+        plan = plan.only(only);
+    }
     for volume in volumes {
         let action = Action::Swarm(SwarmAction::RemoveVolume(volume.clone()));
         add(&mut plan, Address::new(Kind::Volume, volume), Group::Collection, action);
@@ -90,20 +98,12 @@ fn add(plan: &mut Plan, address: Address, group: Group, action: Action) {
     });
 }
 
-/// What is still there of `own`: addresses, sorted.
+/// What is still there of `own`, or of what `only` covers of it: addresses, sorted.
 #[must_use]
-pub fn leftovers(own: &Ownership, observed: &Observed) -> Vec<Address> {
+pub fn leftovers(own: &Ownership, observed: &Observed, only: Option<&Address>) -> Vec<Address> {
     let none = BTreeSet::new();
-    let mut left: Vec<Address> =
-        destroy(own, observed, &none).steps.into_iter().map(|step| step.address).collect();
-    let tasks = observed
-        .services
-        .values()
-        .filter(|service| service.stack().is_some_and(|stack| own.stacks.contains(stack)));
-    left.extend(tasks.map(|service| {
-        let stack = service.stack().unwrap_or_default();
-        Address::in_stack(stack, Kind::Service, key_of(service, stack))
-    }));
+    let left = destroy(own, observed, &none, only).steps.into_iter();
+    let mut left: Vec<Address> = left.map(|step| step.address).collect();
     left.sort();
     left.dedup();
     left

@@ -34,13 +34,6 @@ pub(super) fn files(builder: &mut Builder<'_>) {
         let draft = Draft::new(Address::new(Kind::File, path), verb, Group::Ground, action);
         builder.add(draft.changing(differences(&before, &one(wanted)), consequence));
     }
-    for path in desired.recorded.files.iter().filter(|path| !desired.generated.contains_key(*path)) {
-        if observed.generated.contains_key(path) {
-            let action = Action::Files(FilesAction::Remove { path: path.into() });
-            let draft = Draft::new(Address::new(Kind::File, path), Verb::Delete, Group::Collection, action);
-            builder.add(draft.because("left the manifest"));
-        }
-    }
 }
 
 fn differences(

@@ -65,7 +65,7 @@ pub fn plan(
     collect::plan(&mut builder);
     let plan = builder.finish()?;
     Ok(match only {
-        Some(address) => select::only(plan, address),
+        Some(address) => plan.only(address),
         None => plan,
     })
 }

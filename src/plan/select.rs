@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Plan;
+use super::{Plan, Step, Verb};
 use crate::address::Address;
 
 /// Keeps the steps that `only` covers and, before them, every step that they need; ids are given anew.
@@ -14,12 +14,16 @@ pub(super) fn only(plan: Plan, only: &Address) -> Plan {
         if kept.insert(id)
             && let Some(step) = plan.steps.get(id)
         {
-            // A removal waits for everything that stays; a part of a plan has only its own part to wait for.
+            // A removal, and the wait before it, come after everything that changes; a part of a plan has only its
+            // own part to wait for.
             let needed = step.needs.iter().filter(|need| {
-                step.verb != super::Verb::Delete
+                !matches!(step.verb, Verb::Delete | Verb::Await)
                     || plan.steps.get(**need).is_some_and(|need| only.covers(&need.address))
             });
             todo.extend(needed);
+            // What makes a value that it waits for is needed too: without it the step would wait for ever.
+            let makes = |other: &&Step| step.after.values().any(|address| *address == other.address);
+            todo.extend(plan.steps.iter().filter(makes).map(|other| other.id));
         }
     }
     let renamed: BTreeMap<usize, usize> = kept.iter().enumerate().map(|(new, old)| (*old, new)).collect();

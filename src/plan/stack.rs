@@ -217,7 +217,8 @@ fn needs(builder: &Builder<'_>, service: &Service<'_>) -> Vec<usize> {
     builder.steps().iter().filter(|step| wanted(&step.address)).map(|step| step.id).collect()
 }
 
-fn converge(builder: &mut Builder<'_>, name: &str, stack: &StackSpec, changed: Vec<usize>) {
+/// Waits until what a stack shall run does; `changed` are the steps that must have succeeded before.
+pub(super) fn converge(builder: &mut Builder<'_>, name: &str, stack: &StackSpec, changed: Vec<usize>) {
     let held = |key: &str| builder.is_held(&Address::in_stack(name, Kind::Service, key));
     let services: Vec<String> = stack
         .services
@@ -225,6 +226,9 @@ fn converge(builder: &mut Builder<'_>, name: &str, stack: &StackSpec, changed: V
         .filter(|(key, _)| !held(key))
         .map(|(_, service)| service.name.clone())
         .collect();
+    if services.is_empty() {
+        return;
+    }
     let deadline = stack.deadline.unwrap_or(Stack::DEFAULT_DEADLINE).0;
     let action = Action::Swarm(SwarmAction::Converge { services, deadline });
     let mut draft = Draft::new(Address::new(Kind::Stack, name), Verb::Await, Group::Convergence, action);

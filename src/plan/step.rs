@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Action;
+use super::{Action, select};
 use crate::address::Address;
 
 /// Everything a run will do, decided before the first write.
@@ -126,5 +126,11 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// The part of it that `only` covers, and what that needs.
+    #[must_use]
+    pub fn only(self, only: &Address) -> Self {
+        select::only(self, only)
     }
 }

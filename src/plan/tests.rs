@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Consequence, Group, Plan, Verb, destroy, leftovers, plan};
 use crate::address::{Address, Kind};
 use crate::desired::{
-    Compiled, ConfigSpec, Desired, FileTarget, ObjectRef, SecretSpec, ServiceSpec, StackSpec,
+    Compiled, ConfigSpec, Desired, FileTarget, GeneratedFile, ObjectRef, SecretSpec, ServiceSpec, StackSpec,
 };
 use crate::manifest::Manifest;
 use crate::observed::{InstalledFile, Object, Observed, Ownership, STACK_LABEL, SwarmState};
@@ -305,6 +305,74 @@ fn only_keeps_what_is_asked_for_and_what_that_needs() {
 }
 
 #[test]
+fn only_brings_along_what_makes_the_values_it_waits_for() {
+    let compiled =
+        compiled(&json!({ "swarm": { "advertise": "198.51.100.7" }, "networks": { "proxy": {} } }), &[]);
+    let only = "network.proxy".parse().unwrap();
+    let plan = plan(&desired(&compiled), &Observed::default(), Some(&only)).unwrap();
+    assert_eq!(lines(&plan), ["0 Create swarm", "1 Create network.proxy"]);
+}
+
+#[test]
+fn a_generated_file_that_cannot_be_made_now_stays() {
+    let mut compiled = compiled(&json!({}), &[]);
+    let file = InstalledFile { digest: "aaaaaaaaaaaa".into(), uid: 0, gid: 0, mode: 0o400 };
+    compiled.generated =
+        vec![GeneratedFile { path: "proxy/tls.yml".into(), installed: true, pieces: Vec::new() }];
+    let mut desired = desired(&compiled);
+    desired.generated.insert("proxy/tls.yml".into(), file.clone());
+    let mut observed = manager();
+    observed.generated.insert("proxy/tls.yml".into(), file);
+    let observed = settle(&desired, observed);
+    desired.recorded = desired.ownership();
+    desired.generated.clear();
+    assert_eq!(lines(&plan(&desired, &observed, None).unwrap()), [""; 0]);
+    assert!(desired.ownership().files.contains("proxy/tls.yml"), "it is still ours");
+}
+
+#[test]
+fn a_network_that_something_foreign_uses_stays_and_stays_ours() {
+    let with = compiled(&json!({ "networks": { "proxy": {} } }), &[]);
+    let own = desired(&with).ownership();
+    let mut observed = manager();
+    observed.networks.insert("proxy".into(), object("proxy", Value::Null));
+    let without = compiled(&json!({}), &[]);
+    let mut after = desired(&without);
+    after.recorded = own.clone();
+    let removed = |observed: &Observed| {
+        let plan = plan(&after, observed, None).unwrap();
+        (lines(&plan).iter().any(|line| line.contains("network.proxy")), plan.warnings.len())
+    };
+    assert_eq!(removed(&observed), (true, 0));
+    let uses = json!({ "TaskTemplate": { "Networks": [{ "Target": "id-proxy" }] } });
+    observed.services.insert("other_app".into(), object("other_app", uses));
+    assert_eq!(removed(&observed), (false, 1));
+    assert!(own.still(&observed).networks.contains("proxy"));
+    observed.networks.clear();
+    assert!(own.still(&observed).networks.is_empty());
+}
+
+#[test]
+fn a_removal_waits_for_what_stays_even_if_nothing_of_that_changes() {
+    let mut old = web();
+    old.name = "old".into();
+    old.secrets.clear();
+    old.configs.clear();
+    old.services.clear();
+    let both = compiled(&json!({}), &[web(), old]);
+    let mut desired_both = desired(&both);
+    let mut observed = settle(&desired_both, manager());
+    desired_both.recorded = desired_both.ownership();
+    observed.services.insert("old_app".into(), object("old_app", json!({ "Name": "old_app" })));
+    let one = compiled(&json!({}), &[web()]);
+    let mut after = desired(&one);
+    after.recorded = desired_both.recorded.clone();
+    let plan = plan(&after, &observed, None).unwrap();
+    assert_eq!(lines(&plan)[..2], ["0 Await stack.web", "0 Delete stack.old/service.app"]);
+    assert_eq!(plan.steps[1].needs, [0]);
+}
+
+#[test]
 fn files_differ_by_digest_owner_or_mode() {
     let compiled = compiled(&json!({}), &[]);
     let mut desired = desired(&compiled);
@@ -330,11 +398,25 @@ fn destroy_takes_everything_recorded_and_volumes_only_when_asked() {
     let before = desired(&with);
     let observed = settle(&before, manager());
     let own = before.ownership();
-    let none = destroy(&own, &observed, &std::collections::BTreeSet::new());
+    let none = destroy(&own, &observed, &std::collections::BTreeSet::new(), None);
     assert!(none.steps.iter().all(|step| step.consequence != Consequence::DataAtRisk));
     let volumes = ["web_data".to_owned()].into();
-    let all = destroy(&own, &observed, &volumes);
+    let all = destroy(&own, &observed, &volumes, None);
     assert_eq!(all.steps.last().unwrap().consequence, Consequence::DataAtRisk);
-    assert!(leftovers(&own, &carried_out(&none, observed.clone())).is_empty());
-    assert!(!leftovers(&own, &observed).is_empty());
+    assert!(leftovers(&own, &carried_out(&none, observed.clone()), None).is_empty());
+    assert!(!leftovers(&own, &observed, None).is_empty());
+}
+
+#[test]
+fn destroy_of_a_part_leaves_the_rest() {
+    let with = compiled(&json!({}), &[web()]);
+    let before = desired(&with);
+    let mut observed = settle(&before, manager());
+    let mut own = before.ownership();
+    own.stacks.insert("other".into());
+    observed.services.insert("other_app".into(), object("other_app", Value::Null));
+    let only = "stack.other".parse().unwrap();
+    let part = destroy(&own, &observed, &std::collections::BTreeSet::new(), Some(&only));
+    assert_eq!(lines(&part), ["0 Delete stack.other/service.app"]);
+    assert!(leftovers(&own, &carried_out(&part, observed), Some(&only)).is_empty());
 }

@@ -19,6 +19,8 @@ pub(super) struct Run<'o> {
     pub(super) record: Record,
     /// Unix seconds.
     pub(super) since: i64,
+    /// True once it holds the lock: only then may it change anything.
+    pub(super) writes: bool,
     started: Instant,
     /// Texts of the compiled manifest, for its digest and its generation.
     texts: Vec<(PathBuf, Vec<u8>)>,
@@ -37,7 +39,14 @@ impl<'o> Run<'o> {
             started: format!("{now:.3}"),
             ..Record::default()
         };
-        Self { order, record, since: now.as_second(), started: Instant::now(), texts: Vec::new() }
+        Self {
+            order,
+            record,
+            since: now.as_second(),
+            writes: false,
+            started: Instant::now(),
+            texts: Vec::new(),
+        }
     }
 
     /// load: a compiled folder is read as it is; a file is compiled in memory.
@@ -70,15 +79,21 @@ impl<'o> Run<'o> {
     }
 
     /// One writer at a time.
-    pub(super) fn lock(&self, compiled: &Compiled) -> Result<Lock, Stop> {
-        let holder = format!(
+    pub(super) fn lock(&mut self, compiled: &Compiled) -> Result<Lock, Stop> {
+        let lock = Lock::take(&compiled.manifest.paths.run, &self.holder(), self.order.lock_wait)?;
+        self.writes = true;
+        Ok(lock)
+    }
+
+    /// The line that others are shown while this run holds the lock.
+    pub(super) fn holder(&self) -> String {
+        format!(
             "holdfast {} (pid {}, run {}, since {})",
             self.record.command,
             std::process::id(),
             self.record.run,
             self.record.started
-        );
-        Ok(Lock::take(&compiled.manifest.paths.run, &holder, self.order.lock_wait)?)
+        )
     }
 
     /// The generation of this manifest: written before anything is changed, and not again while it is the newest.
@@ -86,7 +101,8 @@ impl<'o> Run<'o> {
         Ok(Generations::new(&compiled.manifest.paths.state).open(&self.texts)?)
     }
 
-    /// The generation's end: proven when every gate held, failed when one did not.
+    /// The generation's end: proven when every gate held, failed when one did not, applied when none was asked. What
+    /// was proven stays so as long as nothing changes.
     pub(super) fn settle(&self, generation: &Generation, host: &Host<'_>) -> Result<(), Stop> {
         if !self.record.steps.is_empty() {
             generation.write_run(&self.record)?;
@@ -95,8 +111,16 @@ impl<'o> Run<'o> {
             return Ok(()); // A part says nothing of the whole.
         }
         let exit = self.record.exit;
-        if self.order.verify || exit != Exit::Ok {
-            generation.set_status(if exit == Exit::Ok { Status::Proven } else { Status::Failed })?;
+        let status = match (exit, self.order.verify) {
+            (Exit::Ok, true) => Some(Status::Proven),
+            (Exit::Ok, false) if self.record.steps.is_empty() => {
+                generation.status().is_none_or(|status| status != Status::Proven).then_some(Status::Applied)
+            }
+            (Exit::Ok, false) => Some(Status::Applied),
+            _ => Some(Status::Failed),
+        };
+        if let Some(status) = status {
+            generation.set_status(status)?;
         }
         Ok(Generations::new(&host.manifest().paths.state).collect()?)
     }

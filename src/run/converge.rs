@@ -7,7 +7,7 @@ use super::order::{Said, Tell};
 use super::stop::Stop;
 use super::unlock::Host;
 use crate::apply::{self, Event, World};
-use crate::observed::{Observed, Ownership};
+use crate::observed::Observed;
 use crate::plan::{self, Plan};
 use crate::report::Exit;
 use crate::state::{Proven, write_ownership};
@@ -21,18 +21,19 @@ const ROUNDS: usize = 12;
 pub(super) async fn until_equal(
     run: &mut Run<'_>,
     engine: &Engine,
-    host: &Host<'_>,
+    host: &mut Host<'_>,
     tell: &Tell<'_>,
 ) -> Result<Observed, Stop> {
     for round in 0..ROUNDS {
         let observed = host.observe(engine).await?;
+        host.recall(&observed);
         let plan = plan::plan(&host.desired, &observed, run.order.only.as_ref()).map_err(Stop::Refused)?;
         if round == 0 {
             begin(run, &plan, tell);
         }
         run.record.held.clone_from(&plan.held);
         if plan.is_empty() {
-            settle(run, host)?;
+            settle(host, &observed)?;
             run.record.writes = engine.writes();
             return Ok(observed);
         }
@@ -70,11 +71,9 @@ fn announce(run: &Run<'_>, host: &Host<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// After the last: only what is wanted is ours, unless a part of it was left out of this run.
-fn settle(run: &Run<'_>, host: &Host<'_>) -> Result<(), Stop> {
-    let whole = run.order.only.is_none() && run.record.held.is_empty();
-    let wanted = host.desired.ownership();
-    let own: Ownership = if whole { wanted } else { host.desired.recorded.union(&wanted) };
+/// After the last: what is wanted is ours, and of what was ours before that which is still there.
+fn settle(host: &Host<'_>, observed: &Observed) -> Result<(), Stop> {
+    let own = host.desired.ownership().union(&host.desired.recorded.still(observed));
     write_ownership(&host.manifest().paths.state, &own)?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use super::begin::Run;
 use super::order::{Said, Tell};
 use super::stop::Stop;
 use super::unlock::recorded;
+use crate::address::{Address, Kind};
 use crate::apply::{self, Event, World};
 use crate::desired::Compiled;
 use crate::observed::Ownership;
@@ -16,7 +17,7 @@ use crate::secrets::{Unlocked, files};
 use crate::state::write_ownership;
 use crate::swarm::Engine;
 
-/// Removes everything and looks again.
+/// Removes everything, or the part that is asked for, and looks again.
 pub(super) async fn all(
     run: &mut Run<'_>,
     compiled: &Compiled,
@@ -27,8 +28,12 @@ pub(super) async fn all(
     let mut observed = engine.observe().await?;
     let own = recorded(manifest, &observed)?;
     observed.generated = files::generated(&manifest.paths.run)?;
-    let volumes = if run.order.volumes { engine.volumes(&own.stacks).await? } else { BTreeSet::new() };
-    let plan = plan::destroy(&own, &observed, &volumes);
+    let part = run.order.only.as_ref();
+    let covers = |address: &Address| part.is_none_or(|only| only.covers(address));
+    let is_whole_stack = |name: &&String| covers(&Address::new(Kind::Stack, name.as_str()));
+    let stacks: BTreeSet<String> = own.stacks.iter().filter(is_whole_stack).cloned().collect();
+    let volumes = if run.order.volumes { engine.volumes(&stacks).await? } else { BTreeSet::new() };
+    let plan = plan::destroy(&own, &observed, &volumes, part);
     run.record.plan.clone_from(&plan);
     tell.borrow_mut()(Said::Plan(&plan));
 
@@ -38,10 +43,19 @@ pub(super) async fn all(
     run.record.steps = staged.outcomes;
     run.record.writes = engine.writes();
 
-    let left = plan::leftovers(&own, &engine.observe().await?);
+    let mut observed = engine.observe().await?;
+    observed.generated = files::generated(&manifest.paths.run)?;
+    let left = plan::leftovers(&own, &observed, part);
     if staged.exit != Exit::Ok || !left.is_empty() {
         run.record.errors.extend(left.iter().map(|address| format!("`{address}` is still there")));
         return Err(Stop::Apply(staged.exit.or(Exit::ApplyFailed)));
+    }
+    if part.is_some() {
+        let mut rest = own.still(&observed);
+        rest.stacks = own.stacks.difference(&stacks).cloned().collect();
+        rest.files = own.files;
+        write_ownership(&manifest.paths.state, &rest)?;
+        return Ok(());
     }
     files::uninstall(&manifest.paths.run)?;
     write_ownership(&manifest.paths.state, &Ownership::new(&manifest.instance))?;

@@ -1,6 +1,7 @@
 //! verify: what is declared is proven, and everything declared carries derived gates.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 
@@ -15,7 +16,7 @@ use crate::manifest::{FileGate, Gate, SwarmGate};
 use crate::observed::{InstalledFile, Observed, at};
 use crate::plan::{Plan, plan};
 use crate::report::{Exit, Verdict, chain};
-use crate::state::Proven;
+use crate::state::{Lock, LockError, Proven};
 use crate::swarm::Engine;
 
 /// What is proven.
@@ -68,8 +69,15 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
         results.iter().filter(|result| result.verdict == Verdict::Pass).map(|result| result.address.clone()),
     );
     run.record.gates = results;
-    if run.order.verify || run.record.exit == Exit::Ok {
+    if run.writes {
         proven.write(&manifest.paths.run)?;
+    } else if run.record.exit == Exit::Ok {
+        // A run that holds the lock is changing things: what was seen before is no proof of what it leaves.
+        match Lock::take(&manifest.paths.run, &run.holder(), Duration::ZERO) {
+            Ok(_lock) => drop(proven.write(&manifest.paths.run)?),
+            Err(LockError::Held { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(())
 }

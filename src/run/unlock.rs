@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -32,6 +33,10 @@ pub(super) struct Host<'c> {
     pub(super) unlocked: Unlocked,
     pub(super) generated: BTreeMap<String, SecretBytes>,
     key: SecretBytes,
+    /// The last applied generation's ciphertext.
+    kept: Option<PathBuf>,
+    /// True when the state folder holds no record of what is ours: the swarm's mirror of it counts then.
+    unrecorded: bool,
 }
 
 /// Decrypts what the manifest declares; each secret on its own, so that a bad one holds back only what refers to it.
@@ -43,7 +48,7 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
     let mut unlocked = secrets::unlock(manifest, &identities, kept.as_deref());
     files::fall_back(&manifest.paths.run, &mut unlocked);
     secrets::render_templates(manifest, &mut unlocked);
-    let key = naming_key(manifest, &unlocked)?;
+    let key = naming_key(manifest, &unlocked, run.writes)?;
     let instance = &manifest.instance;
     let (wanted, mut failures) = files::wanted(manifest, &unlocked, &key, instance);
     let generated = generate(compiled, &mut unlocked, &mut failures);
@@ -56,23 +61,27 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         let digest = secrets::digest(&key, instance, "generated", path, bytes);
         (path.clone(), InstalledFile { digest, uid: 0, gid: 0, mode: GENERATED_MODE })
     };
+    let record = read_ownership(&manifest.paths.state)?;
+    let unrecorded = record.is_none();
     let desired = Desired {
         compiled,
         digests,
         files: wanted,
         generated: generated.iter().map(describe).collect(),
-        recorded: read_ownership(&manifest.paths.state)?.unwrap_or_else(|| Ownership::new(instance)),
+        recorded: record.unwrap_or_else(|| Ownership::new(instance)),
     };
+    run.record.warnings.append(&mut unlocked.warnings);
     run.record.secrets.clone_from(&unlocked.failures);
     run.record.secrets.extend(failures);
     if !run.record.secrets.is_empty() {
         run.record.exit = run.record.exit.or(Exit::SecretFailed);
     }
-    Ok(Host { desired, unlocked, generated, key })
+    Ok(Host { desired, unlocked, generated, key, kept, unrecorded })
 }
 
-/// The key of Swarm secrets' names: a secret of the manifest, or 32 bytes in the state folder.
-fn naming_key(manifest: &Manifest, unlocked: &Unlocked) -> Result<SecretBytes, Stop> {
+/// The key of Swarm secrets' names: a secret of the manifest, or 32 bytes in the state folder. A run that only looks
+/// keeps no new one: it has no lock, and two runs must never end up with two keys.
+fn naming_key(manifest: &Manifest, unlocked: &Unlocked, writes: bool) -> Result<SecretBytes, Stop> {
     if let Some(name) = &manifest.naming_key {
         return unlocked.values.get(name).cloned().ok_or_else(|| {
             let text =
@@ -92,7 +101,9 @@ fn naming_key(manifest: &Manifest, unlocked: &Unlocked) -> Result<SecretBytes, S
             let mut bytes = vec![0; 32];
             let random = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
             random.map_err(StateError::io("read", "/dev/urandom"))?;
-            write_durably(&path, &bytes, 0o600)?;
+            if writes {
+                write_durably(&path, &bytes, 0o600)?;
+            }
             Ok(SecretBytes::new(bytes))
         }
         Err(error) => Err(StateError::io("read", path)(error).into()),
@@ -113,7 +124,9 @@ fn generate(
             Ok(bytes) if file.installed => drop(contents.insert(path, bytes)),
             Ok(bytes) => drop(unlocked.values.insert(path, bytes)),
             Err(reason) => {
-                failures.push(Failure { address: Address::new(Kind::File, path), reason, kept: false });
+                let there = || files::generated(&compiled.manifest.paths.run);
+                let kept = file.installed && there().is_ok_and(|files| files.contains_key(&path));
+                failures.push(Failure { address: Address::new(Kind::File, path), reason, kept });
             }
         }
     }
@@ -159,6 +172,13 @@ impl Host<'_> {
         Ok(observed)
     }
 
+    /// Takes what is ours from the swarm's mirror when the state folder was lost.
+    pub(super) fn recall(&mut self, observed: &Observed) {
+        if std::mem::take(&mut self.unrecorded) {
+            self.desired.recorded = mirrored(self.manifest(), observed);
+        }
+    }
+
     /// Installed files, by their keyed digests.
     pub(super) fn observe_files(&self, observed: &mut Observed) -> Result<(), Stop> {
         let (run, instance) = (&self.manifest().paths.run, &self.manifest().instance);
@@ -169,7 +189,7 @@ impl Host<'_> {
 
     /// Keeps the ciphertext that this generation was applied with.
     pub(super) fn keep_ciphertext(&self, generation: &Generation) -> Result<(), Stop> {
-        Ok(secrets::keep_ciphertext(&self.unlocked, &generation.ciphertext())?)
+        Ok(secrets::keep_ciphertext(&self.unlocked, self.kept.as_deref(), &generation.ciphertext())?)
     }
 }
 
@@ -178,10 +198,15 @@ pub(super) fn recorded(manifest: &Manifest, observed: &Observed) -> Result<Owner
     if let Some(own) = read_ownership(&manifest.paths.state)? {
         return Ok(own);
     }
+    Ok(mirrored(manifest, observed))
+}
+
+/// What the mirrors of this instance's record say.
+fn mirrored(manifest: &Manifest, observed: &Observed) -> Ownership {
     let mirror = observed.configs.values().filter_map(|config| {
         let data = config.raw.pointer("/Spec/Data").and_then(Value::as_str)?;
         let own: Ownership = serde_json::from_slice(&STANDARD.decode(data).ok()?).ok()?;
         (own.instance == manifest.instance).then_some(own)
     });
-    Ok(mirror.reduce(|one, other| one.union(&other)).unwrap_or_else(|| Ownership::new(&manifest.instance)))
+    mirror.reduce(|one, other| one.union(&other)).unwrap_or_else(|| Ownership::new(&manifest.instance))
 }

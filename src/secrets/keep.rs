@@ -38,21 +38,36 @@ struct Entry {
 }
 
 /// Writes the ciphertext behind every value of `unlocked` into `dest`, a generation's folder. Values that are
-/// themselves from a kept copy are kept on. Old copies in `dest` that nothing refers to any more do no harm.
+/// themselves from a kept copy are kept on; so is the copy of a secret that nothing could open this time, from `dest`
+/// or from `last`, the folder of the generation before: the identity that is missing today may be back tomorrow. Old
+/// copies in `dest` that nothing refers to any more do no harm.
 ///
 /// # Errors
 /// A file that cannot be written; the index goes last, so that an older one stays in force.
-pub fn keep_ciphertext(unlocked: &Unlocked, dest: &Path) -> Result<(), StateError> {
+pub fn keep_ciphertext(unlocked: &Unlocked, last: Option<&Path>, dest: &Path) -> Result<(), StateError> {
     let mut index = BTreeMap::new();
+    let folders = [Some(dest), last].map(|folder| folder.map(Kept::load));
+    for failure in &unlocked.failures {
+        let name = &failure.address.leaf().name;
+        let mut copies = folders.iter().flatten();
+        if let Some(opened) = copies.find_map(|kept| kept.find(name)) {
+            index.insert(name, write(&opened, dest)?);
+        }
+    }
     for (name, opened) in &unlocked.opened {
-        let file = format!("{:x}.sops", Sha256::digest(opened.ciphertext.as_slice()));
-        write_durably(&dest.join(&file), &opened.ciphertext, 0o600)?;
-        index.insert(name, Entry { file, format: opened.format, key: opened.key.clone() });
+        index.insert(name, write(opened, dest)?);
     }
     // A map of strings cannot fail to serialise.
     let index = serde_json::to_vec_pretty(&index).unwrap_or_default();
     write_durably(&dest.join(INDEX), &index, 0o600)?;
     Ok(())
+}
+
+/// Writes one copy; returns its line of the index.
+fn write(opened: &Opened, dest: &Path) -> Result<Entry, StateError> {
+    let file = format!("{:x}.sops", Sha256::digest(opened.ciphertext.as_slice()));
+    write_durably(&dest.join(&file), &opened.ciphertext, 0o600)?;
+    Ok(Entry { file, format: opened.format, key: opened.key.clone() })
 }
 
 /// What an earlier [`keep_ciphertext`] wrote.

@@ -30,6 +30,8 @@ pub struct Generation {
 pub enum Status {
     /// Being applied, or a crash ended that.
     Applying,
+    /// Applied; no gate was asked.
+    Applied,
     /// Applied, and every gate held.
     Proven,
     /// Applied in part, or a gate did not hold.
@@ -40,6 +42,7 @@ impl Status {
     const fn word(self) -> &'static str {
         match self {
             Self::Applying => "applying\n",
+            Self::Applied => "applied\n",
             Self::Proven => "proven\n",
             Self::Failed => "failed\n",
         }
@@ -148,7 +151,9 @@ impl Generation {
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         let text = fs::read_to_string(self.folder.join("status")).ok()?;
-        [Status::Applying, Status::Proven, Status::Failed].into_iter().find(|status| status.word() == text)
+        [Status::Applying, Status::Applied, Status::Proven, Status::Failed]
+            .into_iter()
+            .find(|status| status.word() == text)
     }
 
     /// Records how far it came, if that is news.

@@ -4,3 +4,4 @@ mod drift;
 mod faults;
 mod killed;
 mod line;
+mod parts;

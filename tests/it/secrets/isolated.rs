@@ -130,7 +130,7 @@ fn every_way_to_fail_names_the_secret_and_the_file() {
 #[test]
 fn after_a_boot_the_kept_ciphertext_gives_the_last_good_version() {
     let house = House::new();
-    keep_ciphertext(&house.unlock(None), &house.kept()).expect("kept");
+    keep_ciphertext(&house.unlock(None), None, &house.kept()).expect("kept");
     let kept_text: Vec<u8> = fs::read_dir(house.kept())
         .expect("kept")
         .flat_map(|entry| fs::read(entry.unwrap().path()).unwrap())
@@ -153,7 +153,7 @@ fn after_a_boot_the_kept_ciphertext_gives_the_last_good_version() {
 
     // What is kept from that run still holds the old versions.
     let next = house.keys.path("kept-next");
-    keep_ciphertext(&unlocked, &next).expect("kept on");
+    keep_ciphertext(&unlocked, None, &next).expect("kept on");
     let again = house.unlock(Some(&next));
     assert_eq!((value(&again, "two"), value(&again, "three")), (Some("CANARY-2"), Some("CANARY-3")));
 
