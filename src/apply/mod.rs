@@ -42,8 +42,6 @@ pub struct Staged {
     pub outcomes: Vec<StepOutcome>,
     /// The worst of their exit codes.
     pub exit: Exit,
-    /// True when an object had changed since it was read: look and plan again, nothing is lost.
-    pub again: bool,
 }
 
 /// What is told while steps run.
@@ -79,8 +77,8 @@ pub async fn stage(world: &World<'_>, plan: &Plan, tell: &Tell<'_>) -> Staged {
                 undone.insert(step.id);
             }
             match end {
-                End::Done => {}
-                End::Again => staged.again = true,
+                // An object that changed since it was read costs nothing: the caller looks and plans again.
+                End::Done | End::Again => {}
                 End::Failed(exit) => staged.exit = staged.exit.or(exit),
             }
             tell.borrow_mut()(Event::Ended(&outcome));

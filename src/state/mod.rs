@@ -5,7 +5,6 @@
 //! <paths.run>/proven.json                what this boot has proven (gone after a boot, on purpose)
 //! <paths.state>/naming.key               32 bytes, when no secret of the manifest is the naming key
 //! <paths.state>/ownership.json           what is ours; written before anything is made
-//! <paths.state>/current                  number of the last generation that was applied
 //! <paths.state>/generations/N/manifest.json, specs/, ciphertext/, status, run.json
 //! ```
 //!
