@@ -73,8 +73,16 @@ async fn a_swarm_is_made_adopted_and_repaired_and_what_is_fixed_is_refused() {
         .unwrap();
     assert_eq!(machine.docker(&["node", "inspect", "self", "--format", "{{.Spec.Labels.disk}}"]), "fast");
 
+    let mut silent = swarm.clone();
+    (silent.subnet_size, silent.data_path_port, silent.address_pools) = (None, None, Vec::new());
+    assert_eq!(
+        wanted::swarm_refusals(&observe(&engine).await, &silent),
+        [],
+        "what is not said is left as it is"
+    );
     let mut other = swarm.clone();
-    (other.subnet_size, other.data_path_port, other.address_pools) = (None, None, Vec::new());
+    (other.subnet_size, other.data_path_port) = (Some(20), Some(4999));
+    other.address_pools = vec!["10.99.0.0/16".to_owned()];
     let refused = wanted::swarm_refusals(&observe(&engine).await, &other);
     let fields: Vec<_> = refused.iter().map(|refusal| refusal.field).collect();
     assert_eq!(fields, ["swarm.data_path_port", "swarm.subnet_size", "swarm.address_pools"]);
