@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::world::{CANARY, World};
+use crate::support::world::{CANARY, OTHER, World};
 
 #[test]
 fn no_engine_and_no_manager_are_told_apart() {
@@ -160,16 +160,3 @@ fn dockerd_that_restarts_in_the_middle_costs_nothing() {
     world.apply();
     world.assert_settled();
 }
-
-const OTHER: &str = r"
-services:
-  app:
-    image: holdfast.invalid/app
-    stop_grace_period: 1s
-    networks: [proxy]
-    deploy:
-      endpoint_mode: dnsrr
-networks:
-  proxy:
-    external: true
-";

@@ -69,12 +69,14 @@ fn killed_at_every_write_to_the_engine() {
 /// System calls that make something of a file step final or visible.
 const STEPS: &str = "rename,renameat,renameat2,mkdir,mkdirat,mount,fsmount,move_mount,symlink,symlinkat";
 
-fn strace(world: &World, inject: Option<usize>) -> (Option<i32>, usize) {
+/// Applies under strace, killed at the given call if any (its name, and which of that name, from 1: strace counts
+/// each name by itself). Returns the exit code, none for a killed program, and the names of the calls in order.
+fn strace(world: &World, kill: Option<(&str, usize)>) -> (Option<i32>, Vec<String>) {
     let log = world.path("strace.log");
     let mut command = Command::new("strace");
     command.args(["-f", "-qq", "-e", &format!("trace={STEPS}"), "-o"]).arg(&log);
-    if let Some(number) = inject {
-        command.args(["-e", &format!("inject={STEPS}:signal=SIGKILL:when={number}")]);
+    if let Some((call, number)) = kill {
+        command.args(["-e", &format!("inject={call}:signal=SIGKILL:when={number}")]);
     }
     command
         .arg(env!("CARGO_BIN_EXE_holdfast"))
@@ -83,7 +85,11 @@ fn strace(world: &World, inject: Option<usize>) -> (Option<i32>, usize) {
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     let status = status.expect("`strace` cannot be run; run `make setup`");
     let text = std::fs::read_to_string(&log).expect("strace wrote its log");
-    (status.code(), text.lines().filter(|line| line.contains('(') && line.contains(") =")).count())
+    let name = |line: &str| {
+        let call = line.split_whitespace().nth(1)?.split_once('(')?.0;
+        STEPS.split(',').find(|step| *step == call).map(str::to_owned)
+    };
+    (status.code(), text.lines().filter_map(name).collect())
 }
 
 #[test]
@@ -106,14 +112,16 @@ fn killed_at_every_step_on_files() {
     keep_names();
     let (code, steps) = strace(&world, None);
     assert_eq!(code, Some(0));
-    assert!(steps >= 8, "run folder, mount, staging, rename, flip, state: only {steps}");
-    for number in 1..=steps {
+    assert!(steps.len() >= 8, "run folder, mount, staging, rename, flip, state: only {steps:?}");
+    for (index, call) in steps.iter().enumerate() {
+        let number = steps[..=index].iter().filter(|one| *one == call).count();
         wipe();
         keep_names();
-        strace(&world, Some(number));
+        let (code, _) = strace(&world, Some((call, number)));
+        assert_eq!(code, None, "the program was not killed at `{call}` number {number}");
         converges(&world);
     }
-    println!("killed at {steps} renames, mkdirs and mounts");
+    println!("killed at {} renames, links, mkdirs and mounts: {}", steps.len(), steps.join(" "));
 }
 
 #[test]

@@ -4,21 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::world::{World, unmount_below};
-
-/// A second stack, that does nothing.
-const OTHER: &str = r"
-services:
-  app:
-    image: holdfast.invalid/app
-    stop_grace_period: 1s
-    networks: [proxy]
-    deploy:
-      endpoint_mode: dnsrr
-networks:
-  proxy:
-    external: true
-";
+use crate::support::world::{OTHER, World, unmount_below};
 
 /// A world whose manifest has two stacks.
 fn two_stacks() -> World {

@@ -184,3 +184,17 @@ networks:
   proxy:
     external: true
 ";
+
+/// A second stack, that does nothing.
+pub(crate) const OTHER: &str = r"
+services:
+  app:
+    image: holdfast.invalid/app
+    stop_grace_period: 1s
+    networks: [proxy]
+    deploy:
+      endpoint_mode: dnsrr
+networks:
+  proxy:
+    external: true
+";
