@@ -10,6 +10,7 @@
 //! means is an error here that names file, line and fix. The process environment is never read.
 
 mod convert;
+mod depends;
 mod deploy;
 mod envfile;
 mod fields;

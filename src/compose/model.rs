@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::desired::Condition;
+
 use super::place::{At, Place};
 
 /// A text field that may be absent.
@@ -69,8 +71,17 @@ pub(super) struct Service {
     pub(super) ulimits: BTreeMap<String, At<Ulimit>>,
     pub(super) healthcheck: Option<Health>,
     pub(super) credential_spec: Option<At<CredentialSpec>>,
-    pub(super) depends_on: Vec<At<String>>,
+    pub(super) depends_on: Vec<At<Depends>>,
     pub(super) deploy: Deploy,
+}
+
+/// One service of `depends_on`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Depends {
+    pub(super) service: String,
+    pub(super) condition: Condition,
+    /// False when the stack may lack that service.
+    pub(super) required: bool,
 }
 
 /// `logging`.

@@ -44,6 +44,7 @@ pub(super) fn explain(level: &str, key: &str, known: &[&'static str]) -> (String
 fn article(level: &str) -> String {
     match level {
         "service network" => "a network of a service".to_owned(),
+        "dependency" => "an entry of `depends_on`".to_owned(),
         "compose file" | "service" | "network" | "volume" | "secret" | "config" | "port" | "mount" => {
             format!("a {level}")
         }

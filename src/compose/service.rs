@@ -9,7 +9,7 @@ use super::mapping;
 use super::model::{Attachment, CredentialSpec, FileRef, Health, Logging, Service, Texts, Ulimit};
 use super::place::{At, Log, Place};
 use super::tree::{Field, Kind, Tree};
-use super::{deploy, mounts, ports, shell, units};
+use super::{depends, deploy, mounts, ports, shell, units};
 
 /// The variables of a file, in its order.
 pub(super) type Variables = Vec<(String, At<String>)>;
@@ -46,7 +46,7 @@ pub(super) fn read(field: &Field, around: &Surroundings<'_>, log: &mut Log) -> S
     out.configs = references(&mut fields, "configs", log);
     out.healthcheck = fields.value("healthcheck").and_then(|tree| health(tree, log));
     out.credential_spec = fields.value("credential_spec").and_then(|tree| credential_spec(tree, log));
-    out.depends_on = depends_on(&mut fields, log);
+    out.depends_on = fields.value("depends_on").map(|tree| depends::read(tree, log)).unwrap_or_default();
     if let Some(tree) = fields.value("deploy").filter(|tree| tree.kind != Kind::Null) {
         out.deploy = deploy::read(tree, log);
     }
@@ -316,18 +316,6 @@ fn credential_spec(tree: &Tree, log: &mut Log) -> Option<At<CredentialSpec>> {
         log.error(tree.place, "`credential_spec` takes one of `file` and `registry`", "remove one");
     }
     Some(At::new(spec, tree.place))
-}
-
-fn depends_on(fields: &mut Fields<'_>, log: &mut Log) -> Vec<At<String>> {
-    let Some(tree) = fields.value("depends_on") else { return Vec::new() };
-    if let Kind::Map(entries) = &tree.kind {
-        let names: Vec<&str> = entries.iter().map(|field| field.key.as_str()).collect();
-        let fix =
-            format!("write a list: `[{}]`; each service waits until those have converged", names.join(", "));
-        log.error(tree.place, "docker stack does not know the long form of `depends_on`", fix);
-        return Vec::new();
-    }
-    fields::texts(tree, "depends_on", log)
 }
 
 /// The place of the first of several values, for problems about all of them.

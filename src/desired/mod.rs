@@ -8,7 +8,7 @@ pub mod swarm;
 mod wanted;
 
 pub use spec::{
-    Compiled, ConfigSpec, ExternalObject, FileTarget, GeneratedFile, ImageSource, ImageSpec, NetworkSpec,
-    ObjectRef, PemKind, Piece, SecretSpec, ServiceSpec, StackSpec, object_name,
+    Compiled, Condition, ConfigSpec, Dependency, ExternalObject, FileTarget, GeneratedFile, ImageSource,
+    ImageSpec, NetworkSpec, ObjectRef, PemKind, Piece, SecretSpec, ServiceSpec, StackSpec, object_name,
 };
 pub use wanted::{Desired, content_digest};

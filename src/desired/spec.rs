@@ -135,8 +135,34 @@ pub struct ServiceSpec {
     pub configs: Vec<ObjectRef>,
     /// Names of manifest images that the service runs.
     pub image: Option<String>,
-    /// Services of the same stack that must have converged before.
-    pub depends_on: Vec<String>,
+    /// What must have come up before it, sorted by service; each service once.
+    pub depends_on: Vec<Dependency>,
+}
+
+/// A service that another one of the same stack waits for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dependency {
+    /// Its key in the stack's `services`.
+    pub service: String,
+    /// What is waited for.
+    pub condition: Condition,
+}
+
+/// How far a service must have come before those that depend on it begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Condition {
+    /// Its tasks run. The list form of `depends_on` means this. The engine counts a task as running only once its
+    /// health check has passed, if it has one.
+    #[default]
+    #[serde(rename = "service_started")]
+    Started,
+    /// Its tasks run and their health check has passed; a service without one never satisfies this.
+    #[serde(rename = "service_healthy")]
+    Healthy,
+    /// Its tasks have ended with exit code 0.
+    #[serde(rename = "service_completed_successfully")]
+    Completed,
 }
 
 impl ServiceSpec {

@@ -205,7 +205,7 @@ fn consequence(diff: &[Change]) -> Consequence {
 /// the services that it depends on.
 fn needs(builder: &Builder<'_>, service: &Service<'_>) -> Vec<usize> {
     let stack = &service.stack.name;
-    let depends = |key: &str| service.spec.depends_on.iter().any(|other| other == key);
+    let depends = |key: &str| service.spec.depends_on.iter().any(|other| other.service == key);
     let wanted = |address: &Address| match (&address.inner, address.outer.kind) {
         (Some(inner), _) if address.outer.name == *stack => {
             inner.kind != Kind::Service || depends(&inner.name)

@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{STACK, TLS_FILE, publish_mode, settings};
 use crate::desired::{
-    ConfigSpec, ExternalObject, FileTarget, NetworkSpec, ObjectRef, SecretSpec, ServiceSpec, StackSpec,
+    Condition, ConfigSpec, Dependency, ExternalObject, FileTarget, NetworkSpec, ObjectRef, SecretSpec,
+    ServiceSpec, StackSpec,
 };
 use crate::manifest::{Delivery, Manifest, Publish, Traefik};
 
@@ -100,7 +101,10 @@ impl Parts<'_> {
             secrets,
             configs: vec![file("static", settings::PATH, 0o444)],
             image: Some(traefik.image.clone()),
-            depends_on: vec!["socket-proxy".to_owned()],
+            depends_on: vec![Dependency {
+                service: "socket-proxy".to_owned(),
+                condition: Condition::Started,
+            }],
         }
     }
 

@@ -4,6 +4,7 @@ mod container;
 mod image;
 mod network;
 mod object;
+mod order;
 mod service;
 mod volume;
 
@@ -68,7 +69,7 @@ pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> 
     out.volumes = volumes.into_iter().collect();
     volume::check_unused(&scope, log);
     service::check_published(file, log);
-    service::check_order(file, log);
+    order::check(file, log);
     out
 }
 

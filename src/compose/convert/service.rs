@@ -1,6 +1,6 @@
 //! The service spec around the container: mode, endpoint, placement, resources, update policy.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Number, Value, json};
 
@@ -9,7 +9,7 @@ use crate::desired::ServiceSpec;
 use super::super::model::{Deploy, File, Port, Resources, Restart, Service, Update};
 use super::super::place::{At, Log};
 use super::image::Image;
-use super::{Scope, container, network, object, object_of, put, put_text, strings, undefined, words};
+use super::{Scope, container, network, object, object_of, order, put, put_text, strings, words};
 
 /// One service, in full.
 pub(super) fn convert(
@@ -59,7 +59,7 @@ pub(super) fn convert(
         secrets: object::secret_refs(scope, service, log),
         configs: object::config_refs(scope, service, log),
         image: image.name,
-        depends_on: words(&service.depends_on).into_iter().collect::<BTreeSet<_>>().into_iter().collect(),
+        depends_on: order::dependencies(scope.file, service, log),
     }
 }
 
@@ -207,46 +207,5 @@ pub(super) fn check_published(file: &File, log: &mut Log) {
                 log.error(at.place, message, "publish another port, or use `mode: host` on other nodes");
             }
         }
-    }
-}
-
-/// `depends_on` must name services and must not run in a circle.
-pub(super) fn check_order(file: &File, log: &mut Log) {
-    for service in file.services.values() {
-        for name in &service.depends_on {
-            if !file.services.contains_key(&name.value) {
-                undefined("service", name, &file.services, log);
-            }
-        }
-    }
-    // Peel off services whose dependencies are done, then those that none of the rest waits for: what is left
-    // runs in a circle.
-    let mut rest: BTreeSet<&str> = file.services.keys().map(String::as_str).collect();
-    let waits = |key: &str, rest: &BTreeSet<&str>| {
-        let service = file.services.get(key);
-        service.is_some_and(|service| service.depends_on.iter().any(|at| rest.contains(at.value.as_str())))
-    };
-    let awaited = |key: &str, rest: &BTreeSet<&str>| {
-        let mut services = rest.iter().filter_map(|other| file.services.get(*other));
-        services.any(|service| service.depends_on.iter().any(|at| at.value == key))
-    };
-    peel(&mut rest, &waits);
-    peel(&mut rest, &awaited);
-    if let Some((first, service)) = rest.first().and_then(|key| file.services.get_key_value(*key)) {
-        let place = super::super::service::first_place(&service.depends_on, service.place);
-        let names: Vec<&str> = rest.iter().copied().collect();
-        let message = format!("`depends_on` runs in a circle: {} wait for each other", names.join(", "));
-        log.error(place, message, format!("let `{first}` depend on none of them"));
-    }
-}
-
-/// Takes out every name that `held` does not hold back, until nothing moves.
-fn peel<'n>(rest: &mut BTreeSet<&'n str>, held: &dyn Fn(&str, &BTreeSet<&'n str>) -> bool) {
-    loop {
-        let free: Vec<&str> = rest.iter().copied().filter(|name| !held(name, rest)).collect();
-        if free.is_empty() {
-            return;
-        }
-        rest.retain(|name| !free.contains(name));
     }
 }

@@ -6,3 +6,4 @@ mod harness;
 mod house;
 mod random;
 mod refused;
+mod translated;
