@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use super::order::{Part, Writing};
+use super::order::{Allowed, Part, Writing};
 use super::outcome;
 use super::progress::Progress;
 use super::settings::Settings;
@@ -16,6 +16,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     part: Part,
     #[command(flatten)]
+    allowed: Allowed,
+    #[command(flatten)]
     writing: Writing,
     /// Leave the gates to a later `verify`.
     #[arg(long)]
@@ -27,7 +29,7 @@ pub(crate) struct Args {
 
 /// Runs `apply`.
 pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
-    let order = args.writing.apply_to(args.part.order(settings));
+    let order = args.writing.apply_to(args.allowed.apply_to(args.part.order(settings)));
     let order = Order { verify: !args.no_verify, ..order };
     let mut progress = Progress::new(settings);
     let mut tell = |said: Said<'_>| progress.tell(&said);

@@ -19,6 +19,22 @@ pub(crate) struct Part {
     only: Option<Address>,
 }
 
+/// What a plan may do.
+#[derive(clap::Args)]
+pub(crate) struct Allowed {
+    /// Let this be deleted and made anew where it cannot be changed in place, with everything that uses it:
+    /// `network.proxy`, `stack.web/service.app`; may be given again.
+    #[arg(long, value_name = "ADDRESS")]
+    allow_recreate: Vec<Address>,
+}
+
+impl Allowed {
+    /// The same order, with what is allowed.
+    pub(crate) fn apply_to(&self, order: Order) -> Order {
+        Order { allow_recreate: self.allow_recreate.clone(), ..order }
+    }
+}
+
 /// Flags of commands that write.
 #[derive(clap::Args)]
 pub(crate) struct Writing {

@@ -1,6 +1,6 @@
 //! `holdfast plan MANIFEST`: what `apply` would do, and why.
 
-use super::order::Part;
+use super::order::{Allowed, Part};
 use super::outcome;
 use super::settings::Settings;
 use crate::report::Exit;
@@ -11,6 +11,8 @@ use crate::run::{self, Order};
 pub(crate) struct Args {
     #[command(flatten)]
     part: Part,
+    #[command(flatten)]
+    allowed: Allowed,
     /// Exit with 2 when there is something to do.
     #[arg(long)]
     detailed_exitcode: bool,
@@ -18,6 +20,9 @@ pub(crate) struct Args {
 
 /// Runs `plan`.
 pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
-    let order = Order { detailed_exitcode: args.detailed_exitcode, ..args.part.order(settings) };
+    let order = Order {
+        detailed_exitcode: args.detailed_exitcode,
+        ..args.allowed.apply_to(args.part.order(settings))
+    };
     outcome::plan(&run::plan(&order).await, settings)
 }

@@ -114,7 +114,7 @@ const fn word(verb: Verb) -> &'static str {
     match verb {
         Verb::Create => "create",
         Verb::Update => "update",
-        Verb::Replace => "replace",
+        Verb::Replace => "take down",
         Verb::Delete => "delete",
         Verb::Await => "await",
     }

@@ -11,4 +11,4 @@ pub use spec::{
     Compiled, Condition, ConfigSpec, Dependency, ExternalObject, FileTarget, GeneratedFile, ImageSource,
     ImageSpec, NetworkSpec, ObjectRef, PemKind, Piece, SecretSpec, ServiceSpec, StackSpec, object_name,
 };
-pub use wanted::{Desired, content_digest};
+pub use wanted::{Desired, content_digest, recreatable};

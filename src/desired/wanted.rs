@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use sha2::{Digest, Sha256};
 
 use super::{Compiled, StackSpec, object_name};
+use crate::address::{Address, Kind};
+use crate::manifest::Manifest;
 use crate::observed::{InstalledFile, Ownership};
 
 /// Everything that shall be, with the names that only this host can know. No secret value is in here.
@@ -21,9 +23,30 @@ pub struct Desired<'a> {
     pub generated: BTreeMap<String, InstalledFile>,
     /// What is recorded as ours.
     pub recorded: Ownership,
+    /// What may be deleted and made anew.
+    pub recreate: BTreeSet<Address>,
+}
+
+/// What a manifest allows to be deleted and made anew.
+#[must_use]
+pub fn recreatable(manifest: &Manifest) -> BTreeSet<Address> {
+    let networks = manifest.networks.iter().filter(|(_, network)| network.allow_recreate);
+    let networks = networks.map(|(name, _)| Address::new(Kind::Network, name));
+    let inside = manifest.stacks.iter().flat_map(|(name, stack)| {
+        let stack_address = Address::new(Kind::Stack, name);
+        // What is no address was refused when the manifest was checked.
+        stack.allow_recreate.iter().filter_map(move |entry| format!("{stack_address}/{entry}").parse().ok())
+    });
+    networks.chain(inside).collect()
 }
 
 impl Desired<'_> {
+    /// True when the thing may be deleted and made anew.
+    #[must_use]
+    pub fn may_recreate(&self, address: &Address) -> bool {
+        self.recreate.iter().any(|allowed| allowed.covers(address))
+    }
+
     /// The object name of a stack's secret; `None` while its value is not there.
     #[must_use]
     pub fn secret_name(&self, stack: &StackSpec, key: &str) -> Option<String> {

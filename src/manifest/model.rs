@@ -157,6 +157,9 @@ pub struct Network {
     /// Addresses; chosen by the engine when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipam: Option<Ipam>,
+    /// True when it may be deleted and made anew, with the services that use it, where it cannot be changed in place.
+    #[serde(default)]
+    pub allow_recreate: bool,
 }
 
 /// Address management of a network.

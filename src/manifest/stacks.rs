@@ -26,6 +26,10 @@ pub struct Stack {
     /// How long convergence may take; 5 minutes when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
+    /// What may be deleted and made anew where it cannot be changed in place: `service.app`, `network.internal`,
+    /// `config.page`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_recreate: Vec<String>,
 }
 
 /// The reverse proxy: becomes the stack `traefik`.

@@ -32,6 +32,7 @@ pub(super) fn bind<'a>(
     observed: &Observed,
     stack: &StackSpec,
     service: &'a ServiceSpec,
+    anew: &BTreeMap<Address, usize>,
 ) -> Result<BoundService<'a>, Address> {
     let mut bound =
         BoundService { body: Cow::Borrowed(&service.body), after: BTreeMap::new(), names: Vec::new() };
@@ -51,7 +52,8 @@ pub(super) fn bind<'a>(
         let own = Desired::config_name(stack, &reference.key);
         let name = if reference.external { None } else { own }.unwrap_or_else(|| reference.key.clone());
         let address = Address::in_stack(&stack.name, Kind::Config, &reference.key);
-        let object = observed.configs.get(&name);
+        // One that is made anew will have another id.
+        let object = observed.configs.get(&name).filter(|_| !anew.contains_key(&address));
         configs.push(bound.reference(&Target { kind: "Config", name: &name, object, address }, reference));
     }
     bound.put("Secrets", secrets);

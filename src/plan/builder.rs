@@ -13,6 +13,10 @@ pub(super) struct Builder<'a> {
     pub(super) observed: &'a Observed,
     /// Names of secrets and configs that something which stays as it is still refers to.
     pub(super) referenced: BTreeSet<String>,
+    /// What is deleted to be made anew, by the step that deletes it.
+    pub(super) anew: BTreeMap<Address, usize>,
+    /// Names of services that left and go before the rest, because they are in the way.
+    pub(super) gone: BTreeSet<String>,
     /// True once the plan makes the swarm: everything of the engine then comes after it.
     swarm_comes_first: bool,
     plan: Plan,
@@ -68,6 +72,8 @@ impl<'a> Builder<'a> {
             desired,
             observed,
             referenced: BTreeSet::new(),
+            anew: BTreeMap::new(),
+            gone: BTreeSet::new(),
             swarm_comes_first: false,
             plan: Plan::default(),
             refusals: Vec::new(),

@@ -116,37 +116,13 @@ pub(super) fn networks(builder: &mut Builder<'_>) {
     }
 }
 
-/// One network: made, adopted when equal, refused when different (a network cannot be changed).
-pub(super) fn network(
-    builder: &mut Builder<'_>,
-    address: Address,
-    name: &str,
-    body: &Value,
-) -> Option<usize> {
-    let Some(existing) = builder.observed.networks.get(name) else {
+/// One network: made, or left as it is; one that differs was refused, or taken down to be made anew.
+pub(super) fn network(builder: &mut Builder<'_>, address: Address, name: &str, body: &Value) {
+    let cleared = builder.anew.get(&address).copied();
+    if cleared.is_some() || !builder.observed.networks.contains_key(name) {
         let action = Action::Swarm(SwarmAction::CreateNetwork(body.clone()));
-        return Some(builder.add(Draft::new(address, Verb::Create, Group::Networks, action)));
-    };
-    let diff = canonical::network_diff(&existing.raw, body);
-    if !diff.is_empty() {
-        let fields: Vec<String> = diff
-            .iter()
-            .map(|change| {
-                let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-                format!("`{}` is {} and shall be {}", change.field, text(&change.before), text(&change.after))
-            })
-            .collect();
-        builder.refuse(Refusal {
-            address,
-            reason: format!(
-                "the network `{name}` is there and differs: {}; a network cannot be changed",
-                fields.join(", ")
-            ),
-            fix: format!(
-                "make the manifest say what is there, or `docker network rm {name}` once nothing uses it"
-            ),
-            exit: Exit::BadConfig,
-        });
+        let mut draft = Draft::new(address, Verb::Create, Group::Networks, action);
+        draft.needs = cleared.into_iter().collect();
+        builder.add(draft);
     }
-    None
 }

@@ -14,7 +14,7 @@ use crate::address::{Address, Kind};
 use crate::observed::{Object, Ownership, at};
 
 /// Why things go.
-const LEFT: &str = "left the manifest";
+pub(super) const LEFT: &str = "left the manifest";
 
 /// Plans the removal of services, networks, secrets and configs that are ours and no longer wanted, and the mirror
 /// of the ownership record.
@@ -44,14 +44,14 @@ fn keep_what_others_use(builder: &mut Builder<'_>) {
 }
 
 /// Networks that a stored service spec is attached to, by id or by name.
-fn attached(spec: &Value) -> Vec<String> {
+pub(super) fn attached(spec: &Value) -> Vec<String> {
     let lists = ["/TaskTemplate/Networks", "/Networks"].map(|list| at(spec, list).as_array());
     let targets = lists.into_iter().flatten().flatten().filter_map(|network| network.get("Target")?.as_str());
     targets.map(str::to_owned).collect()
 }
 
 /// Stacks that are ours by record or by manifest.
-fn stack_names<'a>(builder: &Builder<'a>) -> BTreeSet<&'a str> {
+pub(super) fn stack_names<'a>(builder: &Builder<'a>) -> BTreeSet<&'a str> {
     let desired = builder.desired;
     let wanted = desired.compiled.stacks.keys();
     wanted.chain(&desired.recorded.stacks).map(String::as_str).collect()
@@ -72,6 +72,7 @@ fn services(builder: &mut Builder<'_>) {
         let stays = wanted.is_some_and(|spec| spec.services.values().any(|one| one.name == service.name));
         (!stays).then_some((stack, service))
     });
+    let gone: Vec<_> = gone.filter(|(_, service)| !builder.gone.contains(&service.name)).collect();
     for (stack, service) in gone {
         let address = Address::in_stack(stack, Kind::Service, key_of(service, stack));
         let action = Action::Swarm(SwarmAction::RemoveService(service.id.clone()));

@@ -13,6 +13,9 @@ mod collect;
 mod destroy;
 mod diff;
 mod host;
+mod recreate;
+#[cfg(test)]
+mod recreate_tests;
 mod select;
 mod stack;
 mod step;
@@ -58,6 +61,7 @@ pub fn plan(
     cluster::swarm(&mut builder);
     host::files(&mut builder);
     cluster::images(&mut builder);
+    recreate::plan(&mut builder);
     cluster::networks(&mut builder);
     for (name, spec) in &desired.compiled.stacks {
         stack::plan(&mut builder, name, spec);

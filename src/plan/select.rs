@@ -22,7 +22,9 @@ pub(super) fn only(plan: Plan, only: &Address) -> Plan {
             });
             todo.extend(needed);
             // What makes a value that it waits for is needed too: without it the step would wait for ever.
-            let makes = |other: &&Step| step.after.values().any(|address| *address == other.address);
+            let makes = |other: &&Step| {
+                step.after.values().any(|address| *address == other.address) || comes_back(step, other)
+            };
             todo.extend(plan.steps.iter().filter(makes).map(|other| other.id));
         }
     }
@@ -34,4 +36,10 @@ pub(super) fn only(plan: Plan, only: &Address) -> Plan {
     }
     let held = plan.held.into_iter().filter(|held| only.covers(&held.address)).collect();
     Plan { steps, held, warnings: plan.warnings }
+}
+
+/// What is taken down is made again, and waited for, whatever else is asked for.
+fn comes_back(down: &Step, other: &Step) -> bool {
+    let waits = other.verb == Verb::Await && other.address.covers(&down.address);
+    down.verb == Verb::Replace && (other.address == down.address || waits)
 }

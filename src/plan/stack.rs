@@ -53,19 +53,8 @@ fn configs(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
     for (key, spec) in &stack.configs {
         let Some(object) = Desired::config_name(stack, key) else { continue };
         let address = Address::in_stack(name, Kind::Config, key);
-        if let Some(existing) = builder.observed.configs.get(&object) {
-            let data = existing.raw.pointer("/Spec/Data").and_then(Value::as_str).unwrap_or_default();
-            if spec.fixed_name && data != spec.data {
-                builder.refuse(Refusal {
-                    address,
-                    reason: format!(
-                        "the config `{object}` is there with other content, and a config cannot be changed"
-                    ),
-                    fix: "leave out `name:` so that the name follows the content, or give a new name"
-                        .to_owned(),
-                    exit: Exit::BadConfig,
-                });
-            }
+        let cleared = builder.anew.get(&address).copied();
+        if cleared.is_none() && builder.observed.configs.contains_key(&object) {
             continue;
         }
         let mut body = json!({ "Name": object, "Labels": spec.labels, "Data": spec.data });
@@ -73,7 +62,9 @@ fn configs(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
             body.insert("Templating".to_owned(), templating.clone());
         }
         let action = Action::Swarm(SwarmAction::CreateConfig(body));
-        builder.add(Draft::new(address, Verb::Create, Group::Objects, action).because(object));
+        let mut draft = Draft::new(address, Verb::Create, Group::Objects, action).because(object);
+        draft.needs = cleared.into_iter().collect();
+        builder.add(draft);
     }
 }
 
@@ -105,8 +96,9 @@ struct Service<'a> {
 /// Plans one service; returns the step's id if it has to change.
 fn service(builder: &mut Builder<'_>, service: &Service<'_>) -> Option<usize> {
     let address = Address::in_stack(&service.stack.name, Kind::Service, service.key);
-    let existing = builder.observed.services.get(&service.spec.name);
-    let bound = match bind(builder.desired, builder.observed, service.stack, service.spec) {
+    let cleared = builder.anew.get(&address).copied();
+    let existing = builder.observed.services.get(&service.spec.name).filter(|_| cleared.is_none());
+    let bound = match bind(builder.desired, builder.observed, service.stack, service.spec, &builder.anew) {
         Ok(bound) => bound,
         Err(because) => {
             // It stays as it is, so what it refers to must stay too.
@@ -118,7 +110,8 @@ fn service(builder: &mut Builder<'_>, service: &Service<'_>) -> Option<usize> {
         }
     };
     builder.referenced.extend(bound.names.iter().cloned());
-    let needs = needs(builder, service);
+    let mut needs = needs(builder, service);
+    needs.extend(cleared);
     let Some(existing) = existing else {
         let action = Action::Swarm(SwarmAction::CreateService(bound.body.into_owned()));
         let mut draft = Draft::new(address, Verb::Create, Group::Services, action);
@@ -145,22 +138,6 @@ fn update(
     if diff.is_empty() {
         return None;
     }
-    if let Some((before, after)) = mode(stored).zip(mode(&body))
-        && before != after
-    {
-        builder.refuse(Refusal {
-            address,
-            reason: format!(
-                "the service is `{before}` and shall be `{after}`; the mode of a service cannot be changed"
-            ),
-            fix: format!(
-                "run `docker service rm {}` and apply again; it is down in between",
-                service.spec.name
-            ),
-            exit: Exit::BadConfig,
-        });
-        return None;
-    }
     let consequence = consequence(&diff);
     let action = SwarmAction::UpdateService {
         id: existing.id.clone(),
@@ -174,12 +151,8 @@ fn update(
 }
 
 /// The stored spec of a service.
-fn spec_of(object: &Object) -> &Value {
+pub(super) fn spec_of(object: &Object) -> &Value {
     object.raw.get("Spec").unwrap_or(&Value::Null)
-}
-
-fn mode(spec: &Value) -> Option<&str> {
-    spec.get("Mode")?.as_object()?.keys().next().map(String::as_str)
 }
 
 /// A restart that somebody asked for by hand (`docker service update --force`) is not undone.

@@ -54,6 +54,10 @@ pub struct Step {
 pub enum Group {
     /// The swarm itself, the node, files, images: nothing of it needs another.
     Ground,
+    /// Services that are made anew, or use something that is.
+    Teardown,
+    /// Networks and configs that are made anew.
+    Clearing,
     /// Networks.
     Networks,
     /// Configs and secrets.
@@ -76,7 +80,7 @@ pub enum Verb {
     Create,
     /// Changes it in place.
     Update,
-    /// Deletes it and makes it anew.
+    /// Deletes it, so that a later step can make it anew.
     Replace,
     /// Deletes it.
     Delete,

@@ -34,7 +34,11 @@ fn summary(plan: &Plan) -> String {
     if plan.is_empty() {
         return "Plan: nothing to do.".to_owned();
     }
-    let count = |verb| plan.steps.iter().filter(|step| step.verb == verb).count();
+    let anew = |step: &Step| {
+        let same = |other: &Step| other.verb == Verb::Replace && other.address == step.address;
+        step.verb == Verb::Create && plan.steps.iter().any(same)
+    };
+    let count = |verb| plan.steps.iter().filter(|step| step.verb == verb && !anew(step)).count();
     let replaced = match count(Verb::Replace) {
         0 => String::new(),
         number => format!(", {number} to replace"),
@@ -52,7 +56,7 @@ const fn verb_words(verb: Verb) -> (&'static str, &'static str, Style) {
     match verb {
         Verb::Create => ("  +", "create", Style::Green),
         Verb::Update => ("  ~", "update in-place", Style::Yellow),
-        Verb::Replace => ("-/+", "replace", Style::Red),
+        Verb::Replace => ("-/+", "delete, and make anew", Style::Red),
         Verb::Delete => ("  -", "delete", Style::Red),
         Verb::Await => ("  >", "wait for it", Style::Dim),
     }
@@ -203,7 +207,7 @@ mod tests {
         + Env[0]: "A=b c\n"
         - Labels.old: x
         ~ Secrets[0].SecretID: abc -> (known after apply)
--/+ stack.web/service.db  replace, DATA IS LOST
+-/+ stack.web/service.db  delete, and make anew, DATA IS LOST
   - stack.old  delete
   > stack.web  wait for it
 

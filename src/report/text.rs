@@ -49,7 +49,7 @@ const fn done(verb: Verb) -> &'static str {
     match verb {
         Verb::Create => "created",
         Verb::Update => "updated",
-        Verb::Replace => "replaced",
+        Verb::Replace => "taken down",
         Verb::Delete => "deleted",
         Verb::Await => "converged",
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::stop::Stop;
+use crate::address::{Address, Kind, Part};
 use crate::compose;
 use crate::desired::{Compiled, StackSpec};
 use crate::image;
@@ -74,6 +75,7 @@ fn resolve(loaded: &Loaded) -> Result<Compilation, Vec<Problem>> {
         match compose::compile(&input, &|path| fs::read(path)) {
             Ok(output) => {
                 warnings.extend(output.warnings);
+                problems.extend(nothing_to_recreate(loaded, name, &output.stack));
                 compiled.stacks.insert(name.clone(), output.stack);
             }
             Err(found) => problems.extend(found),
@@ -95,6 +97,29 @@ fn resolve(loaded: &Loaded) -> Result<Compilation, Vec<Problem>> {
     } else {
         Err(problems)
     }
+}
+
+/// An allowance that names nothing of the stack allows nothing, and is no less a mistake.
+fn nothing_to_recreate(loaded: &Loaded, name: &str, spec: &StackSpec) -> Vec<Problem> {
+    let allowed = loaded.manifest.stacks.get(name).map(|stack| stack.allow_recreate.as_slice());
+    let unknown = allowed.unwrap_or_default().iter().enumerate().filter(|(_, entry)| {
+        let address = format!("stack.x/{entry}").parse::<Address>();
+        !address.is_ok_and(|address| {
+            let Part { kind, name } = address.leaf();
+            match kind {
+                Kind::Network => spec.networks.contains_key(name),
+                Kind::Config => spec.configs.contains_key(name),
+                _ => spec.services.contains_key(name),
+            }
+        })
+    });
+    unknown
+        .map(|(index, entry)| {
+            let at = pointer(&["stacks", name, "allow_recreate", &index.to_string()]);
+            loaded
+                .problem(&at, format!("`{entry}` is not in the stack; its compose files make no such thing"))
+        })
+        .collect()
 }
 
 /// An RFC 6901 JSON pointer.

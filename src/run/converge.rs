@@ -8,9 +8,9 @@ use super::stop::Stop;
 use super::unlock::Host;
 use crate::apply::{self, Event, World};
 use crate::observed::Observed;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Verb};
 use crate::report::Exit;
-use crate::state::{Proven, write_ownership};
+use crate::state::{Proven, Recreating, write_ownership};
 use crate::swarm::Engine;
 
 /// A manifest needs three stages (swarm, objects, services); each retry for an object that changed underneath is one
@@ -33,11 +33,11 @@ pub(super) async fn until_equal(
         }
         run.record.held.clone_from(&plan.held);
         if plan.is_empty() {
-            settle(host, &observed)?;
+            settle(run, host, &observed)?;
             run.record.writes = engine.writes();
             return Ok(observed);
         }
-        announce(run, host)?;
+        announce(run, host, &plan)?;
         let staged = stage(engine, host, &plan, tell).await;
         run.record.writes = engine.writes();
         run.record.steps.extend(staged.outcomes);
@@ -63,7 +63,11 @@ async fn stage(engine: &Engine, host: &Host<'_>, plan: &Plan, tell: &Tell<'_>) -
 }
 
 /// Before the first write: everything old and new is recorded as ours, and nothing counts as proven any more.
-fn announce(run: &Run<'_>, host: &Host<'_>) -> Result<(), Stop> {
+fn announce(run: &Run<'_>, host: &Host<'_>, plan: &Plan) -> Result<(), Stop> {
+    if plan.steps.iter().any(|step| step.verb == Verb::Replace) {
+        let (manifest, addresses) = (run.record.manifest.clone(), host.desired.recreate.clone());
+        Recreating { manifest, addresses }.write(&host.manifest().paths.state)?;
+    }
     let both = host.desired.recorded.union(&host.desired.ownership());
     write_ownership(&host.manifest().paths.state, &both)?;
     Proven { manifest: run.record.manifest.clone(), boot: run.record.boot.clone(), ..Proven::default() }
@@ -72,7 +76,10 @@ fn announce(run: &Run<'_>, host: &Host<'_>) -> Result<(), Stop> {
 }
 
 /// After the last: what is wanted is ours, and of what was ours before that which is still there.
-fn settle(host: &Host<'_>, observed: &Observed) -> Result<(), Stop> {
+fn settle(run: &Run<'_>, host: &Host<'_>, observed: &Observed) -> Result<(), Stop> {
+    if run.order.only.is_none() {
+        Recreating::forget(&host.manifest().paths.state)?;
+    }
     let own = host.desired.ownership().union(&host.desired.recorded.still(observed));
     write_ownership(&host.manifest().paths.state, &own)?;
     Ok(())

@@ -29,6 +29,8 @@ pub struct Order {
     pub verify: bool,
     /// True when a plan with changes is exit code 2.
     pub detailed_exitcode: bool,
+    /// What may be deleted and made anew, besides what the manifest says.
+    pub allow_recreate: Vec<Address>,
     /// True when `destroy` removes volumes too.
     pub volumes: bool,
     /// Identities from the environment.

@@ -1,6 +1,6 @@
 //! unlock: values, names, and everything else that only this host knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -13,12 +13,12 @@ use super::begin::Run;
 use super::stop::Stop;
 use crate::address::{Address, Kind};
 use crate::apply::GENERATED_MODE;
-use crate::desired::{Compiled, Desired, GeneratedFile};
+use crate::desired::{Compiled, Desired, GeneratedFile, recreatable};
 use crate::manifest::{Manifest, Material};
 use crate::observed::{InstalledFile, Observed, Ownership, SwarmState};
 use crate::report::{Exit, Failure, chain};
 use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
-use crate::state::{Generation, Generations, StateError, read_ownership, write_durably};
+use crate::state::{Generation, Generations, Recreating, StateError, read_ownership, write_durably};
 use crate::swarm::Engine;
 use crate::traefik;
 
@@ -69,6 +69,7 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         files: wanted,
         generated: generated.iter().map(describe).collect(),
         recorded: record.unwrap_or_else(|| Ownership::new(instance)),
+        recreate: allowed(run, manifest),
     };
     run.record.warnings.append(&mut unlocked.warnings);
     run.record.secrets.clone_from(&unlocked.failures);
@@ -77,6 +78,14 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         run.record.exit = run.record.exit.or(Exit::SecretFailed);
     }
     Ok(Host { desired, unlocked, generated, key, kept, unrecorded })
+}
+
+/// What may be deleted and made anew: by the manifest, by the command line, or by a run that was killed meanwhile.
+fn allowed(run: &Run<'_>, manifest: &Manifest) -> BTreeSet<Address> {
+    let mut allowed = recreatable(manifest);
+    allowed.extend(run.order.allow_recreate.iter().cloned());
+    allowed.extend(Recreating::read(&manifest.paths.state, &run.record.manifest));
+    allowed
 }
 
 /// The key of Swarm secrets' names: a secret of the manifest, or 32 bytes in the state folder. A run that only looks

@@ -5,6 +5,7 @@
 //! <paths.run>/proven.json                what this boot has proven (gone after a boot, on purpose)
 //! <paths.state>/naming.key               32 bytes, when no secret of the manifest is the naming key
 //! <paths.state>/ownership.json           what is ours; written before anything is made
+//! <paths.state>/recreating.json          what may be deleted and made anew, while that is under way
 //! <paths.state>/generations/N/manifest.json, specs/, ciphertext/, status, run.json
 //! ```
 //!
@@ -16,6 +17,7 @@ mod generation;
 mod lock;
 mod ownership;
 mod proven;
+mod recreating;
 
 use std::path::PathBuf;
 
@@ -24,6 +26,7 @@ pub use generation::{Generation, Generations, Status};
 pub use lock::{Lock, LockError};
 pub use ownership::{read_ownership, write_ownership};
 pub use proven::Proven;
+pub use recreating::Recreating;
 
 use crate::report::Exit;
 

@@ -3,6 +3,7 @@
 use super::super::{Manifest, Material, Stack, Traefik};
 use super::values::{self, Verdict, Wrong, holds};
 use super::{Judge, Path, host, join};
+use crate::address::{Address, Kind};
 use crate::source::nearest;
 
 /// The stack that the section `traefik` becomes.
@@ -36,6 +37,16 @@ fn judge_stack(judge: &mut Judge<'_>, at: &Path<'_>, stack: &Stack) {
         judge.refers(&join(at, &["images", service]), image, "images");
     }
     judge.maybe(&join(at, &["deadline"]), stack.deadline, values::wait);
+    judge.each(&join(at, &["allow_recreate"]), &stack.allow_recreate, |entry| recreatable(entry));
+}
+
+/// `service.app`, `network.internal` or `config.page`: the part of an address that stands inside a stack.
+fn recreatable(entry: &str) -> Verdict {
+    let address = format!("stack.x/{entry}").parse::<Address>();
+    let known = address
+        .is_ok_and(|address| matches!(address.leaf().kind, Kind::Service | Kind::Network | Kind::Config));
+    let message = format!("`{entry}` is nothing of a stack that can be made anew");
+    holds(known, message, "write `service.NAME`, `network.NAME` or `config.NAME`")
 }
 
 fn judge_traefik(judge: &mut Judge<'_>, traefik: &Traefik) {

@@ -5,3 +5,4 @@ mod faults;
 mod killed;
 mod line;
 mod parts;
+mod recreate;

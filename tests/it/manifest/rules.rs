@@ -28,6 +28,14 @@ fn version_host_and_engine() {
 }
 
 #[test]
+fn what_may_be_made_anew() {
+    for wrong in ["volume.data", "app", "service", "stack.web/service.app"] {
+        let place = format!("\"{wrong}\"");
+        refused(r#""network.default""#, &place, &place, "nothing of a stack that can be made anew");
+    }
+}
+
+#[test]
 fn swarm_and_networks() {
     refused("198.51.100.7:2377", "198.51.100.777", r#""198.51.100.777""#, "neither an address nor");
     refused(r#""data_path": "198.51.100.7""#, r#""data_path": "a:1""#, r#""a:1""#, "neither an address nor");
