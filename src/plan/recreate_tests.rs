@@ -28,7 +28,8 @@ fn planned(compiled: &Compiled, observed: &Observed, allowed: &[&str]) -> Result
     desired.recorded = desired.ownership();
     desired.recreate = allowed.iter().map(|address| address.parse().unwrap()).collect();
     plan(&desired, observed, None).map_err(|refusals| {
-        refusals.iter().map(|one| format!("{}: {} ({})\n", one.address, one.reason, one.fix)).collect()
+        let lines = refusals.iter().map(|one| format!("{}: {} ({})", one.address, one.reason, one.fix));
+        lines.collect::<Vec<_>>().join("\n")
     })
 }
 
