@@ -16,7 +16,7 @@ use super::mounts::join;
 use super::place::{At, Log, Place};
 use super::service::Surroundings;
 use super::tree::{self, Field, Kind, Tree};
-use super::{objects, service};
+use super::{modern, objects, service};
 
 /// The newest version of the format.
 const NEWEST: u8 = 13;
@@ -100,7 +100,8 @@ impl<'a> Loader<'a> {
             self.log.error(whole, "the file is empty", "write `services:`");
             return None;
         };
-        let tree = tree::build(document, file, env, &mut self.log);
+        let mut tree = tree::build(document, file, env, &mut self.log);
+        modern::translate(&mut tree, self.input.name, &mut self.log);
         let tree = Tree { place: if matches!(tree.kind, Kind::Map(_)) { tree.place } else { whole }, ..tree };
         let mut fields = Fields::open(&tree, "compose file", &mut self.log)?;
         self.version(&mut fields, version);

@@ -19,6 +19,7 @@ mod load;
 mod mapping;
 mod merge;
 mod model;
+mod modern;
 mod mounts;
 mod objects;
 mod place;
