@@ -107,10 +107,15 @@ async fn one<'s>(world: &World<'_>, step: &'s Step, tell: &Tell<'_>) -> (&'s Ste
         elapsed_ms,
         error: None,
         detail: Vec::new(),
+        services: Vec::new(),
     };
     let end = match result {
-        Ok(()) => End::Done,
+        Ok(services) => {
+            outcome.services = services;
+            End::Done
+        }
         Err(failure) => {
+            outcome.services = failure.services;
             outcome.error = Some(failure.message);
             outcome.detail = failure.detail;
             if failure.again && step.verb != Verb::Await { End::Again } else { End::Failed(failure.exit) }

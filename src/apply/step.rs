@@ -2,7 +2,7 @@
 
 use super::{Event, Tell, World, image};
 use crate::plan::{Action, FilesAction, ImageAction, Step, SwarmAction};
-use crate::report::{Exit, chain};
+use crate::report::{Exit, ServiceOutcome, chain};
 use crate::secrets::files;
 use crate::swarm::{EngineError, Waiting};
 
@@ -16,11 +16,13 @@ pub(super) struct Failure {
     pub(super) exit: Exit,
     /// True when looking and planning again is the cure.
     pub(super) again: bool,
+    /// Of a wait: the services that were waited for.
+    pub(super) services: Vec<ServiceOutcome>,
 }
 
 impl Failure {
     pub(super) fn new(error: &dyn std::error::Error, exit: Exit) -> Self {
-        Self { message: chain(error), detail: Vec::new(), exit, again: false }
+        Self { message: chain(error), detail: Vec::new(), exit, again: false, services: Vec::new() }
     }
 
     pub(super) fn engine(error: &EngineError) -> Self {
@@ -29,14 +31,22 @@ impl Failure {
     }
 }
 
-pub(super) async fn execute(world: &World<'_>, step: &Step, tell: &Tell<'_>) -> Result<(), Failure> {
-    match &step.action {
+/// Does a step; a wait returns the services that it waited for.
+pub(super) async fn execute(
+    world: &World<'_>,
+    step: &Step,
+    tell: &Tell<'_>,
+) -> Result<Vec<ServiceOutcome>, Failure> {
+    let done = match &step.action {
         Action::Swarm(SwarmAction::Converge { services, deadline }) => {
             let mut progress =
                 |waiting: &Waiting| tell.borrow_mut()(Event::Waiting(step, waiting.to_string()));
             let result = world.engine.converge(services, *deadline, &mut progress).await;
-            result
-                .map_err(|error| Failure { detail: error.log.clone(), ..Failure::new(&error, error.exit()) })
+            return result.map_err(|error| Failure {
+                detail: error.log.clone(),
+                services: error.services.clone(),
+                ..Failure::new(&error, error.exit())
+            });
         }
         Action::Swarm(action) => {
             world.engine.execute(action, world.unlocked).await.map_err(|error| Failure::engine(&error))
@@ -46,7 +56,8 @@ pub(super) async fn execute(world: &World<'_>, step: &Step, tell: &Tell<'_>) -> 
             world.engine.pull(reference).await.map_err(|error| Failure::engine(&error))
         }
         Action::Files(action) => file(world, action),
-    }
+    };
+    done.map(|()| Vec::new())
 }
 
 fn file(world: &World<'_>, action: &FilesAction) -> Result<(), Failure> {

@@ -13,7 +13,6 @@
 mod absence;
 mod certificate;
 mod chain;
-mod constraints;
 mod course;
 mod file;
 mod http;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Expected;
-use super::constraints::{self, NodeFacts};
 use super::course::words;
 use super::probe::Context;
 use super::seen::Seen;
 use crate::manifest::SwarmGate;
+use crate::observed::placement::{NodeFacts, eligible};
 use crate::observed::{Object, Observed, Task};
 
 /// As many services are named in a reason; the rest is counted.
@@ -63,7 +63,7 @@ pub(super) fn judge_services(expected: &[(&str, &Expected)], look: &Observed, yo
     let mut problems = Vec::new();
     let mut facts = serde_json::Map::new();
     let mut running = 0;
-    let nodes = NodeFacts::of(look);
+    let nodes: Vec<NodeFacts> = look.nodes.values().map(|node| NodeFacts::read(&node.raw)).collect();
     for (name, expected) in expected {
         let Some(service) = look.services.get(*name) else {
             problems.push(format!("service `{name}` does not exist"));
@@ -155,7 +155,7 @@ impl View<'_> {
     }
 
     fn eligible(&self) -> impl Iterator<Item = &NodeFacts> {
-        self.nodes.iter().filter(|node| constraints::eligible(node, &self.service.raw))
+        self.nodes.iter().filter(|node| eligible(node, &self.service.raw))
     }
 
     fn judge_replicated(&self, replicas: u64, image: &str, problems: &mut Vec<String>) -> Count {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Duration, Gate, Stack, Traefik};
+use super::{Gate, Stack, Traefik};
 
 /// A whole manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -345,9 +345,4 @@ impl Default for Paths {
     fn default() -> Self {
         Self { run: default_run(), state: default_state() }
     }
-}
-
-impl Stack {
-    /// How long to wait for convergence when the stack does not say.
-    pub const DEFAULT_DEADLINE: Duration = Duration::seconds(300);
 }

@@ -23,7 +23,7 @@ pub struct Stack {
     /// Service → name of an image of the manifest, in place of the compose file's `image`.
     #[serde(default)]
     pub images: BTreeMap<String, String>,
-    /// How long convergence may take; 5 minutes when absent.
+    /// How long convergence may take; when absent it is derived from the services (`docs/reference/convergence.md`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
     /// What may be deleted and made anew where it cannot be changed in place: `service.app`, `network.internal`,
@@ -66,7 +66,7 @@ pub struct Traefik {
     /// The engine socket on the host that the filtering proxy opens; the engine's own when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_socket: Option<PathBuf>,
-    /// How long convergence may take; 5 minutes when absent.
+    /// How long convergence may take; when absent it is derived from the services (`docs/reference/convergence.md`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
 }

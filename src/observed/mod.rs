@@ -1,13 +1,16 @@
 //! What the engine and the host said, as data. Typed views stand beside the raw JSON, never in its place: what a
 //! newer engine adds must not be lost between reading and writing.
 
+mod misfit;
 mod ownership;
+pub mod placement;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use misfit::{Cluster, Misfit};
 pub use ownership::Ownership;
 
 /// The value at a JSON pointer, `null` where there is none.

@@ -80,13 +80,30 @@ pub enum SwarmAction {
     RemoveService(String),
     /// `DELETE /volumes/NAME`.
     RemoveVolume(String),
-    /// Waits until the named services (full names) of a stack have converged.
+    /// Waits until services have converged.
     Converge {
         /// Services.
-        services: Vec<String>,
+        services: Vec<Awaited>,
         /// Time for it.
         deadline: std::time::Duration,
     },
+}
+
+/// A service that is waited for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Awaited {
+    /// Full name.
+    pub service: String,
+    /// What the engine said of an update (`UpdateStatus`) that was over when the plan was made, where the plan does not
+    /// change the service: a rollback to what is wanted is no failure of it. Null otherwise.
+    pub past: Value,
+}
+
+impl Awaited {
+    /// A service of which nothing is known from before.
+    pub fn new(service: impl Into<String>) -> Self {
+        Self { service: service.into(), past: Value::Null }
+    }
 }
 
 /// A write of an image.

@@ -10,6 +10,7 @@ mod builder;
 pub mod canonical;
 mod cluster;
 mod collect;
+mod deadline;
 mod destroy;
 mod diff;
 mod host;
@@ -24,7 +25,7 @@ mod tests;
 
 use serde::Serialize;
 
-pub use action::{Action, FilesAction, ImageAction, SwarmAction};
+pub use action::{Action, Awaited, FilesAction, ImageAction, SwarmAction};
 pub use destroy::{destroy, leftovers};
 pub use diff::diff;
 pub use step::{Change, Consequence, Group, Held, Plan, Step, Verb};

@@ -8,11 +8,10 @@ use super::bind::{BoundService, bind, referenced};
 use super::builder::{Builder, Draft};
 use super::canonical::{self, NetworkNames, network_names};
 use super::cluster::network;
-use super::{Action, Change, Consequence, Group, Refusal, SwarmAction, Verb, diff};
+use super::{Action, Awaited, Change, Consequence, Group, Refusal, SwarmAction, Verb, deadline, diff};
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, ServiceSpec, StackSpec};
-use crate::manifest::Stack;
-use crate::observed::Object;
+use crate::observed::{Object, at};
 use crate::report::Exit;
 
 /// Plans everything of a stack but what leaves it.
@@ -192,19 +191,28 @@ fn needs(builder: &Builder<'_>, service: &Service<'_>) -> Vec<usize> {
 
 /// Waits until what a stack shall run does; `changed` are the steps that must have succeeded before.
 pub(super) fn converge(builder: &mut Builder<'_>, name: &str, stack: &StackSpec, changed: Vec<usize>) {
-    let held = |key: &str| builder.is_held(&Address::in_stack(name, Kind::Service, key));
-    let services: Vec<String> = stack
-        .services
-        .iter()
-        .filter(|(key, _)| !held(key))
-        .map(|(_, service)| service.name.clone())
-        .collect();
-    if services.is_empty() {
+    let mut awaited = Vec::new();
+    let mut asked = Vec::new();
+    for (key, service) in &stack.services {
+        let address = Address::in_stack(name, Kind::Service, key);
+        if builder.is_held(&address) {
+            continue;
+        }
+        let changes = builder.step(&address).is_some();
+        let existing = builder.observed.services.get(&service.name);
+        let status = existing.map_or(&Value::Null, |object| at(&object.raw, "/UpdateStatus"));
+        let past = if changes { Value::Null } else { status.clone() };
+        awaited.push(Awaited { service: service.name.clone(), past });
+        asked.push(deadline::Asked { service, updates: changes && existing.is_some() });
+    }
+    if awaited.is_empty() {
         return;
     }
-    let deadline = stack.deadline.unwrap_or(Stack::DEFAULT_DEADLINE).0;
-    let action = Action::Swarm(SwarmAction::Converge { services, deadline });
+    let deadline = deadline::of(&asked, stack.deadline);
+    let services = if awaited.len() == 1 { "its service runs" } else { "its services run" };
+    let reason = format!("until {services}, at most {} s: {}", deadline.time.as_secs(), deadline.words);
+    let action = Action::Swarm(SwarmAction::Converge { services: awaited, deadline: deadline.time });
     let mut draft = Draft::new(Address::new(Kind::Stack, name), Verb::Await, Group::Convergence, action);
     draft.needs = changed;
-    builder.add(draft.because(format!("until its services run, at most {} s", deadline.as_secs())));
+    builder.add(draft.because(reason));
 }

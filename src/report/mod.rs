@@ -12,7 +12,10 @@ pub use exit::Exit;
 pub use junit::junit;
 pub(crate) use paint::plain;
 pub use plan::plan_text;
-pub use record::{Attempt, Failure, GateResult, Record, ServiceStatus, StepOutcome, Verdict, gates_exit};
+pub use record::{
+    Attempt, Failure, GateResult, Outcome, Record, ServiceOutcome, ServiceStatus, StepOutcome, Verdict,
+    gates_exit,
+};
 pub use status::status_text;
 pub use text::text;
 

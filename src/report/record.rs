@@ -87,6 +87,52 @@ pub struct StepOutcome {
     pub error: Option<String>,
     /// Lines that explain it: a task's error, the last lines of its log.
     pub detail: Vec<String>,
+    /// Of a wait: every service that was waited for, as it was when the wait ended.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceOutcome>,
+}
+
+/// A service at the end of a wait.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ServiceOutcome {
+    /// Full name.
+    pub service: String,
+    /// How it was.
+    pub outcome: Outcome,
+    /// What is missing or wrong; empty where nothing is.
+    pub words: String,
+}
+
+/// How a service is at the end of a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It runs as told.
+    Converged,
+    /// It has run and ended well: a job, or a service that is not started again.
+    Completed,
+    /// Neither, when the wait ended because of another.
+    NotYet,
+    /// Swarm went back to the spec before.
+    RolledBack,
+    /// Swarm stopped the update half-way.
+    Paused,
+    /// No node may run it.
+    Unschedulable,
+    /// No node has its image or can get it.
+    PullFailed,
+    /// Its tasks end soon after they start.
+    CrashLoop,
+    /// Its own health check says no.
+    Unhealthy,
+    /// Nodes refuse its tasks for another reason.
+    Rejected,
+    /// Somebody removed it.
+    Removed,
+    /// Time was up.
+    Deadline,
+    /// Time was up, and the engine did not answer.
+    EngineGone,
 }
 
 /// Something that failed on its own, while the rest went on.

@@ -63,6 +63,7 @@ impl Engine {
             SwarmAction::Converge { services, deadline } => self
                 .converge(services, *deadline, &mut |_| ())
                 .await
+                .map(drop)
                 .map_err(|e| EngineError::NotConverged(Box::new(e))),
         }
     }

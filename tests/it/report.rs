@@ -78,8 +78,14 @@ fn record(command: &str) -> Record {
 
 fn passing() -> Record {
     let service = Address::in_stack("web", Kind::Service, "app");
-    let step =
-        StepOutcome { address: service, verb: Verb::Create, elapsed_ms: 40, error: None, detail: Vec::new() };
+    let step = StepOutcome {
+        address: service,
+        verb: Verb::Create,
+        elapsed_ms: 40,
+        error: None,
+        detail: Vec::new(),
+        services: Vec::new(),
+    };
     Record {
         steps: vec![step],
         gates: vec![
@@ -99,6 +105,7 @@ fn failing() -> Record {
         elapsed_ms: 61_000,
         error: Some("service did not converge: task exited with code 1".to_owned()),
         detail: vec!["panic: no database".to_owned(), "exit status 1".to_owned()],
+        services: Vec::new(),
     };
     Record {
         steps: vec![step],

@@ -7,13 +7,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Reason;
-use crate::observed::{Task, at};
+use super::count::{Count, Policy, STEADY, age, is_alive, is_running};
+use crate::observed::{Cluster, Misfit, Task, at};
+use crate::report::Outcome;
 
-/// A service without a health check counts as running once its tasks have run for so long, unless its own monitor time
-/// says otherwise: a process that fails at once needs a moment to do so.
-const STEADY: Duration = Duration::from_secs(3);
-/// So many tasks of one replica that ended make a crash loop.
-const CRASHES: usize = 3;
 /// A health check has been tried several times before it kills a task.
 const UNHEALTHY: usize = 2;
 /// A node tries to pull before it says that an image is missing; one such answer may be a hiccup of the registry.
@@ -21,20 +18,22 @@ const NO_IMAGE: usize = 2;
 /// Ports and memory of the task before are free soon after it has stopped; a node that lacks a label is not.
 const NO_NODE: Duration = Duration::from_secs(20);
 
-/// When a look was taken.
+/// When a look was taken, and what else was seen.
 #[derive(Clone, Copy)]
-pub(super) struct Moment {
+pub(super) struct Moment<'a> {
     /// Since the wait began.
     pub(super) elapsed: Duration,
     /// The time of day.
     pub(super) wall: Timestamp,
+    /// Nodes and what is used on them; looked at only while something finds no place.
+    pub(super) cluster: Option<&'a Cluster>,
 }
 
 /// What a look says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It runs as told.
-    Converged,
+    /// It runs as told, or has run.
+    Done(Outcome),
     /// Not yet, and this is missing.
     Waiting(String),
     /// It will not.
@@ -53,11 +52,14 @@ pub(super) struct Watch {
     dead: Option<Duration>,
     /// Since when exactly these tasks have run.
     running: (Vec<String>, Duration),
+    /// What Swarm said of an update that was over before the wait: it says nothing of this one.
+    past: Value,
 }
 
 impl Watch {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(past: &Value) -> Self {
         Self {
+            past: past.clone(),
             before: None,
             ended: BTreeMap::new(),
             unplaced: None,
@@ -72,16 +74,16 @@ impl Watch {
     }
 
     /// Judges a service by its raw object and by those of its tasks that are made from its current spec.
-    pub(super) fn judge(&mut self, service: &Value, tasks: &[Task], now: Moment) -> Verdict {
+    pub(super) fn judge(&mut self, service: &Value, tasks: &[Task], now: &Moment<'_>) -> Verdict {
         let policy = Policy::of(service);
         self.remember(tasks, &policy);
-        if let Some(verdict) = self.update_state(service) {
+        let count = Count::of(service, tasks, &policy);
+        if let Some(verdict) = self.update_state(service, &count) {
             return verdict;
         }
-        if let Some(reason) = self.hopeless(tasks, &policy, now) {
+        if let Some(reason) = self.hopeless(&policy).or_else(|| self.no_place(service, tasks, now)) {
             return Verdict::Failed(reason);
         }
-        let count = Count::of(service, tasks, &policy);
         if let Some(reason) = self.nothing_alive(&count, tasks, now) {
             return Verdict::Failed(reason);
         }
@@ -89,7 +91,7 @@ impl Watch {
             return Verdict::Waiting(count.missing(tasks, &policy));
         }
         if self.is_steady(tasks, &policy, now) {
-            Verdict::Converged
+            Verdict::Done(count.outcome())
         } else {
             Verdict::Waiting(format!("{}, watched for a moment", count.words()))
         }
@@ -107,43 +109,54 @@ impl Watch {
     }
 
     /// What Swarm says about an update; nothing when that stands in no one's way.
-    fn update_state(&self, service: &Value) -> Option<Verdict> {
-        let said = at(service, "/UpdateStatus/Message").as_str().unwrap_or_default();
+    fn update_state(&self, service: &Value, count: &Count) -> Option<Verdict> {
+        let status = at(service, "/UpdateStatus");
+        let is_past = !status.is_null() && *status == self.past;
+        let said = at(status, "/Message").as_str().unwrap_or_default();
         let message = match self.last_failure() {
             Some(task) if !task.error.is_empty() => format!("{said}; its task said: {}", task.error),
             _ => said.to_owned(),
         };
-        match at(service, "/UpdateStatus/State").as_str().unwrap_or_default() {
-            "paused" => Some(Verdict::Failed(Reason::Paused { message })),
-            "rollback_completed" | "rollback_paused" => Some(Verdict::Failed(Reason::RolledBack { message })),
+        match at(status, "/State").as_str().unwrap_or_default() {
+            "" | "updating" | "completed" => None,
             "rollback_started" => Some(Verdict::Waiting("swarm is rolling it back".to_owned())),
-            _ => None,
+            // A task that was started again may have made good what stopped the update.
+            "paused" if is_past && count.is_complete() => None,
+            "paused" => Some(Verdict::Failed(Reason::Paused { message })),
+            "rollback_completed" | "rollback_paused" if is_past => None,
+            "rollback_completed" | "rollback_paused" => Some(Verdict::Failed(Reason::RolledBack { message })),
+            other => {
+                Some(Verdict::Waiting(format!("swarm says `{other}` of the update, which is not known")))
+            }
         }
     }
 
-    /// Why waiting cannot help, where it cannot.
-    fn hopeless(&mut self, tasks: &[Task], policy: &Policy, now: Moment) -> Option<Reason> {
+    /// Why waiting cannot help, because tasks keep ending.
+    fn hopeless(&self, policy: &Policy) -> Option<Reason> {
         let mut replicas: BTreeMap<(u64, &str), Vec<&Task>> = BTreeMap::new();
         for task in self.ended.values() {
             let node = if task.slot == 0 { task.node.as_str() } else { "" };
             replicas.entry((task.slot, node)).or_default().push(task);
         }
-        if let Some(reason) = replicas.values().find_map(|ended| crashed(ended, policy)) {
-            return Some(reason);
-        }
-        let unplaced =
-            tasks.iter().find(|task| task.state == "pending" && task.error.contains("no suitable node"));
-        let Some(task) = unplaced else {
+        replicas.values().find_map(|ended| crashed(ended, policy))
+    }
+
+    /// No node takes a task, or a service that runs on every node has none to run on.
+    fn no_place(&mut self, service: &Value, tasks: &[Task], now: &Moment<'_>) -> Option<Reason> {
+        let Some(message) = unplaced(service, tasks, now.cluster) else {
             self.unplaced = None;
             return None;
         };
         let since = *self.unplaced.get_or_insert(now.elapsed);
-        let message = task.error.clone();
-        (now.elapsed.saturating_sub(since) >= NO_NODE).then_some(Reason::NoSuitableNode { message })
+        let misfit = now.cluster.map(|cluster| cluster.misfit(service));
+        let Misfit { words, lasting } = misfit.unwrap_or(Misfit { words: String::new(), lasting: false });
+        let patience = if lasting { STEADY } else { NO_NODE };
+        (now.elapsed.saturating_sub(since) >= patience)
+            .then(|| Reason::NoSuitableNode { message, nodes: words })
     }
 
     /// A service that should run, has ended before the wait began and is not started again.
-    fn nothing_alive(&mut self, count: &Count, tasks: &[Task], now: Moment) -> Option<Reason> {
+    fn nothing_alive(&mut self, count: &Count, tasks: &[Task], now: &Moment<'_>) -> Option<Reason> {
         if count.is_complete() || tasks.is_empty() || tasks.iter().any(is_alive) {
             self.dead = None;
             return None;
@@ -157,7 +170,7 @@ impl Watch {
     }
 
     /// True when the running tasks have run for long enough to be believed.
-    fn is_steady(&mut self, tasks: &[Task], policy: &Policy, now: Moment) -> bool {
+    fn is_steady(&mut self, tasks: &[Task], policy: &Policy, now: &Moment<'_>) -> bool {
         let mut running: Vec<String> =
             tasks.iter().filter(|task| is_running(task)).map(|task| task.id.clone()).collect();
         running.sort();
@@ -170,140 +183,27 @@ impl Watch {
     }
 }
 
-/// What a service says about its tasks' ends.
-struct Policy {
-    /// A task that ends well is done, not broken.
-    may_complete: bool,
-    /// How many ends of one replica are too many.
-    crashes: usize,
-    /// How long tasks must have run.
-    steady: Duration,
-    /// True when containers have a health check.
-    checked: bool,
+/// True where it takes a look at the nodes to say more: something finds no place.
+pub(super) fn asks_for_nodes(service: &Value, tasks: &[Task]) -> bool {
+    (tasks.is_empty() && runs_everywhere(service)) || tasks.iter().any(is_unplaced)
 }
 
-impl Policy {
-    fn of(service: &Value) -> Self {
-        let restart = at(service, "/Spec/TaskTemplate/RestartPolicy");
-        let condition = at(restart, "/Condition").as_str().unwrap_or("any");
-        let attempts = at(restart, "/MaxAttempts").as_u64().unwrap_or_default();
-        let crashes = match (condition, usize::try_from(attempts).unwrap_or(usize::MAX)) {
-            ("none", _) => 1,
-            (_, 0) => CRASHES,
-            (_, attempts) => CRASHES.min(attempts.saturating_add(1)),
-        };
-        let test = at(service, "/Spec/TaskTemplate/ContainerSpec/Healthcheck/Test/0").as_str();
-        let checked = test.is_some_and(|test| test != "NONE");
-        let monitor = at(service, "/Spec/UpdateConfig/Monitor").as_u64().filter(|monitor| *monitor > 0);
-        let steady = if checked { Duration::ZERO } else { STEADY };
-        let steady = monitor.map_or(steady, Duration::from_nanos);
-        Self { may_complete: condition != "any" || is_job(service), crashes, steady, checked }
+fn runs_everywhere(service: &Value) -> bool {
+    at(service, "/Spec/Mode/Global").is_object() || at(service, "/Spec/Mode/GlobalJob").is_object()
+}
+
+/// A task that waits for a node says why.
+fn is_unplaced(task: &Task) -> bool {
+    task.state == "pending" && !task.error.is_empty()
+}
+
+/// Swarm's own words for a service that finds no place.
+fn unplaced(service: &Value, tasks: &[Task], cluster: Option<&Cluster>) -> Option<String> {
+    if let Some(task) = tasks.iter().find(|task| is_unplaced(task)) {
+        return Some(task.error.clone());
     }
-
-    fn is_failure(&self, task: &Task) -> bool {
-        match task.state.as_str() {
-            "failed" | "rejected" => true,
-            "complete" => !self.may_complete,
-            _ => false,
-        }
-    }
-}
-
-fn is_job(service: &Value) -> bool {
-    at(service, "/Spec/Mode/ReplicatedJob").is_object() || at(service, "/Spec/Mode/GlobalJob").is_object()
-}
-
-/// How many tasks there shall be, and how many there are.
-struct Count {
-    have: u64,
-    want: u64,
-    /// An update is under way.
-    updating: bool,
-    what: &'static str,
-}
-
-impl Count {
-    fn of(service: &Value, tasks: &[Task], policy: &Policy) -> Self {
-        let mode = at(service, "/Spec/Mode");
-        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
-        let updating = at(service, "/UpdateStatus/State") == "updating";
-        let complete = tasks.iter().filter(|task| task.state == "complete").count();
-        if let Some(total) = at(mode, "/ReplicatedJob/TotalCompletions").as_u64() {
-            return Self { have: number(complete), want: total, updating, what: "completed" };
-        }
-        if at(mode, "/GlobalJob").is_object() {
-            return Self {
-                have: number(complete),
-                want: number(tasks.len().max(1)),
-                updating,
-                what: "completed",
-            };
-        }
-        let running = tasks.iter().filter(|task| is_running(task)).count();
-        // A replica that ended well and is not to be started again counts as well as one that runs.
-        let done = if policy.may_complete { ended_well(tasks) } else { 0 };
-        let have = number(running + done);
-        let want = match at(mode, "/Replicated/Replicas").as_u64() {
-            Some(replicas) => replicas,
-            None => number(tasks.iter().filter(|task| task.desired == "running").count() + done).max(1),
-        };
-        Self { have, want, updating, what: "running" }
-    }
-
-    const fn is_complete(&self) -> bool {
-        self.have == self.want && !self.updating
-    }
-
-    fn words(&self) -> String {
-        format!("{} of {} {}", self.have, self.want, self.what)
-    }
-
-    fn missing(&self, tasks: &[Task], policy: &Policy) -> String {
-        let mut words = self.words();
-        if self.updating && self.have == self.want {
-            words.push_str(", swarm is still watching the update");
-        }
-        let behind = tasks.iter().find(|task| is_alive(task) && !is_running(task));
-        if let Some(task) = behind {
-            let waits = if task.state == "starting" && policy.checked { " (health check)" } else { "" };
-            words = format!("{words}, a task is {}{waits}", task.state);
-            if !task.error.is_empty() {
-                words = format!("{words}: {}", task.error);
-            }
-        }
-        words
-    }
-}
-
-/// Replicas whose newest task is complete.
-fn ended_well(tasks: &[Task]) -> usize {
-    let mut newest: BTreeMap<(u64, &str), &Task> = BTreeMap::new();
-    for task in tasks {
-        let node = if task.slot == 0 { task.node.as_str() } else { "" };
-        let kept = newest.entry((task.slot, node)).or_insert(task);
-        if task.created > kept.created {
-            *kept = task;
-        }
-    }
-    newest.values().filter(|task| task.state == "complete").count()
-}
-
-fn is_running(task: &Task) -> bool {
-    task.state == "running" && task.desired == "running"
-}
-
-/// True for a task that may still come to run.
-fn is_alive(task: &Task) -> bool {
-    let ended = matches!(
-        task.state.as_str(),
-        "complete" | "shutdown" | "failed" | "rejected" | "remove" | "orphaned"
-    );
-    !ended && matches!(task.desired.as_str(), "running" | "ready" | "accepted" | "complete")
-}
-
-fn age(task: &Task, wall: Timestamp) -> Duration {
-    let since = task.since.parse::<Timestamp>().ok();
-    since.and_then(|since| Duration::try_from(wall.duration_since(since)).ok()).unwrap_or_default()
+    let nowhere = cluster.is_some_and(|cluster| !cluster.has_place_for(service));
+    (tasks.is_empty() && runs_everywhere(service) && nowhere).then(|| "it has no task".to_owned())
 }
 
 /// Why a replica is given up, once enough of its tasks have ended.

@@ -33,15 +33,15 @@ fn failed(id: &str) -> Task {
     task(id, "shutdown", "failed", "task: non-zero exit (3)")
 }
 
-fn moment(seconds: u64) -> Moment {
+fn moment(seconds: u64) -> Moment<'static> {
     let elapsed = Duration::from_secs(seconds);
-    Moment { elapsed, wall: AT.parse::<Timestamp>().unwrap() + elapsed }
+    Moment { elapsed, wall: AT.parse::<Timestamp>().unwrap() + elapsed, cluster: None }
 }
 
 /// The verdict of the last of several looks, one a second.
 fn after(service: &Value, looks: &[Vec<Task>]) -> Verdict {
-    let mut watch = Watch::new();
-    let verdicts = looks.iter().zip(0..).map(|(tasks, second)| watch.judge(service, tasks, moment(second)));
+    let mut watch = Watch::new(&Value::Null);
+    let verdicts = looks.iter().zip(0..).map(|(tasks, second)| watch.judge(service, tasks, &moment(second)));
     verdicts.last().unwrap()
 }
 
@@ -50,10 +50,10 @@ fn a_task_counts_as_running_only_after_a_moment() {
     let running = vec![task("1", "running", "running", "")];
     let web = service(&json!({}));
     assert!(matches!(after(&web, std::slice::from_ref(&running)), Verdict::Waiting(_)));
-    assert_eq!(after(&web, &vec![running.clone(); 4]), Verdict::Converged);
+    assert_eq!(after(&web, &vec![running.clone(); 4]), Verdict::Done(Outcome::Converged));
     let checked =
         service(&json!({"TaskTemplate": {"ContainerSpec": {"Healthcheck": {"Test": ["CMD", "x"]}}}}));
-    assert_eq!(after(&checked, std::slice::from_ref(&running)), Verdict::Converged);
+    assert_eq!(after(&checked, std::slice::from_ref(&running)), Verdict::Done(Outcome::Converged));
     let slow = service(&json!({"UpdateConfig": {"Monitor": 30_000_000_000_u64}}));
     assert!(matches!(after(&slow, &vec![running; 20]), Verdict::Waiting(_)));
 }
@@ -61,7 +61,7 @@ fn a_task_counts_as_running_only_after_a_moment() {
 #[test]
 fn a_service_without_replicas_has_converged_at_once() {
     let none = service(&json!({"Mode": {"Replicated": {"Replicas": 0}}}));
-    assert_eq!(after(&none, &[vec![]]), Verdict::Converged);
+    assert_eq!(after(&none, &[vec![]]), Verdict::Done(Outcome::Converged));
     let one_too_many = vec![task("1", "running", "running", "")];
     assert!(matches!(after(&none, &vec![one_too_many; 9]), Verdict::Waiting(_)));
 }
@@ -110,7 +110,7 @@ fn one_end_is_enough_where_nothing_starts_it_again() {
 #[test]
 fn a_task_that_ends_well_is_done_or_broken_as_the_policy_says() {
     let done = |id| task(id, "shutdown", "complete", "");
-    assert_eq!(after(&restart("none", 0), &[vec![], vec![done("1")]]), Verdict::Converged);
+    assert_eq!(after(&restart("none", 0), &[vec![], vec![done("1")]]), Verdict::Done(Outcome::Completed));
     let always = [vec![], vec![done("1"), done("2"), done("3")]];
     assert!(matches!(after(&restart("any", 0), &always), Verdict::Failed(Reason::CrashLoop { .. })));
 }
@@ -125,7 +125,7 @@ fn a_rollback_is_a_failure_even_when_everything_runs() {
         web["UpdateStatus"] = json!({"State": state, "Message": "update rolled back"});
         let verdict = after(&web, &vec![running.clone(); 9]);
         assert_eq!(matches!(verdict, Verdict::Failed(Reason::RolledBack { .. })), expected, "{state}");
-        assert_ne!(verdict, Verdict::Converged, "{state}");
+        assert_ne!(verdict, Verdict::Done(Outcome::Converged), "{state}");
     }
     let mut web = service(&json!({}));
     web["UpdateStatus"] = json!({"State": "paused", "Message": "paused"});
@@ -139,7 +139,7 @@ fn an_update_under_way_has_not_converged() {
     let running = vec![vec![task("1", "running", "running", "")]; 9];
     assert!(matches!(after(&web, &running), Verdict::Waiting(_)));
     web["UpdateStatus"]["State"] = json!("completed");
-    assert_eq!(after(&web, &running), Verdict::Converged);
+    assert_eq!(after(&web, &running), Verdict::Done(Outcome::Converged));
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_global_service_needs_a_task_and_all_of_its_tasks() {
     let half = vec![on("1", "a", "running"), on("2", "b", "starting")];
     assert!(matches!(after(&global, &vec![half; 9]), Verdict::Waiting(_)));
     let all = vec![on("1", "a", "running"), on("2", "b", "running")];
-    assert_eq!(after(&global, &vec![all; 9]), Verdict::Converged);
+    assert_eq!(after(&global, &vec![all; 9]), Verdict::Done(Outcome::Converged));
 }
 
 #[test]
@@ -191,5 +191,64 @@ fn a_job_has_converged_when_it_has_run() {
     let job = service(&json!({"Mode": {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 2}}}));
     let done = |id: &str, slot| Task { slot, ..task(id, "complete", "complete", "") };
     assert!(matches!(after(&job, &vec![vec![done("1", 0)]; 5]), Verdict::Waiting(_)));
-    assert_eq!(after(&job, &[vec![], vec![done("1", 0), done("2", 1)]]), Verdict::Converged);
+    assert_eq!(after(&job, &[vec![], vec![done("1", 0), done("2", 1)]]), Verdict::Done(Outcome::Completed));
+}
+
+#[test]
+fn an_update_that_was_over_before_says_nothing_of_this_one() {
+    let mut web = service(&json!({}));
+    let running = vec![task("1", "running", "running", "")];
+    for (state, message) in [("rollback_completed", "update rolled back"), ("paused", "update paused")] {
+        web["UpdateStatus"] = json!({"State": state, "Message": message, "StartedAt": AT});
+        let mut watch = Watch::new(&web["UpdateStatus"]);
+        let looks: Vec<Verdict> = (0..5).map(|second| watch.judge(&web, &running, &moment(second))).collect();
+        assert_eq!(looks.last(), Some(&Verdict::Done(Outcome::Converged)), "{state}");
+        // What is said at another time is said of this one.
+        let mut later = web.clone();
+        later["UpdateStatus"]["StartedAt"] = json!("2030-01-01T00:00:09Z");
+        assert!(matches!(watch.judge(&later, &running, &moment(9)), Verdict::Failed(_)), "{state}");
+    }
+    // A pause that left the service half-way is no success, however old.
+    let mut watch = Watch::new(&web["UpdateStatus"]);
+    assert!(matches!(watch.judge(&web, &[], &moment(0)), Verdict::Failed(Reason::Paused { .. })));
+}
+
+#[test]
+fn what_is_not_known_is_waited_for() {
+    let mut web = service(&json!({}));
+    let running = vec![vec![task("1", "running", "running", "")]; 9];
+    web["UpdateStatus"] = json!({"State": "levitating"});
+    assert_eq!(
+        after(&web, &running),
+        Verdict::Waiting("swarm says `levitating` of the update, which is not known".into())
+    );
+    web["UpdateStatus"] = Value::Null;
+    let odd = vec![vec![task("1", "running", "hibernating", "")]; 9];
+    assert_eq!(after(&web, &odd), Verdict::Waiting("0 of 1 running, a task is hibernating".into()));
+}
+
+fn cluster() -> Cluster {
+    let node = json!({"ID": "n", "Spec": {"Availability": "active", "Role": "manager", "Labels": {"zone": "a"}},
+        "Status": {"State": "ready"}, "Description": {"Hostname": "n1"}});
+    Cluster::read(&[node], &[], &[])
+}
+
+#[test]
+fn a_label_that_no_node_has_is_told_at_once_and_with_the_nodes() {
+    let cluster = cluster();
+    let at = |second| Moment { cluster: Some(&cluster), ..moment(second) };
+    let placement = json!({"TaskTemplate": {"Placement": {"Constraints": ["node.labels.zone==b"]}}});
+    let told = "no node can run it: no node has label zone=b; nodes: n1 (zone=a) (swarm says: ";
+    let pending = [task("1", "running", "pending", "no suitable node (scheduling constraints)")];
+    let global = json!({"Mode": {"Global": {}}, "TaskTemplate": placement["TaskTemplate"]});
+    for (spec, tasks) in [(placement, &pending[..]), (global, &[])] {
+        let web = service(&spec);
+        assert!(asks_for_nodes(&web, tasks));
+        let mut watch = Watch::new(&Value::Null);
+        assert!(matches!(watch.judge(&web, tasks, &at(0)), Verdict::Waiting(_)));
+        assert!(matches!(watch.judge(&web, tasks, &at(2)), Verdict::Waiting(_)));
+        let Verdict::Failed(reason) = watch.judge(&web, tasks, &at(3)) else { panic!("{spec}") };
+        assert_eq!(reason.outcome(), Outcome::Unschedulable);
+        assert!(reason.to_string().starts_with(told), "{reason}");
+    }
 }

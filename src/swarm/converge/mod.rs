@@ -1,5 +1,6 @@
 //! Waiting until services run as they were told to, or telling why they will not.
 
+mod count;
 mod judge;
 mod outcome;
 
@@ -15,8 +16,10 @@ pub use outcome::{ConvergeError, Reason, Waiting};
 use super::images::chain;
 use super::observe::{task, text};
 use super::{Engine, EngineError};
-use crate::observed::{Task, at};
-use judge::{Moment, Verdict, Watch};
+use crate::observed::{Cluster, Task, at};
+use crate::plan::Awaited;
+use crate::report::{Outcome, ServiceOutcome};
+use judge::{Moment, Verdict, Watch, asks_for_nodes};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(200);
@@ -31,10 +34,12 @@ const CURRENT: &str = "/tasks?filters=%7B%22_up-to-date%22%3A%7B%22true%22%3Atru
 struct Look {
     services: BTreeMap<String, Value>,
     tasks: BTreeMap<String, Vec<Task>>,
+    /// Nodes and what is used on them, while something finds no place.
+    cluster: Option<Cluster>,
 }
 
 impl Engine {
-    /// Waits until the named services (full names) run as their current specs say, calling `progress` at every look.
+    /// Waits until the services run as their current specs say, calling `progress` at every look.
     /// It ends early where waiting cannot help: a rollback is never a success, and tasks that keep ending, an image that
     /// no node has and a placement that no node fits end the wait. An engine that restarts meanwhile is waited for.
     ///
@@ -42,27 +47,29 @@ impl Engine {
     /// [`ConvergeError`]: which service, why, and the last lines that its failing task wrote.
     pub async fn converge(
         &self,
-        services: &[String],
+        services: &[Awaited],
         deadline: Duration,
         progress: &mut dyn FnMut(&Waiting),
-    ) -> Result<(), ConvergeError> {
+    ) -> Result<Vec<ServiceOutcome>, ConvergeError> {
         let began = Instant::now();
-        let mut watches: BTreeMap<String, Watch> =
-            services.iter().map(|name| (name.clone(), Watch::new())).collect();
+        let mut watches: Watches =
+            services.iter().map(|one| (one.service.clone(), Watch::new(&one.past))).collect();
         let mut waiting = Waiting { elapsed: Duration::ZERO, deadline, services: Vec::new(), engine: None };
+        let mut outcomes = Vec::new();
         let mut pause = LOOK;
         loop {
-            let look = self.look().await;
+            let look = self.look(&watches).await;
             waiting.elapsed = began.elapsed();
             match look {
                 Ok(look) => {
                     (waiting.engine, pause) = (None, LOOK);
-                    waiting.services.clear();
-                    match judge_all(&mut watches, &look, &mut waiting) {
+                    let judged = judge_all(&mut watches, &look, &mut waiting);
+                    outcomes = judged.outcomes;
+                    match judged.failed {
                         Some((service, reason)) => {
-                            return Err(self.failure(service, reason, &watches, &waiting).await);
+                            return Err(self.failure(service, reason, &watches, outcomes, &waiting).await);
                         }
-                        None if waiting.services.is_empty() => return Ok(()),
+                        None if waiting.services.is_empty() => return Ok(outcomes),
                         None => {}
                     }
                 }
@@ -74,29 +81,38 @@ impl Engine {
             progress(&waiting);
             if waiting.elapsed >= deadline {
                 let (service, reason) = out_of_time(services, &watches, &waiting);
-                return Err(self.failure(service, reason, &watches, &waiting).await);
+                return Err(self.failure(service, reason, &watches, outcomes, &waiting).await);
             }
             sleep(pause.min(deadline.saturating_sub(waiting.elapsed))).await;
         }
     }
 
-    async fn look(&self) -> Result<Look, EngineError> {
+    async fn look(&self, watches: &Watches) -> Result<Look, EngineError> {
         let (services, tasks) = tokio::join!(self.transport.get("/services"), self.transport.get(CURRENT));
-        let Value::Array(services) = services? else { return Ok(Look::empty()) };
-        let services = services.into_iter().map(|raw| (text(at(&raw, "/Spec/Name")), raw)).collect();
+        let services = list(services?, "GET /services")?;
+        let services: BTreeMap<String, Value> =
+            services.into_iter().map(|raw| (text(at(&raw, "/Spec/Name")), raw)).collect();
         let mut tasks_by_service: BTreeMap<String, Vec<Task>> = BTreeMap::new();
-        let tasks = tasks?;
-        for raw in tasks.as_array().into_iter().flatten() {
+        for raw in &list(tasks?, "GET /tasks")? {
             tasks_by_service.entry(text(at(raw, "/ServiceID"))).or_default().push(task(raw));
         }
-        Ok(Look { services, tasks: tasks_by_service })
+        let mut look = Look { services, tasks: tasks_by_service, cluster: None };
+        let mut watched = watches.keys().filter_map(|name| look.services.get(name));
+        if watched.any(|service| asks_for_nodes(service, &current_tasks(service, &look))) {
+            let (nodes, tasks) = tokio::join!(self.transport.get("/nodes"), self.transport.get("/tasks"));
+            let (nodes, tasks) = (list(nodes?, "GET /nodes")?, list(tasks?, "GET /tasks")?);
+            let services: Vec<&Value> = look.services.values().collect();
+            look.cluster = Some(Cluster::read(&nodes, &services, &tasks));
+        }
+        Ok(look)
     }
 
     async fn failure(
         &self,
         service: String,
         reason: Reason,
-        watches: &BTreeMap<String, Watch>,
+        watches: &Watches,
+        mut services: Vec<ServiceOutcome>,
         waiting: &Waiting,
     ) -> ConvergeError {
         let last = watches.get(&service).and_then(Watch::last_failure).map(|task| task.id.clone());
@@ -105,37 +121,58 @@ impl Engine {
             (_, Reason::EngineGone { .. } | Reason::ImageMissing { .. }) | (None, _) => Vec::new(),
             (Some(task), _) => self.log_tail(&task, LOG_LINES).await,
         };
-        let others = waiting.services.iter().map(|(name, _)| name.clone()).filter(|name| *name != service);
-        ConvergeError { others: others.collect(), service, reason, elapsed: waiting.elapsed, log }
+        for one in services.iter_mut().filter(|one| one.service == service) {
+            (one.outcome, one.words) = (reason.outcome(), reason.to_string());
+        }
+        ConvergeError { service, reason, elapsed: waiting.elapsed, log, services }
     }
 }
 
-impl Look {
-    const fn empty() -> Self {
-        Self { services: BTreeMap::new(), tasks: BTreeMap::new() }
+/// What is remembered of each service, by its full name.
+type Watches = BTreeMap<String, Watch>;
+
+/// The elements of an answer that is a list.
+fn list(answer: Value, call: &str) -> Result<Vec<Value>, EngineError> {
+    match answer {
+        Value::Array(list) => Ok(list),
+        // Go writes an empty list so.
+        Value::Null => Ok(Vec::new()),
+        _ => Err(EngineError::Answer { call: call.to_owned(), source: "it is no list".into() }),
     }
 }
 
-/// Judges every service; lists those that are waited for in `waiting`, and returns the first that failed.
-fn judge_all(
-    watches: &mut BTreeMap<String, Watch>,
-    look: &Look,
-    waiting: &mut Waiting,
-) -> Option<(String, Reason)> {
-    let now = Moment { elapsed: waiting.elapsed, wall: Timestamp::now() };
-    let mut failed = None;
+/// What one look says of every service.
+struct Judged {
+    /// The first service that failed.
+    failed: Option<(String, Reason)>,
+    outcomes: Vec<ServiceOutcome>,
+}
+
+/// Judges every service, and lists those that are waited for in `waiting`.
+fn judge_all(watches: &mut Watches, look: &Look, waiting: &mut Waiting) -> Judged {
+    let now = Moment { elapsed: waiting.elapsed, wall: Timestamp::now(), cluster: look.cluster.as_ref() };
+    let mut judged = Judged { failed: None, outcomes: Vec::new() };
+    waiting.services.clear();
     for (name, watch) in watches {
         let verdict = match look.services.get(name) {
             None => Verdict::Failed(Reason::Removed),
-            Some(service) => watch.judge(service, &current_tasks(service, look), now),
+            Some(service) => watch.judge(service, &current_tasks(service, look), &now),
         };
-        match verdict {
-            Verdict::Converged => {}
-            Verdict::Waiting(missing) => waiting.services.push((name.clone(), missing)),
-            Verdict::Failed(reason) => failed = failed.or(Some((name.clone(), reason))),
-        }
+        let (outcome, words) = match verdict {
+            Verdict::Done(outcome) => (outcome, String::new()),
+            Verdict::Waiting(missing) => {
+                waiting.services.push((name.clone(), missing.clone()));
+                (Outcome::NotYet, missing)
+            }
+            Verdict::Failed(reason) => {
+                let told = (reason.outcome(), reason.to_string());
+                judged.failed = judged.failed.or(Some((name.clone(), reason)));
+                told
+            }
+        };
+        judged.outcomes.push(ServiceOutcome { service: name.clone(), outcome, words });
     }
-    failed
+    judged
 }
 
 /// The service's tasks; of a job only those of its current run.
@@ -145,13 +182,12 @@ fn current_tasks(service: &Value, look: &Look) -> Vec<Task> {
     tasks.filter(|task| iteration.is_none() || task.iteration == iteration).cloned().collect()
 }
 
-fn out_of_time(
-    services: &[String],
-    watches: &BTreeMap<String, Watch>,
-    waiting: &Waiting,
-) -> (String, Reason) {
+fn out_of_time(services: &[Awaited], watches: &Watches, waiting: &Waiting) -> (String, Reason) {
     if let Some(message) = waiting.engine.clone() {
-        return (services.first().cloned().unwrap_or_default(), Reason::EngineGone { message });
+        return (
+            services.first().map(|one| one.service.clone()).unwrap_or_default(),
+            Reason::EngineGone { message },
+        );
     }
     let (service, missing) = waiting.services.first().cloned().unwrap_or_default();
     let error = watches.get(&service).and_then(Watch::last_failure).map(|task| task.error.clone());

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::report::Exit;
+use crate::report::{Exit, Outcome, ServiceOutcome};
 
 /// What a wait is about, told at every look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +40,8 @@ pub struct ConvergeError {
     pub elapsed: Duration,
     /// The last lines that the failing task wrote; empty when it wrote none.
     pub log: Vec<String>,
-    /// Other services that had not converged either when the wait ended.
-    pub others: Vec<String>,
+    /// Every service that was waited for, as it was when the wait ended.
+    pub services: Vec<ServiceOutcome>,
 }
 
 impl ConvergeError {
@@ -92,6 +92,8 @@ pub enum Reason {
     NoSuitableNode {
         /// Swarm's own words.
         message: String,
+        /// What is in the way on each node; empty where nothing is found.
+        nodes: String,
     },
     /// No node has the image or can get it.
     ImageMissing {
@@ -124,6 +126,23 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// The one word for it.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        match self {
+            Self::RolledBack { .. } => Outcome::RolledBack,
+            Self::Paused { .. } => Outcome::Paused,
+            Self::CrashLoop { .. } => Outcome::CrashLoop,
+            Self::Unhealthy { .. } => Outcome::Unhealthy,
+            Self::NoSuitableNode { .. } => Outcome::Unschedulable,
+            Self::ImageMissing { .. } => Outcome::PullFailed,
+            Self::Rejected { .. } => Outcome::Rejected,
+            Self::Removed => Outcome::Removed,
+            Self::Deadline { .. } => Outcome::Deadline,
+            Self::EngineGone { .. } => Outcome::EngineGone,
+        }
+    }
+
     /// Id of the task that shows it.
     #[must_use]
     pub fn task(&self) -> Option<&str> {
@@ -149,7 +168,12 @@ impl fmt::Display for Reason {
             Self::Unhealthy { error, failures, .. } => {
                 write!(f, "its health check failed {failures} times ({error})")
             }
-            Self::NoSuitableNode { message } => write!(f, "no node can run it ({message})"),
+            Self::NoSuitableNode { message, nodes } if nodes.is_empty() => {
+                write!(f, "no node can run it ({message})")
+            }
+            Self::NoSuitableNode { message, nodes } => {
+                write!(f, "no node can run it: {nodes} (swarm says: {message})")
+            }
             Self::ImageMissing { image, message } => write!(f, "image `{image}` is missing ({message})"),
             Self::Rejected { error, .. } => write!(f, "the node rejects its tasks ({error})"),
             Self::Removed => f.write_str("somebody removed it"),

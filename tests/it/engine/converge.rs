@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use holdfast::plan::SwarmAction;
+use holdfast::plan::{Awaited, SwarmAction};
+use holdfast::report::{Outcome, ServiceOutcome};
 use holdfast::swarm::{ConvergeError, Reason, Waiting};
 use serde_json::json;
 
@@ -14,8 +15,12 @@ async fn create(engine: &Engine, body: &Value) {
     execute(engine, SwarmAction::CreateService(body.clone())).await.unwrap();
 }
 
-async fn converge(engine: &Engine, name: &str, deadline: Duration) -> Result<(), ConvergeError> {
-    engine.converge(&[name.to_owned()], deadline, &mut |_| ()).await
+async fn converge(
+    engine: &Engine,
+    name: &str,
+    deadline: Duration,
+) -> Result<Vec<ServiceOutcome>, ConvergeError> {
+    engine.converge(&[Awaited::new(name)], deadline, &mut |_| ()).await
 }
 
 async fn update(engine: &Engine, spec: Value) {
@@ -93,17 +98,40 @@ async fn what_no_node_can_run_is_told_early() {
     assert!(error.to_string().contains("/nowhere"), "{error}");
 
     let nowhere = json!({"Constraints": ["node.labels.disk==fast"]});
-    create(&engine, &with(service("nonode", "exit 0"), "/TaskTemplate/Placement", nowhere)).await;
+    create(&engine, &with(service("nonode", "exit 0"), "/TaskTemplate/Placement", nowhere.clone())).await;
     let mut seen = Vec::new();
     let error = engine
-        .converge(&["nonode".into()], LONG, &mut |waiting| seen.push(waiting.clone()))
+        .converge(&[Awaited::new("nonode")], LONG, &mut |waiting| seen.push(waiting.clone()))
         .await
         .unwrap_err();
-    assert!(matches!(error.reason, Reason::NoSuitableNode { .. }), "{error:?}");
-    assert!(error.elapsed < Duration::from_secs(40));
+    let node = observe(&engine).await.nodes.values().next().unwrap().raw["Description"]["Hostname"].clone();
+    let node = node.as_str().unwrap();
+    assert_eq!(error.reason.outcome(), Outcome::Unschedulable);
+    assert!(
+        error.to_string().contains(&format!("no node has label disk=fast; nodes: {node} (no disk)")),
+        "{error}"
+    );
+    // No node will grow a label by being waited for.
+    assert!(error.elapsed < Duration::from_secs(10), "{error:?}");
     let told = seen.last().unwrap();
     assert!(told.deadline == LONG && told.elapsed > seen.first().unwrap().elapsed);
     assert!(told.to_string().contains("no suitable node"), "{told}");
+
+    let everywhere = with(service("global", "exit 0"), "/Mode", json!({"Global": {}}));
+    create(&engine, &with(everywhere, "/TaskTemplate/Placement", nowhere)).await;
+    let error = converge(&engine, "global", LONG).await.unwrap_err();
+    assert!(error.to_string().contains("no node has label disk=fast"), "{error}");
+
+    let large = json!({"Reservations": {"MemoryBytes": 64_u64 << 40}});
+    for mode in ["Replicated", "Global"] {
+        let name = format!("large-{mode}");
+        let body = with(service(&name, "exit 0"), "/Mode", json!({mode: {}}));
+        create(&engine, &with(body, "/TaskTemplate/Resources", large.clone())).await;
+        let error = converge(&engine, &name, LONG).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(&format!("node {node} has ")) && text.contains("65536 GiB"), "{text}");
+        assert!(error.elapsed < Duration::from_secs(10), "{error:?}");
+    }
 
     let error = converge(&engine, "nobody", LONG).await.unwrap_err();
     assert_eq!(error.reason, Reason::Removed);
@@ -142,7 +170,7 @@ async fn an_engine_that_restarts_in_the_middle_is_waited_for() {
     let check = json!({"Test": ["CMD-SHELL", "test -e /tmp/late || { sleep 3; touch /tmp/late; }"], "Interval": 1_000_000_000, "Timeout": 30_000_000_000_u64});
     create(&engine, &with(service("late", "sleep 600"), "/TaskTemplate/ContainerSpec/Healthcheck", check))
         .await;
-    let names = ["before".to_owned(), "late".to_owned()];
+    let names = ["before", "late"].map(Awaited::new);
     let mut gone = 0;
     let mut look = |waiting: &Waiting| gone += usize::from(waiting.engine.is_some());
     let restarted = async {

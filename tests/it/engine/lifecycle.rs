@@ -6,7 +6,7 @@ use futures_util::stream;
 use holdfast::desired::swarm as wanted;
 use holdfast::manifest;
 use holdfast::observed::SwarmState;
-use holdfast::plan::{SwarmAction, canonical};
+use holdfast::plan::{Awaited, SwarmAction, canonical};
 use serde_json::json;
 
 use super::*;
@@ -172,7 +172,7 @@ async fn a_service_with_secret_config_network_and_volume_comes_and_changes() {
     assert_eq!(made.secrets[KEY].stack(), Some("web"));
     let body = web(&made);
     execute(&engine, SwarmAction::CreateService(body.clone())).await.unwrap();
-    engine.converge(&["web_app".into()], MINUTE, &mut |_| ()).await.unwrap();
+    engine.converge(&[Awaited::new("web_app")], MINUTE, &mut |_| ()).await.unwrap();
 
     let here = observe(&engine).await;
     let object = &here.services["web_app"];
@@ -194,7 +194,7 @@ async fn a_service_with_secret_config_network_and_volume_comes_and_changes() {
     let update = SwarmAction::UpdateService { id: object.id.clone(), version: object.version, spec };
     execute(&engine, update.clone()).await.unwrap();
     assert!(matches!(execute(&engine, update).await, Err(EngineError::OutOfSequence { .. })));
-    engine.converge(&["web_app".into()], MINUTE, &mut |_| ()).await.unwrap();
+    engine.converge(&[Awaited::new("web_app")], MINUTE, &mut |_| ()).await.unwrap();
     let here = observe(&engine).await;
     let running: Vec<_> = here.tasks[&object.id].iter().filter(|task| task.state == "running").collect();
     assert!(running.len() == 1 && running[0].id != task.id);
@@ -205,7 +205,7 @@ async fn what_goes_is_waited_for_and_what_is_in_use_is_refused() {
     let (machine, engine) = swarm().await;
     make_parts(&engine).await;
     execute(&engine, SwarmAction::CreateService(web(&observe(&engine).await))).await.unwrap();
-    engine.converge(&["web_app".into()], MINUTE, &mut |_| ()).await.unwrap();
+    engine.converge(&[Awaited::new("web_app")], MINUTE, &mut |_| ()).await.unwrap();
     let here = observe(&engine).await;
     let (service, secret) = (here.services["web_app"].id.clone(), here.secrets[KEY].id.clone());
     let held = execute(&engine, SwarmAction::RemoveSecret(secret.clone())).await;

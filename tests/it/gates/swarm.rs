@@ -39,6 +39,7 @@ fn service(mode: &Value) -> Object {
 
 fn node(name: &str, availability: &str) -> Object {
     let raw = json!({
+        "ID": name,
         "Spec": { "Role": "worker", "Availability": availability },
         "Status": { "State": "ready" },
         "Description": { "Hostname": name },

@@ -4,48 +4,67 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::observed::Observed;
+use super::at;
 
 /// A node, as far as placement asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct NodeFacts {
-    pub(super) id: String,
-    pub(super) name: String,
+pub struct NodeFacts {
+    /// Its id.
+    pub id: String,
+    /// Its host name.
+    pub name: String,
     role: String,
-    ready: bool,
-    os: String,
-    arch: String,
+    ip: String,
+    /// `ready`, `down` ...
+    pub(super) state: String,
+    /// `active`, `pause`, `drain`.
+    pub(super) availability: String,
+    pub(super) os: String,
+    pub(super) arch: String,
+    pub(super) memory: u64,
+    pub(super) nano_cpus: u64,
     labels: BTreeMap<String, String>,
     engine_labels: BTreeMap<String, String>,
 }
 
 impl NodeFacts {
-    /// Every node of a look.
-    pub(super) fn of(look: &Observed) -> Vec<Self> {
-        look.nodes.iter().map(|(id, node)| Self::read(id, &node.raw)).collect()
-    }
-
-    fn read(id: &str, raw: &Value) -> Self {
-        let text = |path| raw.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+    /// Reads the engine's own node object.
+    #[must_use]
+    pub fn read(raw: &Value) -> Self {
+        let text = |path| at(raw, path).as_str().unwrap_or_default().to_owned();
         let map = |path| -> BTreeMap<String, String> {
-            let entries = raw.pointer(path).and_then(Value::as_object).into_iter().flatten();
+            let entries = at(raw, path).as_object().into_iter().flatten();
             entries.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect()
         };
+        let number = |path| at(raw, path).as_u64().unwrap_or_default();
         Self {
-            id: id.to_owned(),
+            id: text("/ID"),
             name: text("/Description/Hostname"),
             role: text("/Spec/Role"),
-            ready: text("/Status/State") == "ready" && text("/Spec/Availability") == "active",
+            ip: text("/Status/Addr"),
+            state: text("/Status/State"),
+            availability: text("/Spec/Availability"),
             os: text("/Description/Platform/OS"),
             arch: architecture(&text("/Description/Platform/Architecture")).to_owned(),
+            memory: number("/Description/Resources/MemoryBytes"),
+            nano_cpus: number("/Description/Resources/NanoCPUs"),
             labels: map("/Spec/Labels"),
             engine_labels: map("/Description/Engine/Labels"),
         }
     }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.state == "ready" && self.availability == "active"
+    }
+
+    /// The name that people know it by.
+    pub(super) fn called(&self) -> &str {
+        if self.name.is_empty() { &self.id } else { &self.name }
+    }
 }
 
 /// One spelling for an architecture that engines and images spell differently.
-fn architecture(text: &str) -> &str {
+pub(super) fn architecture(text: &str) -> &str {
     match text {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -53,14 +72,24 @@ fn architecture(text: &str) -> &str {
     }
 }
 
+pub(super) fn list<'v>(value: &'v Value, pointer: &str) -> impl Iterator<Item = &'v Value> + use<'v> {
+    at(value, pointer).as_array().into_iter().flatten()
+}
+
 /// True when the scheduler may put a task of the service (raw) on the node.
-pub(super) fn eligible(node: &NodeFacts, service: &Value) -> bool {
-    let list = |path| service.pointer(path).and_then(Value::as_array).into_iter().flatten();
-    let constraints = list("/Spec/TaskTemplate/Placement/Constraints");
-    let mut platforms = list("/Spec/TaskTemplate/Placement/Platforms").peekable();
-    node.ready
-        && constraints.filter_map(Value::as_str).all(|constraint| allows(node, constraint))
-        && (platforms.peek().is_none() || platforms.any(|platform| runs(node, platform)))
+#[must_use]
+pub fn eligible(node: &NodeFacts, service: &Value) -> bool {
+    node.is_ready() && constraints(service).all(|constraint| allows(node, constraint)) && fits(node, service)
+}
+
+pub(super) fn constraints(service: &Value) -> impl Iterator<Item = &str> {
+    list(service, "/Spec/TaskTemplate/Placement/Constraints").filter_map(Value::as_str)
+}
+
+/// True when the node has one of the platforms that the service may run on.
+pub(super) fn fits(node: &NodeFacts, service: &Value) -> bool {
+    let mut platforms = list(service, "/Spec/TaskTemplate/Placement/Platforms").peekable();
+    platforms.peek().is_none() || platforms.any(|platform| runs(node, platform))
 }
 
 fn runs(node: &NodeFacts, platform: &Value) -> bool {
@@ -69,27 +98,41 @@ fn runs(node: &NodeFacts, platform: &Value) -> bool {
     (os.is_empty() || os == node.os) && (arch.is_empty() || arch == node.arch)
 }
 
-fn allows(node: &NodeFacts, constraint: &str) -> bool {
-    let (equal, parts) = match (constraint.split_once("!="), constraint.split_once("==")) {
+/// A constraint in its parts: key, true for `==`, value.
+pub(super) fn parts(constraint: &str) -> Option<(&str, bool, &str)> {
+    let (equal, (key, value)) = match (constraint.split_once("!="), constraint.split_once("==")) {
         (Some(parts), _) => (false, parts),
         (None, Some(parts)) => (true, parts),
         // What the engine itself would have refused.
-        (None, None) => return false,
+        (None, None) => return None,
     };
-    let (key, value) = (parts.0.trim(), parts.1.trim());
+    Some((key.trim(), equal, value.trim()))
+}
+
+/// What a node has for the key of a constraint; `None` for a key that does not exist.
+pub(super) fn actual(node: &NodeFacts, key: &str) -> Option<String> {
     let label = |prefix: &str, labels: &BTreeMap<String, String>| {
         key.strip_prefix(prefix).map(|name| labels.get(name).cloned().unwrap_or_default())
     };
-    let actual = match key {
+    match key {
         "node.id" => Some(node.id.clone()),
         "node.hostname" => Some(node.name.clone()),
+        "node.ip" => Some(node.ip.clone()),
         "node.role" => Some(node.role.clone()),
         "node.platform.os" => Some(node.os.clone()),
         "node.platform.arch" => Some(node.arch.clone()),
         _ => label("node.labels.", &node.labels).or_else(|| label("engine.labels.", &node.engine_labels)),
-    };
+    }
+}
+
+pub(super) fn allows(node: &NodeFacts, constraint: &str) -> bool {
+    let Some((key, equal, value)) = parts(constraint) else { return false };
+    // An address may be a whole network, which only the scheduler compares.
+    if key == "node.ip" && value.contains('/') {
+        return true;
+    }
     let value = if key == "node.platform.arch" { architecture(value) } else { value };
-    actual.is_some_and(|actual| actual.eq_ignore_ascii_case(value) == equal)
+    actual(node, key).is_some_and(|actual| actual.eq_ignore_ascii_case(value) == equal)
 }
 
 #[cfg(test)]
@@ -99,9 +142,8 @@ mod tests {
     use super::*;
 
     fn node() -> NodeFacts {
-        NodeFacts::read(
-            "n1",
-            &json!({
+        NodeFacts::read(&json!({
+                "ID": "n1",
                 "Spec": { "Role": "manager", "Availability": "active", "Labels": { "disk": "ssd" } },
                 "Status": { "State": "ready" },
                 "Description": {
@@ -109,8 +151,7 @@ mod tests {
                     "Platform": { "OS": "linux", "Architecture": "x86_64" },
                     "Engine": { "Labels": { "zone": "b" } },
                 },
-            }),
-        )
+        }))
     }
 
     fn may(constraints: &[&str], platforms: &Value) -> bool {
@@ -149,7 +190,7 @@ mod tests {
         assert!(may(&[], &json!([{ "OS": "linux", "Architecture": "amd64" }])));
         assert!(may(&[], &json!([{ "OS": "linux" }])));
         assert!(!may(&[], &json!([{ "OS": "linux", "Architecture": "arm64" }])));
-        let drained = NodeFacts { ready: false, ..node() };
+        let drained = NodeFacts { availability: "drain".into(), ..node() };
         assert!(!eligible(&drained, &json!({})));
         assert!(eligible(&node(), &json!({})));
     }
