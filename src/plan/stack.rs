@@ -198,12 +198,12 @@ pub(super) fn converge(builder: &mut Builder<'_>, name: &str, stack: &StackSpec,
         if builder.is_held(&address) {
             continue;
         }
-        let changes = builder.step(&address).is_some();
+        let is_step = builder.step(&address).is_some();
         let existing = builder.observed.services.get(&service.name);
         let status = existing.map_or(&Value::Null, |object| at(&object.raw, "/UpdateStatus"));
-        let past = if changes { Value::Null } else { status.clone() };
+        let past = if is_step { Value::Null } else { status.clone() };
         awaited.push(Awaited { service: service.name.clone(), past });
-        asked.push(deadline::Asked { service, updates: changes && existing.is_some() });
+        asked.push(deadline::Asked { service, updates: is_step && existing.is_some() });
     }
     if awaited.is_empty() {
         return;

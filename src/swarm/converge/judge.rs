@@ -152,7 +152,7 @@ impl Watch {
         let Misfit { words, lasting } = misfit.unwrap_or(Misfit { words: String::new(), lasting: false });
         let patience = if lasting { STEADY } else { NO_NODE };
         (now.elapsed.saturating_sub(since) >= patience)
-            .then(|| Reason::NoSuitableNode { message, nodes: words })
+            .then_some(Reason::NoSuitableNode { message, nodes: words })
     }
 
     /// A service that should run, has ended before the wait began and is not started again.

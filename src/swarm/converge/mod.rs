@@ -66,8 +66,8 @@ impl Engine {
                     let judged = judge_all(&mut watches, &look, &mut waiting);
                     outcomes = judged.outcomes;
                     match judged.failed {
-                        Some((service, reason)) => {
-                            return Err(self.failure(service, reason, &watches, outcomes, &waiting).await);
+                        Some(failed) => {
+                            return Err(self.failure(failed, &watches, outcomes, &waiting).await);
                         }
                         None if waiting.services.is_empty() => return Ok(outcomes),
                         None => {}
@@ -80,8 +80,8 @@ impl Engine {
             }
             progress(&waiting);
             if waiting.elapsed >= deadline {
-                let (service, reason) = out_of_time(services, &watches, &waiting);
-                return Err(self.failure(service, reason, &watches, outcomes, &waiting).await);
+                let failed = out_of_time(services, &watches, &waiting);
+                return Err(self.failure(failed, &watches, outcomes, &waiting).await);
             }
             sleep(pause.min(deadline.saturating_sub(waiting.elapsed))).await;
         }
@@ -97,8 +97,8 @@ impl Engine {
             tasks_by_service.entry(text(at(raw, "/ServiceID"))).or_default().push(task(raw));
         }
         let mut look = Look { services, tasks: tasks_by_service, cluster: None };
-        let mut watched = watches.keys().filter_map(|name| look.services.get(name));
-        if watched.any(|service| asks_for_nodes(service, &current_tasks(service, &look))) {
+        let mut services = watches.keys().filter_map(|name| look.services.get(name));
+        if services.any(|service| asks_for_nodes(service, &current_tasks(service, &look))) {
             let (nodes, tasks) = tokio::join!(self.transport.get("/nodes"), self.transport.get("/tasks"));
             let (nodes, tasks) = (list(nodes?, "GET /nodes")?, list(tasks?, "GET /tasks")?);
             let services: Vec<&Value> = look.services.values().collect();
@@ -109,8 +109,7 @@ impl Engine {
 
     async fn failure(
         &self,
-        service: String,
-        reason: Reason,
+        (service, reason): (String, Reason),
         watches: &Watches,
         mut services: Vec<ServiceOutcome>,
         waiting: &Waiting,
