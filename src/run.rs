@@ -19,7 +19,7 @@ pub use stop::Stop;
 
 use crate::plan;
 use crate::report::{Exit, Record};
-use crate::swarm::Engine;
+use crate::swarm::{Engine, Look};
 use begin::Run;
 
 /// Makes the host equal to the manifest and, unless the order says otherwise, proves it.
@@ -30,12 +30,15 @@ pub async fn apply(order: &Order, tell: &Tell<'_>) -> Record {
 }
 
 async fn apply_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
-    let compiled = run.load()?;
-    let _lock = run.lock(&compiled)?;
-    let engine = Engine::connect(&compiled.manifest.engine.address).await?;
+    let opened = run.open()?;
+    let _lock = run.lock(&opened)?;
+    // From here on nobody else writes, so the engine may be asked; it answers while specs are read and secrets unlocked.
+    let connecting = Look::begin(&opened.compiled.manifest.engine.address);
+    let compiled = run.load(opened)?;
+    let (engine, look) = connecting.done().await?;
     let mut host = unlock::unlock(run, &compiled)?;
     let generation = run.generation(&compiled)?;
-    let observed = converge::until_equal(run, &engine, &mut host, tell).await?;
+    let observed = converge::until_equal(run, (&engine, look), &mut host, tell).await?;
     host.keep_ciphertext(&generation)?;
     if run.order.verify {
         prove::prove(run, &prove::Subject { engine: &engine, host: &host, observed: Some(observed) }, tell)
@@ -52,10 +55,12 @@ pub async fn plan(order: &Order) -> Record {
 }
 
 async fn plan_line(run: &mut Run<'_>) -> Result<(), Stop> {
-    let compiled = run.load()?;
-    let engine = Engine::connect(&compiled.manifest.engine.address).await?;
+    let opened = run.open()?;
+    let connecting = Look::begin(&opened.compiled.manifest.engine.address);
+    let compiled = run.load(opened)?;
+    let (engine, look) = connecting.done().await?;
     let mut host = unlock::unlock(run, &compiled)?;
-    let observed = host.observe(&engine).await?;
+    let observed = host.observe(&engine, Some(look)).await?;
     host.recall(&observed);
     let plan = plan::plan(&host.desired, &observed, run.order.only.as_ref()).map_err(Stop::Refused)?;
     if !plan.is_empty() && run.order.detailed_exitcode {
@@ -74,7 +79,8 @@ pub async fn verify(order: &Order, tell: &Tell<'_>) -> Record {
 }
 
 async fn verify_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
-    let compiled = run.load()?;
+    let opened = run.open()?;
+    let compiled = run.load(opened)?;
     let engine = Engine::connect(&compiled.manifest.engine.address).await?;
     let host = unlock::unlock(run, &compiled)?;
     prove::prove(run, &prove::Subject { engine: &engine, host: &host, observed: None }, tell).await
@@ -89,7 +95,8 @@ pub async fn status(order: &Order) -> Record {
 
 async fn status_line(run: &mut Run<'_>) -> Result<(), Stop> {
     plan_line(run).await?;
-    let compiled = run.load()?;
+    let opened = run.open()?;
+    let compiled = run.load(opened)?;
     let engine = Engine::connect(&compiled.manifest.engine.address).await?;
     run.record.services = status::services(&compiled, &engine.observe().await?);
     Ok(())
@@ -103,8 +110,9 @@ pub async fn destroy(order: &Order, tell: &Tell<'_>) -> Record {
 }
 
 async fn destroy_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
-    let compiled = run.load()?;
-    let _lock = run.lock(&compiled)?;
+    let opened = run.open()?;
+    let _lock = run.lock(&opened)?;
+    let compiled = run.load(opened)?;
     let engine = Engine::connect(&compiled.manifest.engine.address).await?;
     destroy::all(run, &compiled, &engine, tell).await
 }

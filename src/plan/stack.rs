@@ -132,11 +132,11 @@ fn update(
     let stored = spec_of(existing);
     let mut body = bound.body;
     keep_force_update(stored, &mut body);
-    let diff =
-        diff(&canonical::service(stored, service.networks), &canonical::service(&body, service.networks));
-    if diff.is_empty() {
+    if canonical::same_service(stored, &body, service.networks) {
         return None;
     }
+    let diff =
+        diff(&canonical::service(stored, service.networks), &canonical::service(&body, service.networks));
     let consequence = consequence(&diff);
     let action = SwarmAction::UpdateService {
         id: existing.id.clone(),
@@ -156,12 +156,13 @@ pub(super) fn spec_of(object: &Object) -> &Value {
 
 /// A restart that somebody asked for by hand (`docker service update --force`) is not undone.
 fn keep_force_update(stored: &Value, body: &mut Cow<'_, Value>) {
-    let Some(force) = stored.pointer("/TaskTemplate/ForceUpdate") else { return };
-    if body.pointer("/TaskTemplate/ForceUpdate") == Some(force) {
+    let forced = |spec: &Value| at(spec, "/TaskTemplate/ForceUpdate").as_u64().unwrap_or_default();
+    let force = forced(stored);
+    if force == forced(body) {
         return;
     }
     if let Some(task) = body.to_mut().get_mut("TaskTemplate").and_then(Value::as_object_mut) {
-        task.insert("ForceUpdate".to_owned(), force.clone());
+        task.insert("ForceUpdate".to_owned(), force.into());
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use super::compile;
+use super::compile::{self, Compilation};
 use super::order::Order;
 use super::stop::Stop;
 use super::unlock::Host;
@@ -49,23 +49,17 @@ impl<'o> Run<'o> {
         }
     }
 
-    /// load: a compiled folder is read as it is; a file is compiled in memory.
-    pub(super) fn load(&mut self) -> Result<Compiled, Stop> {
-        let loaded = compile::load(&self.order.manifest)?;
-        self.record.warnings.extend(loaded.warnings.iter().map(ToString::to_string));
-        let mut compiled = loaded.compiled;
-        self.texts = if loaded.texts.is_empty() { compile::texts(&compiled)? } else { loaded.texts };
-        let mut digest = Sha256::new();
-        for (path, bytes) in &self.texts {
-            digest.update(path.as_os_str().as_encoded_bytes());
-            digest.update([0]);
-            digest.update(bytes);
+    /// load, its first half: the manifest says where the engine, the lock and the state are. A file is compiled whole.
+    pub(super) fn open(&mut self) -> Result<Compilation, Stop> {
+        let mut opened = compile::open(&self.order.manifest)?;
+        self.record.warnings.extend(opened.warnings.iter().map(ToString::to_string));
+        if opened.texts.is_empty() {
+            opened.texts = compile::texts(&opened.compiled)?;
         }
-        self.record.manifest = format!("{:x}", digest.finalize());
-        self.record.instance.clone_from(&compiled.manifest.instance);
-        self.record.host.clone_from(&compiled.manifest.host.name);
+        let manifest = &mut opened.compiled.manifest;
+        self.record.instance.clone_from(&manifest.instance);
+        self.record.host.clone_from(&manifest.host.name);
         // The command line wins over the manifest, and is no part of what a generation is.
-        let manifest = &mut compiled.manifest;
         if let Some(engine) = &self.order.engine {
             manifest.engine.address.clone_from(engine);
         }
@@ -75,12 +69,26 @@ impl<'o> Run<'o> {
         if let Some(state) = &self.order.state_dir {
             manifest.paths.state.clone_from(state);
         }
-        Ok(compiled)
+        Ok(opened)
+    }
+
+    /// load, its second half: the stacks of a folder.
+    pub(super) fn load(&mut self, opened: Compilation) -> Result<Compiled, Stop> {
+        let loaded = compile::finish(opened)?;
+        self.texts = loaded.texts;
+        let mut digest = Sha256::new();
+        for (path, bytes) in &self.texts {
+            digest.update(path.as_os_str().as_encoded_bytes());
+            digest.update([0]);
+            digest.update(bytes);
+        }
+        self.record.manifest = format!("{:x}", digest.finalize());
+        Ok(loaded.compiled)
     }
 
     /// One writer at a time.
-    pub(super) fn lock(&mut self, compiled: &Compiled) -> Result<Lock, Stop> {
-        let lock = Lock::take(&compiled.manifest.paths.run, &self.holder(), self.order.lock_wait)?;
+    pub(super) fn lock(&mut self, opened: &Compilation) -> Result<Lock, Stop> {
+        let lock = Lock::take(&opened.compiled.manifest.paths.run, &self.holder(), self.order.lock_wait)?;
         self.writes = true;
         Ok(lock)
     }

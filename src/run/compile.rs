@@ -24,17 +24,32 @@ pub struct Compilation {
     pub warnings: Vec<Problem>,
     /// Its files, where they were read and not made.
     pub(super) texts: Vec<(PathBuf, Vec<u8>)>,
+    /// The folder that the specs of the stacks are still to be read from.
+    unread: Option<PathBuf>,
 }
 
 /// The stack that the manifest's `traefik` section becomes.
 const TRAEFIK: &str = "traefik";
 
-/// Reads a folder that was compiled before, or compiles a file in memory.
-pub(super) fn load(path: &Path) -> Result<Compilation, Stop> {
+/// Opens a folder that was compiled before, or compiles a file in memory. Of a folder this reads the manifest, which is
+/// small; [`finish`] reads the specs.
+pub(super) fn open(path: &Path) -> Result<Compilation, Stop> {
     if path.is_dir() {
         return read(path);
     }
     compile(path).map_err(Stop::Problems)
+}
+
+/// Reads the specs of what [`open`] opened.
+pub(super) fn finish(mut opened: Compilation) -> Result<Compilation, Stop> {
+    if let Some(folder) = opened.unread.take() {
+        for name in opened.compiled.stack_names() {
+            let file = Path::new("specs").join(format!("{name}.json"));
+            let spec: StackSpec = read_json(&folder, file, &mut opened.texts)?;
+            opened.compiled.stacks.insert(name, spec);
+        }
+    }
+    Ok(opened)
 }
 
 /// Resolves everything that needs no host.
@@ -93,7 +108,7 @@ fn resolve(loaded: &Loaded) -> Result<Compilation, Vec<Problem>> {
         }
     }
     if problems.is_empty() {
-        Ok(Compilation { compiled, warnings, texts: Vec::new() })
+        Ok(Compilation { compiled, warnings, texts: Vec::new(), unread: None })
     } else {
         Err(problems)
     }
@@ -161,11 +176,11 @@ pub fn write(compiled: &Compiled, folder: &Path) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Reads what [`write()`] wrote.
+/// Reads the manifest of what [`write()`] wrote.
 fn read(folder: &Path) -> Result<Compilation, Stop> {
     let path = folder.join("manifest.json");
     let mut texts = Vec::new();
-    let mut compiled: Compiled = read_json(folder, "manifest.json".into(), &mut texts)?;
+    let compiled: Compiled = read_json(folder, "manifest.json".into(), &mut texts)?;
     if compiled.compiled != Compiled::FORMAT {
         let text = format!(
             "`{}` was compiled in format {}, this program reads {}; run `holdfast compile` again",
@@ -175,12 +190,7 @@ fn read(folder: &Path) -> Result<Compilation, Stop> {
         );
         return Err(Stop::Compiled(text));
     }
-    for name in compiled.stack_names() {
-        let file = Path::new("specs").join(format!("{name}.json"));
-        let spec: StackSpec = read_json(folder, file, &mut texts)?;
-        compiled.stacks.insert(name, spec);
-    }
-    Ok(Compilation { compiled, warnings: Vec::new(), texts })
+    Ok(Compilation { compiled, warnings: Vec::new(), texts, unread: Some(folder.to_owned()) })
 }
 
 /// Reads one file of a compiled manifest, and keeps its text.

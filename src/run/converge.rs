@@ -11,21 +11,22 @@ use crate::observed::Observed;
 use crate::plan::{self, Plan, Verb};
 use crate::report::Exit;
 use crate::state::{Proven, Recreating, write_ownership};
-use crate::swarm::Engine;
+use crate::swarm::{Engine, Look};
 
 /// A manifest needs three stages (swarm, objects, services); each retry for an object that changed underneath is one
 /// more. Beyond this somebody else is changing the same things all the time.
 const ROUNDS: usize = 12;
 
-/// Applies until the plan is empty; returns the last observation, which is what was found equal.
+/// Applies until the plan is empty, from the first look on; returns the last one, which is what was found equal.
 pub(super) async fn until_equal(
     run: &mut Run<'_>,
-    engine: &Engine,
+    (engine, look): (&Engine, Look),
     host: &mut Host<'_>,
     tell: &Tell<'_>,
 ) -> Result<Observed, Stop> {
+    let mut look = Some(look);
     for round in 0..ROUNDS {
-        let observed = host.observe(engine).await?;
+        let observed = host.observe(engine, look.take()).await?;
         host.recall(&observed);
         let plan = plan::plan(&host.desired, &observed, run.order.only.as_ref()).map_err(Stop::Refused)?;
         if round == 0 {

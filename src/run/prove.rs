@@ -38,7 +38,7 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
         // The plan of that look was empty: everything that is not held back is equal.
         Plan { held: run.record.held.clone(), ..Plan::default() }
     } else {
-        let observed = subject.host.observe(subject.engine).await?;
+        let observed = subject.host.observe(subject.engine, None).await?;
         plan(&subject.host.desired, &observed, None).map_err(Stop::Refused)?
     };
     let expected = expectations(&subject.host.desired, &plan);

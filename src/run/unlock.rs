@@ -19,7 +19,7 @@ use crate::observed::{InstalledFile, Observed, Ownership, SwarmState};
 use crate::report::{Exit, Failure, chain};
 use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
 use crate::state::{Generation, Generations, Recreating, StateError, read_ownership, write_durably};
-use crate::swarm::Engine;
+use crate::swarm::{Engine, Look};
 use crate::traefik;
 
 /// How long an engine may be on its way into the swarm; with one manager it takes about a second.
@@ -165,12 +165,15 @@ impl Host<'_> {
         &self.desired.compiled.manifest
     }
 
-    /// One look at engine and host. An engine that was just started, or told to make a swarm by a run that was
-    /// killed, is `pending` for a moment.
-    pub(super) async fn observe(&self, engine: &Engine) -> Result<Observed, Stop> {
+    /// One look at engine and host; at the engine it may be `begun` already. An engine that was just started, or told to
+    /// make a swarm by a run that was killed, is `pending` for a moment.
+    pub(super) async fn observe(&self, engine: &Engine, mut begun: Option<Look>) -> Result<Observed, Stop> {
         let until = Instant::now() + PENDING;
         let mut observed = loop {
-            let observed = engine.observe().await?;
+            let observed = match begun.take() {
+                Some(look) => look.seen(engine).await?,
+                None => engine.observe().await?,
+            };
             let pending = matches!(&observed.swarm, SwarmState::NotManager(state) if state == "pending");
             if !pending || Instant::now() >= until {
                 break observed;

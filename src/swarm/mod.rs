@@ -8,6 +8,7 @@ mod error;
 mod execute;
 mod images;
 mod logs;
+mod look;
 mod observe;
 mod transport;
 mod volumes;
@@ -21,6 +22,7 @@ use hyper::body::Bytes;
 
 pub use converge::{ConvergeError, Reason, Waiting};
 pub use error::EngineError;
+pub use look::{Connecting, Look};
 
 use crate::observed::EngineInfo;
 use transport::Transport;

@@ -8,22 +8,33 @@ use super::{Engine, EngineError};
 use crate::observed::{EngineInfo, ManagerState, Object, Observed, SwarmState, Task, at};
 
 impl Engine {
-    /// Everything that [`Observed`] holds. On a manager that is one request a kind, all at once; elsewhere only what
-    /// exists without a swarm.
+    /// Everything that [`Observed`] holds: one request a kind; elsewhere than on a manager only what exists without a
+    /// swarm.
     ///
     /// # Errors
     /// Any [`EngineError`] of a GET.
     pub async fn observe(&self) -> Result<Observed, EngineError> {
         let get = |path| self.transport.get(path);
-        let (swarm, networks, images) = tokio::join!(get("/swarm"), get("/networks"), get("/images/json"));
-        let swarm = match swarm {
-            Ok(swarm) => swarm,
+        // Three connections side by side: what takes the engine longest (services, tasks) goes first on its own, and
+        // each further connection would cost more than it saves.
+        let of_swarm = async {
+            let swarm = get("/swarm").await?;
+            Ok::<_, EngineError>((
+                swarm,
+                get("/nodes").await?,
+                get("/secrets").await?,
+                get("/configs").await?,
+            ))
+        };
+        let of_node = async { (get("/tasks").await, get("/networks").await, get("/images/json").await) };
+        let (services, (tasks, networks, images), of_swarm) =
+            tokio::join!(get("/services"), of_node, of_swarm);
+        let (swarm, nodes, secrets, configs) = match of_swarm {
+            Ok(answers) => answers,
             Err(EngineError::NotManager { .. }) => return self.observe_outside(networks?, &images?).await,
             Err(other) => return Err(other),
         };
-        let (nodes, services, tasks, secrets, configs) =
-            tokio::join!(get("/nodes"), get("/services"), get("/tasks"), get("/secrets"), get("/configs"));
-        let nodes = objects(nodes?, |node| at(node, "/ID").as_str());
+        let nodes = objects(nodes, |node| at(node, "/ID").as_str());
         let manager = self.manager(swarm, &nodes).await?;
         let engine = engine_info(&self.info, nodes.get(&manager.node_id));
         Ok(Observed {
@@ -31,8 +42,8 @@ impl Engine {
             swarm: SwarmState::Manager(Box::new(manager)),
             networks: objects(networks?, name_of),
             services: objects(services?, name_of),
-            secrets: objects(secrets?, name_of),
-            configs: objects(configs?, name_of),
+            secrets: objects(secrets, name_of),
+            configs: objects(configs, name_of),
             nodes,
             tasks: tasks_by_service(&tasks?),
             images: image_names(&images?),
@@ -84,10 +95,15 @@ impl Engine {
     }
 }
 
-/// The engine's word for its state, and its error where it has one.
+/// The engine's word for its state, and its error where it has one. A manager that was none a moment ago, when it was
+/// asked for the swarm, is as good as `pending`.
 fn state_words(info: &Value) -> String {
     let state = text(at(info, "/Swarm/LocalNodeState"));
-    let state = if state == "active" { "worker".to_owned() } else { state };
+    let state = match state.as_str() {
+        "active" if at(info, "/Swarm/ControlAvailable") == true => "pending".to_owned(),
+        "active" => "worker".to_owned(),
+        _ => state,
+    };
     match text(at(info, "/Swarm/Error")) {
         error if error.is_empty() => state,
         error => format!("{state}: {error}"),

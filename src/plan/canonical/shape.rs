@@ -6,6 +6,8 @@
 
 use serde_json::{Map, Value};
 
+use super::NetworkNames;
+
 /// What absent, null and empty mean for one field.
 #[derive(Clone, Copy)]
 pub(super) enum Shape {
@@ -21,29 +23,41 @@ pub(super) enum Shape {
     Message(Fields),
     /// A list of messages; an empty list is nothing.
     Messages(Fields),
+    /// A list of messages whose order means nothing.
+    Unordered(Fields),
     /// The engine forgets it.
     Forgotten,
+    /// A network, by name or by id.
+    Network,
+    /// The mode of a service with these fields; it always has one.
+    Mode(Fields),
+    /// Options of a bind. Those that say nothing are forgotten.
+    BindOptions,
 }
 
 /// Fields by name. What is not listed is [`Shape::Zero`].
 pub(super) type Fields = &'static [(&'static str, Shape)];
 
 /// The canonical form of a message.
-pub(super) fn message(value: &Value, fields: Fields) -> Map<String, Value> {
+pub(super) fn message(value: &Value, fields: Fields, names: &NetworkNames) -> Map<String, Value> {
     let empty = Map::new();
     let given = value.as_object().unwrap_or(&empty);
-    let unlisted = given.keys().filter(|key| !fields.iter().any(|(name, _)| name == key));
+    let unlisted = given.keys().filter(|key| !is_listed(fields, key));
     let unlisted = unlisted.map(|key| (key.as_str(), Shape::Zero));
     let all = fields.iter().copied().chain(unlisted);
     all.filter_map(|(name, shape)| {
-        Some((name.to_owned(), canonical(given.get(name).unwrap_or(&Value::Null), shape)?))
+        Some((name.to_owned(), canonical(given.get(name).unwrap_or(&Value::Null), shape, names)?))
     })
     .collect()
 }
 
-fn canonical(value: &Value, shape: Shape) -> Option<Value> {
+fn is_listed(fields: Fields, key: &str) -> bool {
+    fields.iter().any(|(name, _)| *name == key)
+}
+
+fn canonical(value: &Value, shape: Shape, names: &NetworkNames) -> Option<Value> {
     match shape {
-        Shape::Zero => unless_zero(value),
+        Shape::Zero => (!is_zero(value)).then(|| value.clone()),
         Shape::Ratio => {
             let short = value.as_f64().filter(|ratio| *ratio != 0.0).map(|ratio| format!("{ratio:.6}"));
             short.map(Value::from)
@@ -53,23 +67,109 @@ fn canonical(value: &Value, shape: Shape) -> Option<Value> {
             let given = value.as_str().filter(|text| !text.is_empty());
             Some(given.map_or_else(|| default.to_owned(), str::to_ascii_lowercase).into())
         }
-        Shape::Message(fields) => value.is_object().then(|| message(value, fields).into()),
-        Shape::Messages(fields) => {
-            let list = value.as_array().filter(|list| !list.is_empty())?;
-            Some(list.iter().map(|value| Value::from(message(value, fields))).collect())
+        Shape::Message(fields) => value.is_object().then(|| message(value, fields, names).into()),
+        Shape::Messages(fields) => Some(messages(value, fields, names)?.into()),
+        Shape::Unordered(fields) => {
+            let mut list = messages(value, fields, names)?;
+            // Objects keep their keys sorted, so that their text orders them.
+            list.sort_by_cached_key(ToString::to_string);
+            Some(list.into())
         }
         Shape::Forgotten => None,
+        Shape::Network => match value.as_str().and_then(|id| names.get(id)) {
+            Some(name) => Some(name.clone().into()),
+            None => canonical(value, Shape::Zero, names),
+        },
+        Shape::Mode(fields) => Some(mode(message(value, fields, names)).into()),
+        Shape::BindOptions => bind_options(message(value, &[], names)).map(Value::from),
     }
 }
 
-/// A value without what is zero in it; nothing when it is zero itself. Elements of lists stay.
-fn unless_zero(value: &Value) -> Option<Value> {
+fn messages(list: &Value, fields: Fields, names: &NetworkNames) -> Option<Vec<Value>> {
+    let list = list.as_array().filter(|list| !list.is_empty())?;
+    Some(list.iter().map(|value| message(value, fields, names).into()).collect())
+}
+
+/// True exactly when the canonical forms of two messages are equal. Nothing is copied on the way: almost every service
+/// of almost every run is equal, and is only looked at here.
+pub(super) fn same_message(one: &Value, other: &Value, fields: Fields, names: &NetworkNames) -> bool {
+    let empty = Map::new();
+    let (one, other) = (one.as_object().unwrap_or(&empty), other.as_object().unwrap_or(&empty));
+    let field = |name: &str, shape| {
+        let (one, other) = (one.get(name).unwrap_or(&Value::Null), other.get(name).unwrap_or(&Value::Null));
+        same(one, other, shape, names)
+    };
+    let unlisted = one.keys().chain(other.keys().filter(|key| !one.contains_key(*key)));
+    fields.iter().all(|(name, shape)| field(name, *shape))
+        && unlisted.filter(|key| !is_listed(fields, key)).all(|key| field(key, Shape::Zero))
+}
+
+/// True exactly when `canonical` says the same of both.
+fn same(one: &Value, other: &Value, shape: Shape, names: &NetworkNames) -> bool {
+    match shape {
+        Shape::Zero => one == other || (is_zero(one) && is_zero(other)),
+        Shape::Pointer => one == other,
+        Shape::Or(default) => {
+            let word = |value| Value::as_str(value).filter(|text| !text.is_empty()).unwrap_or(default);
+            word(one).eq_ignore_ascii_case(word(other))
+        }
+        Shape::Message(fields) => {
+            one.is_object() == other.is_object() && same_message(one, other, fields, names)
+        }
+        Shape::Messages(fields) => {
+            let list = |value| Value::as_array(value).map(Vec::as_slice).unwrap_or_default();
+            let (one, other) = (list(one), list(other));
+            one.len() == other.len()
+                && one.iter().zip(other).all(|(one, other)| same_message(one, other, fields, names))
+        }
+        Shape::Forgotten => true,
+        Shape::Network => {
+            let name = |value| Value::as_str(value).map(|text| names.get(text).map_or(text, String::as_str));
+            match (name(one), name(other)) {
+                (Some(one), Some(other)) => one == other,
+                _ => same(one, other, Shape::Zero, names),
+            }
+        }
+        Shape::Ratio | Shape::Unordered(_) | Shape::Mode(_) | Shape::BindOptions => {
+            one == other || canonical(one, shape, names) == canonical(other, shape, names)
+        }
+    }
+}
+
+/// A service without a mode is replicated, once; a job without numbers runs once.
+fn mode(mut mode: Map<String, Value>) -> Map<String, Value> {
+    if mode.is_empty() {
+        mode.insert("Replicated".into(), Map::new().into());
+    }
+    let one = || Value::from(1);
+    if let Some(replicated) = mode.get_mut("Replicated").and_then(Value::as_object_mut) {
+        replicated.entry("Replicas").or_insert_with(one);
+    }
+    if let Some(job) = mode.get_mut("ReplicatedJob").and_then(Value::as_object_mut) {
+        let concurrent = job.entry("MaxConcurrent").or_insert_with(one).clone();
+        job.entry("TotalCompletions").or_insert(concurrent);
+    }
+    mode
+}
+
+/// Where options of a bind say something the propagation is filled in.
+fn bind_options(mut options: Map<String, Value>) -> Option<Map<String, Value>> {
+    if options.is_empty() {
+        return None;
+    }
+    let propagation = options.entry("Propagation").or_insert_with(|| "rprivate".into());
+    *propagation = propagation.as_str().unwrap_or_default().to_ascii_lowercase().into();
+    Some(options)
+}
+
+/// True for what the engine does not store. Elements of lists stay.
+fn is_zero(value: &Value) -> bool {
     match value {
-        Value::Null | Value::Bool(false) => None,
-        Value::Number(number) if number.as_f64() == Some(0.0) => None,
-        Value::String(text) if text.is_empty() => None,
-        Value::Array(list) if list.is_empty() => None,
-        Value::Object(fields) if fields.is_empty() => None,
-        other => Some(other.clone()),
+        Value::Null => true,
+        Value::Bool(set) => !set,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
     }
 }

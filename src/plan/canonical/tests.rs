@@ -98,3 +98,111 @@ fn a_network_is_compared_by_what_was_asked_for() {
     assert_eq!(subnet(json!([{"Subnet": "10.0.1.0/24", "Gateway": "10.0.1.9"}])), ["IPAM.Config[0].Gateway"]);
     assert_eq!(subnet(json!([{"Subnet": "10.9.0.0/24"}])), ["IPAM.Config[0].Subnet"]);
 }
+
+/// Something in every field that the tables know.
+fn full() -> Value {
+    json!({"Name": "s", "Labels": {"a": "b"}, "TaskTemplate": {
+        "ContainerSpec": {"Image": "a", "Env": ["A=1"], "TTY": true, "Init": true, "StopGracePeriod": 1, "Isolation": "default",
+            "Privileges": {"SELinuxContext": {"Type": "t"}, "NoNewPrivileges": true}, "Healthcheck": {"Retries": 4},
+            "DNSConfig": {"Search": ["a"]}, "Ulimits": [{"Name": "nofile", "Hard": 2}],
+            "Mounts": [{"Type": "volume", "Source": "v", "Target": "/v", "Consistency": "default", "VolumeOptions": {"DriverConfig": {"Name": "local"}}},
+                {"Type": "bind", "Source": "/a", "Target": "/b", "BindOptions": {"Propagation": "rshared", "NonRecursive": true}},
+                {"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {"Mode": 448}}],
+            "Secrets": [{"File": {"Name": "x", "Mode": 292}, "SecretID": "1", "SecretName": "x"}, {"File": {"Name": "y"}, "SecretName": "y"}],
+            "Configs": [{"File": {"Name": "x"}, "ConfigID": "1", "ConfigName": "x"}]},
+        "Resources": {"Limits": {"Pids": 5}, "Reservations": {"MemoryBytes": 5}},
+        "RestartPolicy": {"Condition": "on-failure", "Delay": 1, "MaxAttempts": 2, "Window": 3},
+        "Placement": {"Constraints": ["a"], "Preferences": [{"Spread": {"SpreadDescriptor": "a"}}], "Platforms": [{"OS": "linux"}]},
+        "LogDriver": {"Name": "json-file"}, "Networks": [{"Target": "proxy", "Aliases": ["z"]}], "Runtime": "container", "ForceUpdate": 3},
+        "Mode": {"Replicated": {"Replicas": 1}}, "Networks": [{"Target": "ivs32tei8xdr"}],
+        "UpdateConfig": {"Parallelism": 2, "MaxFailureRatio": 0.25, "FailureAction": "rollback", "Order": "start-first"},
+        "RollbackConfig": {"MaxFailureRatio": 0.1},
+        "EndpointSpec": {"Mode": "dnsrr", "Ports": [{"Protocol": "udp", "TargetPort": 80, "PublishMode": "host"}, {"TargetPort": 81}]}})
+}
+
+/// Pointers to everything in a value.
+fn places(value: &Value, at: &str, into: &mut Vec<String>) {
+    into.push(at.to_owned());
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(key, value)| places(value, &format!("{at}/{key}"), into));
+        }
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(n, value)| places(value, &format!("{at}/{n}"), into));
+        }
+        _ => {}
+    }
+}
+
+/// What may stand anywhere: every kind of nothing, and some of everything else.
+fn fillings() -> Vec<Value> {
+    vec![
+        Value::Null,
+        json!(false),
+        json!(0),
+        json!(0.0),
+        json!(""),
+        json!([]),
+        json!({}),
+        json!(1),
+        json!(1.0),
+        json!(0.25),
+        json!(true),
+        json!("x"),
+        json!("X"),
+        json!("any"),
+        json!("Bind"),
+        json!("proxy"),
+        json!("ivs32tei8xdr"),
+        json!([{}]),
+        json!([null]),
+        json!([{"b": 0}, {"a": 1}]),
+        json!([{"a": 1}, {}]),
+        json!({"a": ""}),
+        json!({"a": 1}),
+        json!({"ReplicatedJob": {}}),
+        json!({"ReplicatedJob": {"MaxConcurrent": 2, "TotalCompletions": 2}}),
+        json!({"Replicated": {}}),
+        json!({"Propagation": "rprivate", "NonRecursive": true}),
+        json!({"NonRecursive": true}),
+    ]
+}
+
+/// The spec with another filling in one place; without one the place is empty.
+fn with(spec: &Value, place: &str, filling: Option<&Value>) -> Value {
+    let mut spec = spec.clone();
+    match (filling, place.rsplit_once('/')) {
+        (Some(filling), _) => spec.pointer_mut(place).into_iter().for_each(|there| *there = filling.clone()),
+        (None, Some((of, key))) => match spec.pointer_mut(of) {
+            Some(Value::Object(fields)) => drop(fields.remove(key)),
+            Some(Value::Array(list)) => list.clear(),
+            _ => {}
+        },
+        (None, None) => spec = Value::Null,
+    }
+    spec
+}
+
+#[test]
+fn the_quick_comparison_says_what_the_canonical_forms_say() {
+    let full = full();
+    let mut all = Vec::new();
+    places(&full, "", &mut all);
+    let fillings = fillings();
+    let fillings: Vec<_> = std::iter::once(None).chain(fillings.iter().map(Some)).collect();
+    let (mut pairs, mut equal) = (0_u32, 0_u32);
+    for place in &all {
+        let specs: Vec<Value> = fillings.iter().map(|filling| with(&full, place, *filling)).collect();
+        let forms: Vec<Value> = specs.iter().map(|spec| service(spec, &names())).collect();
+        for (at, (one, form)) in specs.iter().zip(&forms).enumerate() {
+            for (other, other_form) in specs.iter().zip(&forms).take(at + 1) {
+                let alike = form == other_form;
+                assert_eq!(same_service(one, other, &names()), alike, "{place}:\n{one}\n{other}");
+                pairs += 1;
+                equal += u32::from(alike);
+            }
+        }
+    }
+    // Both answers are asked for often: no place has all fillings alike, and in each many are.
+    assert!(equal > pairs / 10 && equal < pairs / 2, "{equal} of {pairs}");
+}

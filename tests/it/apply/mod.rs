@@ -4,5 +4,6 @@ mod drift;
 mod faults;
 mod killed;
 mod line;
+mod order;
 mod parts;
 mod recreate;

@@ -131,6 +131,19 @@ async fn a_worker_and_a_locked_swarm_are_observed_as_no_manager() {
 }
 
 #[tokio::test]
+async fn a_node_that_becomes_a_manager_between_two_answers_is_no_worker() {
+    let starting = scripted(|asked| match asked {
+        "GET /info" => {
+            Some((200, json!({"Swarm": {"LocalNodeState": "active", "ControlAvailable": true}}).to_string()))
+        }
+        "GET /swarm" => Some(said(503, "This node is not a swarm manager.")),
+        _ => Some((200, "[]".into())),
+    });
+    let engine = Engine::connect(&starting.address).await.unwrap();
+    assert_eq!(observe(&engine).await.swarm, SwarmState::NotManager("pending".into()));
+}
+
+#[tokio::test]
 async fn connections_are_kept() {
     static ASKED: AtomicUsize = AtomicUsize::new(0);
     let closing = scripted(|asked| {
