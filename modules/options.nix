@@ -32,6 +32,9 @@ in
     node = section "This node's own settings.";
     networks = section "Overlay networks that stacks share.";
     images = section "Images that are loaded from files or pinned by digest.";
+    image_lock = section "The lock file of images, usually `./holdfast.lock.json` beside the flake.";
+    image_policy = section "Which images may run.";
+    registries = section "Registries that want a login or are reached in another way than by HTTPS.";
     identities = section "What opens the secrets.";
     secrets = section "Secrets in sops files.";
     naming_key = section "The secret whose bytes key the names of Swarm secrets.";

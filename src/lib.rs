@@ -8,6 +8,7 @@
 //! | [`address`] | pure | the name of each thing Holdfast owns, as plans, reports and `--only` spell it |
 //! | [`source`] | pure | YAML and JSON text as trees that know where each value stands; problems that point there |
 //! | [`manifest`] | pure | what Nix says: typed, versioned, unknown fields refused |
+//! | [`pins`] | pure | image references, the lock file, the image policy |
 //! | [`compose`] | pure | compose files as `docker stack` reads them |
 //! | [`desired`] | pure | manifest + compose → complete objects with references |
 //! | [`traefik`] | pure | the manifest's [`traefik`] section → a stack and its configuration files |
@@ -18,6 +19,7 @@
 //! | [`image`] | edge: files | any archive → one deterministic docker-archive |
 //! | [`state`] | edge: files | lock, generations, ownership, naming key |
 //! | [`swarm`] | edge: engine | the only room that names bollard: observe, execute, converge |
+//! | [`registry`] | edge: net | what a tag stands for, asked of its registry |
 //! | [`gates`] | edge: net | proofs: https, certificate, swarm, tcp, file, absence |
 //! | [`proxy`] | service | the read-only engine socket that Traefik is given |
 //! | [`apply`] | | walks the steps, stage by stage |
@@ -33,8 +35,10 @@ pub mod gates;
 pub mod image;
 pub mod manifest;
 pub mod observed;
+pub mod pins;
 pub mod plan;
 pub mod proxy;
+pub mod registry;
 pub mod report;
 pub mod run;
 pub mod secrets;

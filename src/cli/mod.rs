@@ -10,6 +10,7 @@ mod compile;
 mod completions;
 mod destroy;
 mod flags;
+mod image;
 mod input;
 mod logging;
 mod order;
@@ -56,6 +57,8 @@ enum Command {
     Status(status::Args),
     /// Remove what is recorded as ours.
     Destroy(destroy::Args),
+    /// Lock what images of registries stand for.
+    Image(image::Args),
     /// Print the JSON Schema of the manifest.
     Schema(schema::Args),
     /// Pass on the GET requests of Traefik's Swarm provider to the engine, and refuse everything else.
@@ -85,6 +88,7 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
         Command::Verify(args) => wait(verify::run(&args, settings)),
         Command::Status(args) => wait(status::run(&args, settings)),
         Command::Destroy(args) => wait(destroy::run(&args, settings)),
+        Command::Image(args) => wait(image::run(&args, settings)),
         Command::Schema(args) => schema::run(&args, settings),
         Command::SocketProxy(args) => wait(socket_proxy::run(args)),
         Command::Completions(args) => completions::run(&args, settings),

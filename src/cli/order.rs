@@ -70,7 +70,7 @@ impl Writing {
 }
 
 /// Identities that sops, too, takes from the environment.
-fn identities() -> IdentityEnv {
+pub(crate) fn identities() -> IdentityEnv {
     let text = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     IdentityEnv {
         age_key: text("SOPS_AGE_KEY").map(|value| SecretBytes::new(value.into_encoded_bytes())),

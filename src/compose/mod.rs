@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The result is what `docker stack deploy` would send, but for names of configs and secrets (content names),
-//! images (pinned) and secrets (bound to the manifest). What docker drops, warns about or reads in a way nobody
+//! images (pinned by digest) and secrets (bound to the manifest). What docker drops, warns about or reads in a way nobody
 //! means is an error here that names file, line and fix. The process environment is never read.
 
 mod convert;
@@ -37,6 +37,7 @@ use std::path::Path;
 
 use crate::desired::{ImageSpec, StackSpec};
 use crate::manifest::Stack;
+use crate::pins::Pins;
 use crate::source::Problem;
 
 /// What a stack is compiled from.
@@ -53,6 +54,8 @@ pub struct Input<'a> {
     pub secrets: &'a BTreeSet<String>,
     /// Names of the manifest's networks: external to the stack, there before it.
     pub networks: &'a BTreeSet<String>,
+    /// What tags stand for, and which images may run.
+    pub pins: &'a Pins,
 }
 
 /// A compiled stack.
@@ -87,4 +90,35 @@ pub fn compile(
             Err(log.errors)
         }
     }
+}
+
+/// An image that a service of the stack names in its compose file.
+#[derive(Clone, Debug)]
+pub struct NamedImage {
+    /// As it is written there.
+    pub text: String,
+    /// The place, ready to say something of it.
+    pub place: Problem,
+}
+
+/// The images that compose files of a stack name, whether they are pinned or not; services that run an image of the
+/// manifest have none. `read` is as for [`compile`].
+///
+/// # Errors
+/// Every problem that keeps the files from being read.
+pub fn images(
+    input: &Input<'_>,
+    read: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Result<Vec<NamedImage>, Vec<Problem>> {
+    let mut loader = load::Loader::new(input, read);
+    let file = loader.files().map(|files| merge::merge(files, &mut loader.log));
+    let log = loader.log;
+    let Some(file) = file.filter(|_| log.errors.is_empty()) else { return Err(log.errors) };
+    let named = convert::image::named(&file, input);
+    Ok(named
+        .map(|image| NamedImage {
+            text: image.value.clone(),
+            place: log.at(image.place).problem(image.place.span, ""),
+        })
+        .collect())
 }

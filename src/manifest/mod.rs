@@ -8,6 +8,7 @@ mod duration;
 mod gate;
 mod load;
 mod model;
+mod registry;
 mod relative;
 mod schema;
 mod stacks;
@@ -22,5 +23,6 @@ pub use model::{
     Engine, Host, Identities, Image, ImageConfig, Ipam, Manifest, Network, Node, Paths, Secret, SecretFormat,
     Subnet, Swarm, Template,
 };
+pub use registry::{ImagePolicy, Password, Registry};
 pub use schema::schema;
 pub use stacks::{Certificate, Delivery, Material, Publish, Stack, Traefik};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Gate, Stack, Traefik};
+use super::{Gate, ImagePolicy, Registry, Stack, Traefik};
 
 /// A whole manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +34,15 @@ pub struct Manifest {
     /// Images that are loaded from files or pinned by digest, by name.
     #[serde(default)]
     pub images: BTreeMap<String, Image>,
+    /// The lock file of images; `holdfast.lock.json` beside the manifest when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_lock: Option<PathBuf>,
+    /// Which images may run; any when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_policy: Option<ImagePolicy>,
+    /// Registries that want a login or are reached in another way than by HTTPS, by `HOST[:PORT]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub registries: BTreeMap<String, Registry>,
     /// What opens the secrets.
     #[serde(default)]
     pub identities: Identities,
@@ -204,7 +213,7 @@ pub struct Image {
     /// How to run a `rootfs`; refused beside anything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<ImageConfig>,
-    /// An image in a registry, pinned: `name:tag@sha256:...`.
+    /// An image in a registry: `name:tag@sha256:...`, or `name:tag` with its digest in the lock file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
 }

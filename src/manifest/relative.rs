@@ -21,6 +21,8 @@ fn paths(manifest: &mut Manifest) -> Vec<&mut PathBuf> {
         list.extend(image.archive.as_mut());
         list.extend(image.rootfs.as_mut());
     }
+    list.extend(manifest.image_lock.as_mut());
+    list.extend(manifest.registries.values_mut().filter_map(|registry| registry.ca.as_mut()));
     list.extend(manifest.secrets.values_mut().map(|secret| &mut secret.file));
     for stack in manifest.stacks.values_mut() {
         list.extend(stack.compose.iter_mut());

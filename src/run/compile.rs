@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::pins;
 use super::stop::Stop;
 use crate::address::{Address, Kind, Part};
 use crate::compose;
 use crate::desired::{Compiled, StackSpec};
 use crate::image;
 use crate::manifest::{self, Loaded};
+use crate::pins::Pins;
 use crate::report::chain;
 use crate::source::{Problem, Source, Span};
 use crate::state::write_durably;
@@ -57,6 +59,13 @@ pub(super) fn finish(mut opened: Compilation) -> Result<Compilation, Stop> {
 /// # Errors
 /// Every problem of the manifest, or, when that is sound, of its images, compose files and proxy section.
 pub fn compile(path: &Path) -> Result<Compilation, Vec<Problem>> {
+    let (loaded, base) = open(path)?;
+    let lock = pins::read_lock(&pins::lock_path(&loaded, &base))?;
+    resolve(&loaded, &pins::pins(&loaded, lock))
+}
+
+/// Reads a manifest; returns it with the folder that it lies in.
+pub(super) fn open(path: &Path) -> Result<(Loaded, PathBuf), Vec<Problem>> {
     let name = path.display().to_string();
     let at_file = |message: String| vec![Source::new(name.as_str(), "").problem(Span::default(), message)];
     let bytes = fs::read(path).map_err(|error| at_file(format!("cannot be read: {error}")))?;
@@ -64,16 +73,22 @@ pub fn compile(path: &Path) -> Result<Compilation, Vec<Problem>> {
     let base = path.parent().filter(|base| !base.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let base =
         fs::canonicalize(base).map_err(|error| at_file(format!("its folder cannot be resolved: {error}")))?;
-    let loaded = manifest::load(&source, &base)?;
-    resolve(&loaded)
+    Ok((manifest::load(&source, &base)?, base))
 }
 
-fn resolve(loaded: &Loaded) -> Result<Compilation, Vec<Problem>> {
+fn resolve(loaded: &Loaded, pins: &Pins) -> Result<Compilation, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
     let mut compiled = Compiled::new(loaded.manifest.clone());
     for (name, image) in &loaded.manifest.images {
-        match image::describe(name, image) {
+        let image = match pins::pinned(loaded, pins, name, image) {
+            Ok(image) => image,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        match image::describe(name, &image) {
             Ok(spec) => drop(compiled.images.insert(name.clone(), spec)),
             Err(error) => problems.push(loaded.problem(&pointer(&["images", name]), chain(&error))),
         }
@@ -85,8 +100,8 @@ fn resolve(loaded: &Loaded) -> Result<Compilation, Vec<Problem>> {
         loaded.manifest.secrets.keys().chain(loaded.manifest.templates.keys()).cloned().collect();
     let networks: BTreeSet<String> = loaded.manifest.networks.keys().cloned().collect();
     for (name, stack) in &loaded.manifest.stacks {
-        let input =
-            compose::Input { name, stack, images: &compiled.images, secrets: &secrets, networks: &networks };
+        let images = &compiled.images;
+        let input = compose::Input { name, stack, images, secrets: &secrets, networks: &networks, pins };
         match compose::compile(&input, &|path| fs::read(path)) {
             Ok(output) => {
                 warnings.extend(output.warnings);
@@ -138,7 +153,7 @@ fn nothing_to_recreate(loaded: &Loaded, name: &str, spec: &StackSpec) -> Vec<Pro
 }
 
 /// An RFC 6901 JSON pointer.
-fn pointer(steps: &[&str]) -> String {
+pub(super) fn pointer(steps: &[&str]) -> String {
     steps.iter().flat_map(|step| ["/".to_owned(), step.replace('~', "~0").replace('/', "~1")]).collect()
 }
 

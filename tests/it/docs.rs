@@ -17,7 +17,12 @@ fn the_command_reference_is_what_the_program_prints() {
     let commands = commands(&top);
     assert!(commands.contains(&"check".to_owned()), "the list of commands was not found in:\n{top}");
     for command in commands {
-        write!(page, "\n## holdfast {command}\n\n```text\n{}```\n", help(&[&command])).unwrap();
+        let text = help(&[&command]);
+        write!(page, "\n## holdfast {command}\n\n```text\n{text}```\n").unwrap();
+        for inner in self::commands(&text) {
+            let text = help(&[&command, &inner]);
+            write!(page, "\n### holdfast {command} {inner}\n\n```text\n{text}```\n").unwrap();
+        }
     }
     golden::same_as("docs/reference/cli.md", &page);
 }

@@ -12,6 +12,7 @@ mod docs;
 mod engine;
 mod gates;
 mod image;
+mod images;
 mod layering;
 mod manifest;
 mod nix;

@@ -1,7 +1,7 @@
 //! A merged file → the objects that docker would create.
 
 mod container;
-mod image;
+pub(super) mod image;
 mod network;
 mod object;
 mod order;

@@ -25,7 +25,7 @@ pub(super) fn convert(
     let mut task = Map::new();
     task.insert("ContainerSpec".to_owned(), container::convert(scope, service, &image, log));
     task.insert("Resources".to_owned(), resources(deploy));
-    task.insert("Placement".to_owned(), placement(deploy));
+    task.insert("Placement".to_owned(), placement(deploy, image.platforms.clone()));
     task.insert("ForceUpdate".to_owned(), json!(0));
     put(&mut task, "Networks", network::attachments(scope, key, service, log));
     if let Some(restart) = &deploy.restart_policy {
@@ -142,13 +142,14 @@ fn resource(resources: &Resources) -> Value {
     Value::Object(map)
 }
 
-fn placement(deploy: &Deploy) -> Value {
+fn placement(deploy: &Deploy, platforms: Vec<Value>) -> Value {
     let mut map = Map::new();
     put(&mut map, "Constraints", words(&deploy.constraints));
     let preferences: Vec<Value> =
         deploy.preferences.iter().map(|at| json!({ "Spread": { "SpreadDescriptor": at.value } })).collect();
     put(&mut map, "Preferences", preferences);
     put(&mut map, "MaxReplicas", deploy.max_replicas.as_ref().map(|at| at.value).unwrap_or_default());
+    put(&mut map, "Platforms", platforms);
     Value::Object(map)
 }
 

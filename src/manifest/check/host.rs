@@ -38,6 +38,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, manifest: &Manifest) {
     for (name, image) in &manifest.images {
         judge_image(judge, &["images", name], image);
     }
+    judge_registries(judge, manifest);
     judge_paths(judge, manifest);
 }
 
@@ -115,7 +116,7 @@ fn judge_image(judge: &mut Judge<'_>, at: &Path<'_>, image: &Image) {
     }
     judge.maybe(&join(at, &["archive"]), image.archive.as_deref(), values::path);
     judge.maybe(&join(at, &["rootfs"]), image.rootfs.as_deref(), values::path);
-    judge.maybe(&join(at, &["reference"]), image.reference.as_deref(), values::pinned);
+    judge.maybe(&join(at, &["reference"]), image.reference.as_deref(), values::reference);
     let Some(config) = &image.config else { return };
     if image.rootfs.is_none() {
         let message = "only a `rootfs` has a `config`; other images bring their own";
@@ -124,6 +125,35 @@ fn judge_image(judge: &mut Judge<'_>, at: &Path<'_>, image: &Image) {
     }
     judge.each(&join(at, &["config", "env"]), &config.env, |text| values::assignment(text));
     judge.each(&join(at, &["config", "ports"]), &config.ports, |text| values::port(text));
+}
+
+fn judge_registries(judge: &mut Judge<'_>, manifest: &Manifest) {
+    judge.maybe(&["image_lock"], manifest.image_lock.as_deref(), values::path);
+    judge.names(&["registries"], manifest.registries.keys(), values::registry);
+    for (name, registry) in &manifest.registries {
+        let at: &Path<'_> = &["registries", name];
+        if registry.username.is_some() != registry.password.is_some() {
+            let message = "a login is a `username` with a `password`".to_owned();
+            let fix = "write both, or neither for a registry that asks for none".to_owned();
+            judge.wrong_key(at, at, Wrong { message, fix });
+        }
+        judge.maybe(&join(at, &["username"]), registry.username.as_deref(), |name| {
+            let fits = !name.is_empty() && !name.contains([':', '\r', '\n', '\0']);
+            holds(
+                fits,
+                format!("`{name}` cannot be a user name"),
+                "one or more characters, no colon among them",
+            )
+        });
+        if let Some(password) = &registry.password {
+            judge.refers(&join(at, &["password", "secret"]), &password.secret, "secrets");
+        }
+        judge.maybe(&join(at, &["ca"]), registry.ca.as_deref(), values::path);
+    }
+    if let Some(policy) = &manifest.image_policy {
+        judge.each(&["image_policy", "registries"], &policy.registries, |name| values::registry(name));
+        judge.each(&["image_policy", "allow"], &policy.allow, |image| values::filled(image, "the image"));
+    }
 }
 
 /// Exactly one of several must be there.

@@ -177,16 +177,23 @@ fn bits(address: IpAddr) -> u128 {
     }
 }
 
-/// `name:tag@sha256:<64 hex>`.
-pub(super) fn pinned(text: &str) -> Verdict {
-    let wrong = |why: &str| Wrong {
+/// `name:tag`, with or without `@sha256:<64 hex>`.
+pub(super) fn reference(text: &str) -> Verdict {
+    let wrong = |why: &str| {
+        Wrong {
         message: format!("`{text}` {why}"),
-        fix: "write it like `registry.example.org/app:1.2@sha256:` and the 64 hex digits of the digest"
+        fix: "write it like `registry.example.org/app:1.2`, with its digest behind `@sha256:` or in the lock file"
             .to_owned(),
+    }
     };
-    let (tagged, digest) = text.split_once("@sha256:").ok_or_else(|| wrong("is not pinned by a digest"))?;
+    let (tagged, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
     let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-    if digest.len() != 64 || !digest.bytes().all(hex) {
+    let is_digest = |digest: &str| {
+        digest
+            .strip_prefix("sha256:")
+            .is_some_and(|hex_text| hex_text.len() == 64 && hex_text.bytes().all(hex))
+    };
+    if !digest.is_none_or(is_digest) {
         return Err(wrong("has no digest of 64 lower-case hex digits"));
     }
     // A port of the registry stands before a slash, a tag after the last one.
@@ -275,4 +282,14 @@ pub(super) fn url(text: &str) -> Verdict {
 fn is_port(text: &str) -> bool {
     text.is_empty()
         || text.strip_prefix(':').and_then(|port| port.parse::<u16>().ok()).is_some_and(|port| port > 0)
+}
+
+/// `HOST[:PORT]` of a registry.
+pub(super) fn registry(text: &str) -> Verdict {
+    let (host, port) = text.split_once(':').map_or((text, ""), |(host, _)| text.split_at(host.len()));
+    holds(
+        server_name(host).is_ok() && is_port(port) && !text.contains(|c: char| c.is_ascii_uppercase()),
+        format!("`{text}` is not a registry"),
+        "write its host and port alone, like `registry.example.org:5000`; Docker Hub is `docker.io`",
+    )
 }

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use holdfast::compose::{Input, Output, compile};
 use holdfast::desired::{ImageSpec, ObjectRef, StackSpec};
 use holdfast::manifest::Stack;
+use holdfast::pins::Pins;
 use holdfast::source::Problem;
 use serde_json::{Value, json};
 
@@ -56,6 +57,7 @@ impl Case {
             images: &images,
             secrets: &secrets,
             networks: &self.networks,
+            pins: &Pins::default(),
         };
         compile(&input, &|path| fs::read(path))
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use holdfast::compose::{Input, Output, compile};
 use holdfast::desired::ImageSpec;
 use holdfast::manifest::Stack;
+use holdfast::pins::Pins;
 use holdfast::source::Problem;
 
 use super::harness::{Case, golden, requests};
@@ -19,7 +20,14 @@ fn run(stack: &Stack, files: &[(&str, &str)]) -> Result<Output, Vec<Problem>> {
     let images = BTreeMap::from([("site".to_owned(), ImageSpec { reference, source: None })]);
     let secrets: BTreeSet<String> = ["pw", "tpl"].map(str::to_owned).into();
     let networks: BTreeSet<String> = ["proxy".to_owned()].into();
-    let input = Input { name: "web", stack, images: &images, secrets: &secrets, networks: &networks };
+    let input = Input {
+        name: "web",
+        stack,
+        images: &images,
+        secrets: &secrets,
+        networks: &networks,
+        pins: &Pins::default(),
+    };
     let files: BTreeMap<&Path, &str> = files.iter().map(|(path, text)| (Path::new(*path), *text)).collect();
     compile(&input, &|path| {
         files.get(path).map(|text| text.as_bytes().to_vec()).ok_or(ErrorKind::NotFound.into())

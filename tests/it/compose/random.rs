@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use holdfast::compose::{Input, compile};
 use holdfast::manifest::Stack;
+use holdfast::pins::Pins;
 use proptest::prelude::*;
 
 use super::harness::{entries, golden};
@@ -15,7 +16,14 @@ fn run(bytes: &[u8]) {
     let file = PathBuf::from("/stack/compose.yml");
     let stack = Stack { compose: vec![file.clone()], env_files: Vec::new(), ..Stack::default() };
     let (images, names) = (std::collections::BTreeMap::new(), std::collections::BTreeSet::new());
-    let input = Input { name: "web", stack: &stack, images: &images, secrets: &names, networks: &names };
+    let input = Input {
+        name: "web",
+        stack: &stack,
+        images: &images,
+        secrets: &names,
+        networks: &names,
+        pins: &Pins::default(),
+    };
     let read = |path: &Path| {
         if path == file { Ok(bytes.to_vec()) } else { Err(std::io::ErrorKind::NotFound.into()) }
     };

@@ -68,7 +68,7 @@ fn images() {
     let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
     let reference = format!("registry.example.org:5000/team/app:1.2@{digest}");
     for (text, message) in [
-        ("registry.example.org/app:1.2".to_owned(), "is not pinned by a digest"),
+        ("registry.example.org/app".to_owned(), "has no tag"),
         (format!("registry.example.org:5000/app@{digest}"), "has no tag"),
         (reference.replace("abcdef", "ABCDEF"), "has no digest of 64"),
         (reference.replace("/team/app", "/team/App"), "not an image reference"),
@@ -76,6 +76,27 @@ fn images() {
     ] {
         refused(&reference, &text, &format!("\"{text}\""), message);
     }
+}
+
+#[test]
+fn registries_and_policy() {
+    let name = r#""registry.example.org:5000": {"#;
+    for wrong in ["https://registry.example.org", "registry.example.org/team", "Registry.example.org", "a:b"]
+    {
+        let text = format!("\"{wrong}\": {{}}, {name}");
+        refused(name, &text, &format!("\"{wrong}\""), "is not a registry");
+    }
+    refused(
+        r#""username": "holdfast","#,
+        "",
+        r#""registry.example.org:5000""#,
+        "is a `username` with a `password`",
+    );
+    refused(r#""username": "holdfast""#, r#""username": "a:b""#, r#""a:b""#, "cannot be a user name");
+    let secret = r#"{ "secret": "registry_password" }"#;
+    refused(secret, r#"{ "secret": "registry_pasword" }"#, r#""registry_pasword""#, "is not in `secrets`");
+    refused(r#"["docker.io","#, r#"["hub/","#, r#""hub/""#, "is not a registry");
+    refused(r#"["redis:7"]"#, r#"[""]"#, r#""""#, "the image is empty");
 }
 
 #[test]

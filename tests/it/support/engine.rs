@@ -168,7 +168,7 @@ pub(crate) fn connect(ip: &str, port: u16) -> std::net::TcpStream {
     panic!("nobody listens on {ip}:{port}");
 }
 
-fn script_path() -> PathBuf {
+pub(crate) fn script_path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/engine.sh")
 }
 

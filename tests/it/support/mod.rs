@@ -3,6 +3,7 @@
 pub(crate) mod engine;
 pub(crate) mod golden;
 pub(crate) mod kill;
+pub(crate) mod registry;
 pub(crate) mod relay;
 pub(crate) mod sops;
 pub(crate) mod stub;
