@@ -59,13 +59,13 @@ pub(super) fn finish(mut opened: Compilation) -> Result<Compilation, Stop> {
 /// # Errors
 /// Every problem of the manifest, or, when that is sound, of its images, compose files and proxy section.
 pub fn compile(path: &Path) -> Result<Compilation, Vec<Problem>> {
-    let (loaded, base) = open(path)?;
+    let (loaded, base) = manifest_of(path)?;
     let lock = pins::read_lock(&pins::lock_path(&loaded, &base))?;
     resolve(&loaded, &pins::pins(&loaded, lock))
 }
 
 /// Reads a manifest; returns it with the folder that it lies in.
-pub(super) fn open(path: &Path) -> Result<(Loaded, PathBuf), Vec<Problem>> {
+pub(super) fn manifest_of(path: &Path) -> Result<(Loaded, PathBuf), Vec<Problem>> {
     let name = path.display().to_string();
     let at_file = |message: String| vec![Source::new(name.as_str(), "").problem(Span::default(), message)];
     let bytes = fs::read(path).map_err(|error| at_file(format!("cannot be read: {error}")))?;

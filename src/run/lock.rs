@@ -117,7 +117,7 @@ enum Wrong {
 }
 
 async fn locked(order: &LockOrder, out: &mut Locking) -> Result<(), Wrong> {
-    let (loaded, base) = compile::open(&order.manifest).map_err(Wrong::Problems)?;
+    let (loaded, base) = compile::manifest_of(&order.manifest).map_err(Wrong::Problems)?;
     let path = order.lock.clone().unwrap_or_else(|| pins::lock_path(&loaded, &base));
     // Written through a link, not over it.
     out.lock = fs::canonicalize(&path).unwrap_or(path);

@@ -94,7 +94,7 @@ fn registries_and_policy() {
     );
     refused(r#""username": "holdfast""#, r#""username": "a:b""#, r#""a:b""#, "cannot be a user name");
     let secret = r#"{ "secret": "registry_password" }"#;
-    refused(secret, r#"{ "secret": "registry_pasword" }"#, r#""registry_pasword""#, "is not in `secrets`");
+    refused(secret, r#"{ "secret": "registry_pass" }"#, r#""registry_pass""#, "is not in `secrets`");
     refused(r#"["docker.io","#, r#"["hub/","#, r#""hub/""#, "is not a registry");
     refused(r#"["redis:7"]"#, r#"[""]"#, r#""""#, "the image is empty");
 }
