@@ -20,6 +20,8 @@ pub use lock::{LockOrder, LockOutcome, LockedImage, Locking, lock};
 pub use order::{Order, Said, Tell};
 pub use stop::Stop;
 
+use std::mem::ManuallyDrop;
+
 use crate::plan;
 use crate::report::{Exit, Record};
 use crate::swarm::{Engine, Look};
@@ -37,14 +39,15 @@ async fn apply_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
     let _lock = run.lock(&opened)?;
     // From here on nobody else writes, so the engine may be asked; it answers while specs are read and secrets unlocked.
     let connecting = Look::begin(&opened.compiled.manifest.engine.address);
-    let compiled = run.load(opened)?;
+    // Large and full of small pieces: the end of the process frees it at once, dropping it would do so one by one.
+    let compiled = ManuallyDrop::new(run.load(opened)?);
     let (engine, look) = connecting.done().await?;
     let mut host = unlock::unlock(run, &compiled)?;
     let generation = run.generation(&compiled)?;
-    let observed = converge::until_equal(run, (&engine, look), &mut host, tell).await?;
+    let observed = ManuallyDrop::new(converge::until_equal(run, (&engine, look), &mut host, tell).await?);
     host.keep_ciphertext(&generation)?;
     if run.order.verify {
-        prove::prove(run, &prove::Subject { engine: &engine, host: &host, observed: Some(observed) }, tell)
+        prove::prove(run, &prove::Subject { engine: &engine, host: &host, observed: Some(&observed) }, tell)
             .await?;
     }
     run.settle(&generation, &host)

@@ -66,11 +66,13 @@ pub(super) fn key_of(object: &Object, stack: &str) -> String {
 fn services(builder: &mut Builder<'_>) {
     let (desired, observed) = (builder.desired, builder.observed);
     let ours = stack_names(builder);
+    let stacks = desired.compiled.stacks.iter();
+    let wanted: BTreeSet<(&str, &str)> = stacks
+        .flat_map(|(name, spec)| spec.services.values().map(move |one| (name.as_str(), one.name.as_str())))
+        .collect();
     let gone = observed.services.values().filter_map(|service| {
         let stack = service.stack().filter(|stack| ours.contains(stack))?;
-        let wanted = desired.compiled.stacks.get(stack);
-        let stays = wanted.is_some_and(|spec| spec.services.values().any(|one| one.name == service.name));
-        (!stays).then_some((stack, service))
+        (!wanted.contains(&(stack, service.name.as_str()))).then_some((stack, service))
     });
     let gone: Vec<_> = gone.filter(|(_, service)| !builder.gone.contains(&service.name)).collect();
     for (stack, service) in gone {

@@ -24,7 +24,7 @@ pub(super) struct Subject<'a> {
     pub(super) engine: &'a Engine,
     pub(super) host: &'a Host<'a>,
     /// The last look, if nothing was written since.
-    pub(super) observed: Option<Observed>,
+    pub(super) observed: Option<&'a Observed>,
 }
 
 /// Runs every gate that the order covers, and remembers what held.
@@ -54,7 +54,7 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
         .boxed()
     };
     let sources = Sources {
-        observed: subject.observed.as_ref(),
+        observed: subject.observed,
         observe: &observe,
         service_log: &service_log,
         expected: &expected,

@@ -285,6 +285,11 @@ async fn specs_are_equal_exactly_when_the_engine_stores_them_alike() {
             for (other, other_stored) in &seen {
                 let alike = canonical::service(other, &names) == wanted;
                 assert_eq!(alike, *other_stored == stored, "{field}: {other} and {spec}");
+                assert_eq!(
+                    canonical::same_service(other, &stored, &names),
+                    alike,
+                    "{field}: {other}, {spec}"
+                );
                 if alike { pairs.0 += 1 } else { pairs.1 += 1 }
             }
             seen.push((spec, stored));
@@ -316,8 +321,13 @@ async fn whole_services_read_back_equal_and_a_change_of_any_field_is_seen() {
         let stored = observe(&engine).await.services[name].raw["Spec"].clone();
         let (wanted, read) = (canonical::service(body, &names), canonical::service(&stored, &names));
         assert_eq!(holdfast::plan::diff(&read, &wanted), [], "{name}");
+        assert!(canonical::same_service(&stored, body, &names), "{name}");
         for (field, mutant) in mutants(body) {
             assert_ne!(canonical::service(&mutant, &names), read, "{name}: a change of {field} is not seen");
+            assert!(
+                !canonical::same_service(&stored, &mutant, &names),
+                "{name}: a change of {field} is not seen"
+            );
         }
     }
     assert!(mutants(&full()).len() > 90, "{}", mutants(&full()).len());
