@@ -33,6 +33,11 @@ impl<'t> Fields<'t> {
         self.take(key).map(|field| &field.value)
     }
 
+    /// The value of `key`, which docker stack does not know and which has a meaning in a swarm.
+    pub(super) fn modern(&mut self, key: &'static str, log: &Log) -> Option<&'t Tree> {
+        if log.translates() { self.value(key) } else { None }
+    }
+
     /// The text of `key`.
     pub(super) fn text(&mut self, key: &'static str, log: &mut Log) -> Option<At<String>> {
         self.value(key).and_then(|tree| text(tree, key, log))
@@ -80,7 +85,8 @@ impl<'t> Fields<'t> {
                         format!("`{known}` came with version 3.{minor}, the file says 3.{}", log.minor);
                     log.error(field.key_place, message, "remove `version`, or raise it");
                 }
-            } else if !(field.key.starts_with("x-") && refused::extensible(self.level)) {
+            } else if !(field.key.starts_with("x-") && (log.translates() || refused::extensible(self.level)))
+            {
                 let (message, fix) = refused::explain(self.level, &field.key, &self.known);
                 log.error(field.key_place, message, fix);
             }

@@ -1,8 +1,10 @@
-//! Variables in text values, in docker's grammar: `$$`, `$NAME`, `${NAME}` and the operators `:-` `-` `:?` `?`.
+//! Variables in text values: `$$`, `$NAME`, `${NAME}` and the operators `:-` `-` `:?` `?` of docker, `:+` and `+` of
+//! the Compose Specification, whose arguments may hold variables too.
 //!
 //! Docker's own reading has traps: an operator after an unbraced name swallows the rest of the text, a failed
-//! `:?` is forgotten when another variable follows, an operator inside a message changes what comes before it,
-//! and a nested variable ends at the first brace. Each is an error here, because the result is never meant.
+//! `:?` is forgotten when another variable follows, and an operator inside a message changes what comes before it.
+//! Each is an error here, because the result is never meant. Where docker ends a nested variable at the first brace,
+//! the Compose Specification is followed.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +12,9 @@ use super::place::{Log, Place};
 
 /// The variables that files may refer to.
 pub(super) type Environment = BTreeMap<String, String>;
+
+/// Variables inside of variables, at most.
+const DEEPEST: usize = 32;
 
 /// Docker tries the operators in this order, wherever they stand.
 const OPERATORS: [&str; 4] = [":-", "-", ":?", "?"];
@@ -46,10 +51,7 @@ fn replace(after: &str, env: &Environment) -> Result<(String, usize), (Wrong, us
         return Ok(("$".to_owned(), 1));
     }
     if let Some(inner) = after.strip_prefix('{') {
-        let Some(end) = inner.find('}') else {
-            let wrong = ("a `${` has no closing brace".to_owned(), escape_fix());
-            return Err((wrong, after.len()));
-        };
+        let end = closing(inner).map_err(|wrong| (wrong, after.len()))?;
         let inside = inner.get(..end).unwrap_or_default();
         return braced(inside, env).map(|value| (value, end + 2)).map_err(|wrong| (wrong, end + 2));
     }
@@ -66,6 +68,37 @@ fn replace(after: &str, env: &Environment) -> Result<(String, usize), (Wrong, us
     lookup(name, env).map(|value| (value, name.len())).map_err(|wrong| (wrong, name.len()))
 }
 
+/// Where the brace stands that closes a `${`: behind every `${` inside that has one of its own.
+fn closing(inner: &str) -> Result<usize, Wrong> {
+    let mut open = 0_usize;
+    let mut dollar = false;
+    for (at, byte) in inner.bytes().enumerate() {
+        match byte {
+            b'}' if open == 0 => return Ok(at),
+            b'}' => open -= 1,
+            b'{' if dollar && open == DEEPEST => {
+                let fix = "combine the values in `env` of the stack".to_owned();
+                return Err((format!("variables are nested more than {DEEPEST} levels deep"), fix));
+            }
+            b'{' if dollar => open += 1,
+            _ => {}
+        }
+        // The second of two is text, also before a brace.
+        dollar = byte == b'$' && !dollar;
+    }
+    Err(("a `${` has no closing brace".to_owned(), escape_fix()))
+}
+
+/// True for a brace that belongs to no variable; readers disagree on what it closes.
+fn has_plain_brace(argument: &str) -> bool {
+    let mut dollar = false;
+    argument.bytes().any(|byte| {
+        let plain = byte == b'{' && !dollar;
+        dollar = byte == b'$' && !dollar;
+        plain
+    })
+}
+
 /// What stands between the braces of `${...}`.
 fn braced(inside: &str, env: &Environment) -> Result<String, Wrong> {
     let name = name_of(inside);
@@ -76,39 +109,61 @@ fn braced(inside: &str, env: &Environment) -> Result<String, Wrong> {
     if tail.is_empty() {
         return lookup(name, env);
     }
-    if tail.starts_with('+') || tail.starts_with(":+") {
-        let message = format!("`${{{inside}}}` uses `+`, which docker does not know");
-        return Err((message, format!("set `{name}` to the whole value and write `${{{name}}}`")));
-    }
-    let Some(operator) = [":-", ":?", "-", "?"].into_iter().find(|operator| tail.starts_with(operator))
-    else {
+    let operators = [":-", ":?", ":+", "-", "?", "+"];
+    let Some(operator) = operators.into_iter().find(|operator| tail.starts_with(operator)) else {
         return Err((format!("`${{{inside}}}` is not a variable"), escape_fix()));
     };
     let argument = tail.get(operator.len()..).unwrap_or_default();
-    if argument.contains('$') {
-        let message = format!("`${{{inside}}}` holds another variable, and docker does not nest them");
-        return Err((message, "write a plain default, or combine the values in `env`".to_owned()));
+    // Docker does not know `+` and does not nest; there is no second reading then.
+    if !operator.ends_with('+') && !argument.contains('$') {
+        refuse_other_reading(inside, name, operator)?;
+    } else if has_plain_brace(argument) {
+        let message =
+            format!("`${{{inside}}}` holds a brace beside a variable, which readers pair in different ways");
+        return Err((message, "put the text with the brace into `env` of the stack".to_owned()));
     }
-    // Docker splits at whichever operator comes first in its own order, not in the text.
-    let first = OPERATORS.into_iter().find(|candidate| inside.contains(candidate));
-    if first != Some(operator) || inside.find(operator) != Some(name.len()) {
-        let message = format!(
-            "docker reads the `{}` in `${{{inside}}}` as the operator, not the `{operator}`",
-            first.unwrap_or_default()
-        );
-        return Err((message, format!("leave `-` and `?` out of the text behind `{operator}`")));
-    }
+    let argument = |wanted: bool| if wanted { nested(argument, env) } else { Ok(String::new()) };
     let value = env.get(name);
-    match (operator, value) {
-        (":-" | ":?", Some(value)) if !value.is_empty() => Ok(value.clone()),
-        ("-" | "?", Some(value)) => Ok(value.clone()),
-        (":-" | "-", _) => Ok(argument.to_owned()),
+    let full = value.is_some_and(|value| !value.is_empty());
+    let there = if operator.starts_with(':') { full } else { value.is_some() };
+    match operator {
+        ":+" | "+" => argument(there),
+        _ if there => Ok(value.cloned().unwrap_or_default()),
+        ":-" | "-" => argument(true),
         _ => {
             let state = if value.is_some() { "empty" } else { "not set" };
-            let why = if argument.is_empty() { String::new() } else { format!(": {argument}") };
+            let why = argument(true)?;
+            let why = if why.is_empty() { why } else { format!(": {why}") };
             Err((format!("the variable `{name}` is required and {state}{why}"), declare_fix(name)))
         }
     }
+}
+
+/// Docker splits at whichever operator comes first in its own order, not in the text.
+fn refuse_other_reading(inside: &str, name: &str, operator: &str) -> Result<(), Wrong> {
+    let first = OPERATORS.into_iter().find(|candidate| inside.contains(candidate));
+    if first == Some(operator) && inside.find(operator) == Some(name.len()) {
+        return Ok(());
+    }
+    let message = format!(
+        "docker reads the `{}` in `${{{inside}}}` as the operator, not the `{operator}`",
+        first.unwrap_or_default()
+    );
+    Err((message, format!("leave `-` and `?` out of the text behind `{operator}`")))
+}
+
+/// An argument, in which variables are replaced too. Only an argument that is used is looked at.
+fn nested(argument: &str, env: &Environment) -> Result<String, Wrong> {
+    let mut out = String::with_capacity(argument.len());
+    let mut rest = argument;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let (value, length) = replace(after, env).map_err(|(wrong, _)| wrong)?;
+        out.push_str(&value);
+        rest = after.get(length..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    Ok(out)
 }
 
 fn lookup(name: &str, env: &Environment) -> Result<String, Wrong> {
@@ -154,6 +209,13 @@ mod tests {
             ("$A/${A}$$A", "a/a$A"),
             ("${EMPTY:-d}|${EMPTY-d}|${NO-d}|${NO:-}", "d||d|"),
             ("${A:?must}", "a"),
+            ("${A:+b}|${EMPTY:+b}|${NO:+b}|${A+b}|${EMPTY+b}|${NO+b}", "b|||b|b|"),
+            ("${NO:-${A}}|${NO:-${A}-x}|${NO:-${NO:-${EMPTY:-deep}}}", "a|a-x|deep"),
+            ("${A:-${NO}}", "a"),
+            ("${NO:+${NO}}", ""),
+            ("${A:+<${HOST}>}", "<h>"),
+            ("${NO:-$$A}", "$A"),
+            ("${NO-a$$b}", "a$b"),
             ("${EMPTY?must}", ""),
             ("$Ab_c-${A:-x:y}", "a"),
         ] {
@@ -166,6 +228,16 @@ mod tests {
     }
 
     #[test]
+    fn depth_has_a_limit() {
+        let deep = |levels: usize| format!("{}x{}", "${NO:-".repeat(levels), "}".repeat(levels));
+        assert_eq!(run(&deep(DEEPEST)).as_deref(), Ok("x"));
+        for levels in [DEEPEST + 2, 1_000_000] {
+            assert!(run(&deep(levels)).unwrap_err().contains("nested more than"));
+        }
+        assert!(run(&"${NO:-".repeat(1_000_000)).is_err());
+    }
+
+    #[test]
     fn refuses_every_trap() {
         for (text, part) in [
             ("$HOST-suffix/rest", "swallows"),
@@ -173,9 +245,13 @@ mod tests {
             ("${A-b:-c}", "as the operator"),
             ("${NO:?must} and ${A:-x}", "required and not set: must"),
             ("${EMPTY:?}", "required and empty"),
-            ("${A:+b}", "uses `+`"),
-            ("${A:-${HOST}}", "does not nest"),
-            ("${A:-$HOST}", "does not nest"),
+            ("${NO:-${NO}}", "not set"),
+            ("${NO:-${A}", "no closing brace"),
+            ("${NO:?set ${A}}", "required and not set: set a"),
+            ("${NO:-$}", "starts no variable"),
+            ("${NO:-{${A}}}", "a brace beside"),
+            ("${NO:-$${A}}", "a brace beside"),
+            ("${NO:-$A-x}", "swallows"),
             ("$NO", "not set"),
             ("${NO}", "not set"),
             ("100$", "starts no variable"),

@@ -11,7 +11,7 @@ use super::Input;
 use super::envfile;
 use super::fields::{self, Fields};
 use super::interpolate::Environment;
-use super::model::File;
+use super::model::{EnvFile, File};
 use super::mounts::join;
 use super::place::{At, Log, Place};
 use super::service::Surroundings;
@@ -101,7 +101,9 @@ impl<'a> Loader<'a> {
             return None;
         };
         let mut tree = tree::build(document, file, env, &mut self.log);
-        modern::translate(&mut tree, self.input.name, &mut self.log);
+        if self.log.translates() {
+            modern::translate(&mut tree, self.input.name, &mut self.log);
+        }
         let tree = Tree { place: if matches!(tree.kind, Kind::Map(_)) { tree.place } else { whole }, ..tree };
         let mut fields = Fields::open(&tree, "compose file", &mut self.log)?;
         self.version(&mut fields, version);
@@ -142,13 +144,19 @@ impl<'a> Loader<'a> {
         let (read, folder) = (self.read, self.folder.clone());
         // A service may name the same file as another; each is a source once.
         let seen: RefCell<BTreeMap<PathBuf, (String, usize)>> = RefCell::default();
-        let env_file = |path: &At<String>, log: &mut Log| {
-            let full = join(&folder, &path.value);
+        let env_file = |file: &At<EnvFile>, log: &mut Log| {
+            let full = join(&folder, &file.value.path);
+            let absent = || read(&full).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+            if !file.value.required && absent() {
+                let message = format!("`{}` is missing and not required", full.display());
+                log.warn(file.place, message, "create the file, or remove the line");
+                return Vec::new();
+            }
             let known = seen.borrow().get(&full).cloned();
-            match known.or_else(|| text(read, &full, Some(path.place), log)) {
-                Some((body, file)) => {
-                    let variables = envfile::parse(&body, file, log);
-                    seen.borrow_mut().insert(full, (body, file));
+            match known.or_else(|| text(read, &full, Some(file.place), log)) {
+                Some((body, at)) => {
+                    let variables = envfile::parse(&body, at, log);
+                    seen.borrow_mut().insert(full, (body, at));
                     variables
                 }
                 None => Vec::new(),
@@ -171,7 +179,7 @@ impl<'a> Loader<'a> {
             [("secrets", "secret", &mut out.secrets), ("configs", "config", &mut out.configs)]
         {
             for field in section(&mut fields, key, log) {
-                let object = objects::object(&field.value, level, log);
+                let object = objects::object(&field.value, level, env, log);
                 map.insert(field.key.clone(), At::new(object, field.key_place));
             }
         }

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The result is what `docker stack deploy` would send, but for names of configs and secrets (content names),
-//! images (pinned by digest) and secrets (bound to the manifest). What docker drops, warns about or reads in a way nobody
+//! images (pinned by digest) and secrets (bound to the manifest). Newer spellings that mean something in a swarm are
+//! translated first (`modern`). What docker drops, warns about or reads in a way nobody
 //! means is an error here that names file, line and fix. The process environment is never read.
 
 mod convert;

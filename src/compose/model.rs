@@ -41,6 +41,8 @@ pub(super) struct Service {
     /// True when a part of it could not be read and was reported.
     pub(super) broken: bool,
     pub(super) image: Text,
+    pub(super) platform: Option<At<Platform>>,
+    pub(super) groups: Vec<At<String>>,
     pub(super) hostname: Text,
     pub(super) user: Text,
     pub(super) working_dir: Text,
@@ -57,6 +59,7 @@ pub(super) struct Service {
     pub(super) cap_drop: Vec<At<String>>,
     pub(super) dns: Vec<At<String>>,
     pub(super) dns_search: Vec<At<String>>,
+    pub(super) dns_options: Vec<At<String>>,
     pub(super) environment: Texts,
     /// `HOST:ADDRESS`.
     pub(super) extra_hosts: Vec<At<String>>,
@@ -100,9 +103,27 @@ pub(super) struct Attachment {
     pub(super) written: bool,
 }
 
+/// `platform`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Platform {
+    pub(super) os: String,
+    pub(super) architecture: String,
+}
+
+/// One item of `env_file`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct EnvFile {
+    pub(super) path: String,
+    /// False when the file may be missing.
+    pub(super) required: bool,
+    /// True when values stand as they are written, as docker stack always has it.
+    pub(super) raw: bool,
+}
+
 /// A published port.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Port {
+    pub(super) name: Option<String>,
     pub(super) mode: Option<String>,
     pub(super) target: u32,
     pub(super) published: u32,
@@ -144,6 +165,8 @@ pub(super) struct Mount {
     pub(super) subpath: Option<String>,
     /// `tmpfs.size` in bytes; `Some(0)` for a `tmpfs` block without it.
     pub(super) tmpfs_size: Option<i64>,
+    /// `tmpfs.mode`.
+    pub(super) tmpfs_mode: Option<u32>,
 }
 
 /// One ulimit.
@@ -232,11 +255,20 @@ pub(super) struct Network {
     pub(super) driver: Text,
     pub(super) driver_opts: Option<Texts>,
     pub(super) ipam_driver: Text,
-    pub(super) subnets: Vec<At<String>>,
+    pub(super) pools: Vec<Pool>,
+    pub(super) ipv6: Flag,
     pub(super) external: Flag,
     pub(super) internal: Flag,
     pub(super) attachable: Flag,
     pub(super) labels: Texts,
+}
+
+/// One item of `ipam.config`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Pool {
+    pub(super) subnet: Text,
+    pub(super) gateway: Text,
+    pub(super) range: Text,
 }
 
 /// A volume of the stack.
@@ -256,6 +288,8 @@ pub(super) struct Object {
     pub(super) broken: bool,
     pub(super) name: Text,
     pub(super) file: Text,
+    /// Content that stands in the compose file or in a variable.
+    pub(super) content: Text,
     pub(super) external: Flag,
     pub(super) labels: Texts,
     pub(super) template_driver: Text,

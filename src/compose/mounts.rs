@@ -149,6 +149,7 @@ fn long(item: &Tree, log: &mut Log) -> Option<Mount> {
                 ),
             }
         }
+        mount.tmpfs_mode = tmpfs.modern("mode", log).and_then(|tree| tmpfs_mode(tree, log));
         tmpfs.finish(log);
     }
     fields.finish(log);
@@ -163,6 +164,15 @@ fn long(item: &Tree, log: &mut Log) -> Option<Mount> {
     mount.kind = kind_of(item, kind, log)?;
     check(item, &mount, log);
     Some(mount)
+}
+
+fn tmpfs_mode(tree: &Tree, log: &mut Log) -> Option<u32> {
+    let bits = fields::whole(tree, false).and_then(|bits| u32::try_from(bits).ok());
+    let bits = bits.filter(|bits| *bits <= 0o7777);
+    if bits.is_none() {
+        fields::wrong(tree, "mode", "a file mode", "write an octal number such as `01777`", log);
+    }
+    bits
 }
 
 fn kind_of(item: &Tree, kind: Option<At<String>>, log: &mut Log) -> Option<MountKind> {

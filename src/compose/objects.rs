@@ -1,8 +1,10 @@
 //! The top-level sections beside `services`: networks, volumes, secrets, configs.
 
 use super::fields::{self, Fields};
+use super::interpolate::Environment;
 use super::mapping;
-use super::model::{Flag, Network, Object, Text, Volume, is_true};
+use super::model::{Flag, Network, Object, Pool, Text, Volume, is_true};
+use super::modern;
 use super::place::{At, Log, Place};
 use super::tree::{Kind, Tree};
 
@@ -21,7 +23,14 @@ pub(super) fn network(tree: &Tree, log: &mut Log) -> Network {
         out.ipam_driver = ipam.text("driver", log);
         for pool in ipam.value("config").map(|tree| fields::list(tree, "config", log)).unwrap_or_default() {
             let Some(mut fields) = Fields::open(pool, "ipam config", log) else { continue };
-            out.subnets.extend(fields.text("subnet", log));
+            let subnet = fields.text("subnet", log);
+            let mut modern = |key: &'static str, log: &mut Log| {
+                fields.modern(key, log).and_then(|tree| fields::text(tree, key, log))
+            };
+            let pool = Pool { subnet, gateway: modern("gateway", log), range: modern("ip_range", log) };
+            if pool != Pool::default() {
+                out.pools.push(pool);
+            }
             fields.finish(log);
         }
         ipam.finish(log);
@@ -29,14 +38,10 @@ pub(super) fn network(tree: &Tree, log: &mut Log) -> Network {
     out.external = external(&mut fields, &mut out.name, log);
     out.internal = fields.flag("internal", log);
     out.attachable = fields.flag("attachable", log);
+    out.ipv6 = fields.modern("enable_ipv6", log).and_then(|tree| fields::flag(tree, "enable_ipv6", log));
     out.labels = fields.value("labels").map(|tree| mapping::labels(tree, "labels", log)).unwrap_or_default();
     fields.finish(log);
-    for subnet in &out.subnets {
-        if !is_subnet(&subnet.value) {
-            let message = format!("`{}` is not a subnet", subnet.value);
-            log.error(subnet.place, message, "write it like `198.51.100.0/24`");
-        }
-    }
+    out.pools.iter().for_each(|pool| check_pool(pool, log));
     if is_true(&out.external) {
         let others = [
             ("driver", place(&out.driver)),
@@ -46,8 +51,9 @@ pub(super) fn network(tree: &Tree, log: &mut Log) -> Network {
                 out.ipam_driver
                     .as_ref()
                     .map(|at| at.place)
-                    .or_else(|| out.subnets.first().map(|at| at.place)),
+                    .or_else(|| out.pools.iter().find_map(|pool| place(&pool.subnet))),
             ),
+            ("enable_ipv6", out.ipv6.as_ref().map(|at| at.place)),
             ("internal", out.internal.as_ref().map(|at| at.place)),
             ("attachable", out.attachable.as_ref().map(|at| at.place)),
             ("labels", out.labels.values().next().map(|at| at.place)),
@@ -55,6 +61,22 @@ pub(super) fn network(tree: &Tree, log: &mut Log) -> Network {
         refuse_beside_external("network", others, log);
     }
     out
+}
+
+/// Addresses and ranges that the engine could not read.
+fn check_pool(pool: &Pool, log: &mut Log) {
+    for subnet in [&pool.subnet, &pool.range].into_iter().flatten() {
+        if !is_subnet(&subnet.value) {
+            let message = format!("`{}` is not a subnet", subnet.value);
+            log.error(subnet.place, message, "write it like `198.51.100.0/24`");
+        }
+    }
+    if let Some(gateway) = &pool.gateway
+        && gateway.value.parse::<std::net::IpAddr>().is_err()
+    {
+        let message = format!("`{}` is not an address", gateway.value);
+        log.error(gateway.place, message, "write it like `198.51.100.1`");
+    }
 }
 
 fn is_subnet(text: &str) -> bool {
@@ -99,7 +121,7 @@ pub(super) fn volume(tree: &Tree, log: &mut Log) -> Volume {
 }
 
 /// A secret (`level` `secret`) or config.
-pub(super) fn object(tree: &Tree, level: &'static str, log: &mut Log) -> Object {
+pub(super) fn object(tree: &Tree, level: &'static str, env: &Environment, log: &mut Log) -> Object {
     let mut out = Object::default();
     let Some(mut fields) = Fields::open(tree, level, log) else {
         out.broken = true;
@@ -111,6 +133,10 @@ pub(super) fn object(tree: &Tree, level: &'static str, log: &mut Log) -> Object 
     out.labels = fields.value("labels").map(|tree| mapping::labels(tree, "labels", log)).unwrap_or_default();
     if level == "config" {
         out.template_driver = fields.text("template_driver", log);
+        out.content = fields.modern("content", log).and_then(|tree| fields::text(tree, "content", log));
+        let variable =
+            fields.modern("environment", log).and_then(|tree| fields::text(tree, "environment", log));
+        modern::fill(&mut out, variable, env, log);
     }
     fields.finish(log);
     if is_true(&out.external) {

@@ -4,6 +4,9 @@ use std::path::Path;
 
 use crate::source::{Problem, Source, Span};
 
+/// Errors after which no more are kept, and warnings; a hostile file could have millions.
+const MOST_PROBLEMS: usize = 1000;
+
 /// A place in one of the files that were read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Place {
@@ -51,6 +54,12 @@ pub(super) struct Log {
 }
 
 impl Log {
+    /// True when newer spellings are read.
+    #[expect(clippy::unused_self, reason = "the mode of the stack decides")]
+    pub(super) const fn translates(&self) -> bool {
+        true
+    }
+
     /// Adds a file; its index goes into places.
     pub(super) fn source(&mut self, path: &Path, text: &str) -> usize {
         self.sources.push(Source::new(path.display().to_string(), text));
@@ -64,12 +73,18 @@ impl Log {
 
     /// An error and what to write instead.
     pub(super) fn error(&mut self, place: Place, message: impl Into<String>, fix: impl Into<String>) {
+        if self.errors.len() >= MOST_PROBLEMS {
+            return;
+        }
         let problem = self.at(place).problem(place.span, message).fix(fix);
         self.errors.push(problem);
     }
 
     /// A warning and what to write instead.
     pub(super) fn warn(&mut self, place: Place, message: impl Into<String>, fix: impl Into<String>) {
+        if self.warnings.len() >= MOST_PROBLEMS {
+            return;
+        }
         let problem = self.at(place).problem(place.span, message).fix(fix).warning();
         self.warnings.push(problem);
     }

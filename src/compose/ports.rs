@@ -66,6 +66,7 @@ fn parse(text: &str) -> Result<(Option<IpAddr>, Vec<Port>), &'static str> {
     let (first, last) = range(target).ok_or("has no valid target")?;
     let published = published.map(|part| range(part).ok_or("has no valid published port")).transpose()?;
     let one = |target: u16, published: u16| Port {
+        name: None,
         mode: Some("ingress".to_owned()),
         target: u32::from(target),
         published: u32::from(published),
@@ -99,6 +100,11 @@ fn range(text: &str) -> Option<(u16, u16)> {
 fn long(item: &Tree, log: &mut Log) -> Option<At<Port>> {
     let mut fields = Fields::open(item, "port", log)?;
     let mode = fields.text("mode", log);
+    let name = fields.modern("name", log).and_then(|tree| fields::text(tree, "name", log));
+    if let Some(hint) = fields.modern("app_protocol", log) {
+        let message = "`app_protocol` has no effect: nothing in a swarm looks at it";
+        log.warn(hint.place, message, "remove the line");
+    }
     let protocol = fields.text("protocol", log);
     let mut number = |key: &'static str, log: &mut Log| -> Option<u32> {
         let count = fields.count(key, log)?;
@@ -117,6 +123,7 @@ fn long(item: &Tree, log: &mut Log) -> Option<At<Port>> {
     one_of(mode.as_ref(), "mode", &["ingress", "host"], log);
     one_of(protocol.as_ref(), "protocol", &["tcp", "udp", "sctp"], log);
     let port = Port {
+        name: name.map(|at| at.value),
         mode: mode.map(|at| at.value),
         target: target?,
         published: published.unwrap_or_default(),

@@ -73,9 +73,19 @@ fn special(level: &str, key: &str) -> Option<(&'static str, &'static str)> {
             "create_host_path" => {
                 ("is dropped by docker stack", "create the folder on the host and remove the line")
             }
+            "recursive" => ("is dropped by docker stack", "remove it: binds take what is mounted below"),
             "selinux" => ("is dropped by docker stack", "label the folder on the host and remove the line"),
             _ => return None,
         }),
+        "network" if key == "enable_ipv4" => Some(("is not known to the engines of a swarm", "remove it")),
+        "service network"
+            if matches!(
+                key,
+                "priority" | "gw_priority" | "interface_name" | "link_local_ips" | "mac_address"
+            ) =>
+        {
+            Some(("has no meaning in a swarm", "remove it"))
+        }
         "mount" if key == "image" || key == "cluster" => {
             Some(("is not supported", "use `type: volume` or `type: bind`"))
         }
@@ -95,9 +105,13 @@ fn special(level: &str, key: &str) -> Option<(&'static str, &'static str)> {
         "ipam config" if matches!(key, "gateway" | "ip_range" | "aux_addresses") => {
             Some(("is not known to docker stack", "declare the network in `networks` of the manifest"))
         }
-        "secret" | "config" if matches!(key, "content" | "environment") => {
+        "config" if matches!(key, "content" | "environment") => {
             Some(("is not known to docker stack", "write the content into a file and name it with `file`"))
         }
+        "secret" if matches!(key, "content" | "environment") => Some((
+            "would be plaintext",
+            "declare the secret in `secrets` of the manifest and write `external: true`",
+        )),
         "secret" if matches!(key, "driver" | "driver_opts" | "template_driver") => Some((
             "is not supported for secrets",
             "declare a secret or a template in the manifest and write `external: true`",
@@ -126,7 +140,8 @@ fn of_service(key: &str) -> Option<(&'static str, &'static str)> {
         }
         "devices" => ("is dropped by docker stack", "bind-mount the device with `volumes`"),
         "security_opt" | "userns_mode" | "cgroup_parent" | "cgroupns_mode" | "ipc" | "pid" | "shm_size"
-        | "mac_address" | "domainname" | "oom_score_adj" => ("is dropped by docker stack", REMOVE),
+        | "mac_address" | "domainname" => ("is dropped by docker stack", REMOVE),
+        "oom_score_adj" => ("is dropped by docker stack, and older engines do not know it", REMOVE),
         "extends" => {
             ("is refused by docker stack", "share fields with a YAML anchor, or a second file in `compose`")
         }
@@ -148,7 +163,25 @@ fn of_service(key: &str) -> Option<(&'static str, &'static str)> {
         ),
         "pull_policy" => ("is not known to docker stack", "images are pinned by digest; remove the line"),
         "gpus" => ("is not known to docker stack", "use `generic_resources`"),
-        "group_add" | "runtime" | "storage_opt" | "develop" | "attach" | "annotations" | "post_start"
+        "group_add"
+        | "runtime"
+        | "storage_opt"
+        | "develop"
+        | "attach"
+        | "annotations"
+        | "label_file"
+        | "models"
+        | "provider"
+        | "use_api_socket"
+        | "cgroup"
+        | "uts"
+        | "blkio_config"
+        | "oom_kill_disable"
+        | "mem_swappiness"
+        | "device_cgroup_rules"
+        | "cpu_rt_period"
+        | "cpu_rt_runtime"
+        | "post_start"
         | "pre_stop" => ("is not known to docker stack", REMOVE),
         _ => return None,
     })

@@ -6,10 +6,10 @@ use std::path::Path;
 use super::fields::{self, Fields};
 use super::interpolate::Environment;
 use super::mapping;
-use super::model::{Attachment, CredentialSpec, FileRef, Health, Logging, Service, Texts, Ulimit};
+use super::model::{Attachment, CredentialSpec, EnvFile, FileRef, Health, Logging, Service, Texts, Ulimit};
 use super::place::{At, Log, Place};
 use super::tree::{Field, Kind, Tree};
-use super::{depends, deploy, mounts, ports, shell, units};
+use super::{depends, deploy, modern, mounts, ports, shell, units};
 
 /// The variables of a file, in its order.
 pub(super) type Variables = Vec<(String, At<String>)>;
@@ -21,7 +21,7 @@ pub(super) struct Surroundings<'a> {
     /// The stack's variables.
     pub(super) env: &'a Environment,
     /// Reads an `env_file`: its variables, in order.
-    pub(super) env_file: &'a dyn Fn(&At<String>, &mut Log) -> Variables,
+    pub(super) env_file: &'a dyn Fn(&At<EnvFile>, &mut Log) -> Variables,
 }
 
 /// Reads a service.
@@ -57,6 +57,10 @@ pub(super) fn read(field: &Field, around: &Surroundings<'_>, log: &mut Log) -> S
 fn texts(out: &mut Service, fields: &mut Fields<'_>, log: &mut Log) {
     out.image = fields.text("image", log);
     out.broken = out.image.is_none() && fields.value("image").is_some();
+    out.platform = fields
+        .modern("platform", log)
+        .and_then(|tree| fields::text(tree, "platform", log))
+        .and_then(|at| modern::platform(&at, log));
     out.hostname = fields.text("hostname", log);
     out.user = fields.text("user", log);
     out.working_dir = fields.text("working_dir", log);
@@ -74,6 +78,7 @@ fn process(out: &mut Service, fields: &mut Fields<'_>, log: &mut Log) {
     out.entrypoint = command(fields, "entrypoint", log);
     out.cap_add = fields.texts("cap_add", log);
     out.cap_drop = fields.texts("cap_drop", log);
+    out.groups = fields.modern("group_add", log).map(|tree| groups(tree, log)).unwrap_or_default();
     out.ulimits = fields.value("ulimits").map(|tree| ulimits(tree, log)).unwrap_or_default();
 }
 
@@ -81,6 +86,8 @@ fn network(out: &mut Service, fields: &mut Fields<'_>, log: &mut Log) {
     for (key, list) in [("dns", &mut out.dns), ("dns_search", &mut out.dns_search)] {
         *list = fields.value(key).map(|tree| fields::text_or_texts(tree, key, log)).unwrap_or_default();
     }
+    out.dns_options =
+        fields.modern("dns_opt", log).map(|tree| fields::texts(tree, "dns_opt", log)).unwrap_or_default();
     for address in &out.dns {
         if address.value.parse::<std::net::IpAddr>().is_err() {
             let message = format!("`{}` is not an address; docker would drop it", address.value);
@@ -89,6 +96,17 @@ fn network(out: &mut Service, fields: &mut Fields<'_>, log: &mut Log) {
     }
     out.extra_hosts = fields.value("extra_hosts").map(|tree| extra_hosts(tree, log)).unwrap_or_default();
     out.networks = fields.value("networks").map(|tree| attachments(tree, log)).unwrap_or_default();
+}
+
+/// Names or numbers of groups.
+fn groups(tree: &Tree, log: &mut Log) -> Vec<At<String>> {
+    let items = fields::list(tree, "group_add", log);
+    fields::refuse_repeated(items, "group_add", log);
+    let group = |item: &Tree| match &item.kind {
+        Kind::Int(number) => Some(At::new(number.to_string(), item.place)),
+        _ => fields::text(item, "group_add", log),
+    };
+    items.iter().filter_map(group).collect()
 }
 
 /// A command as one text is split as a shell would; a list is taken as it stands.
@@ -110,8 +128,11 @@ fn command(fields: &mut Fields<'_>, key: &'static str, log: &mut Log) -> Option<
 fn environment(fields: &mut Fields<'_>, around: &Surroundings<'_>, log: &mut Log) -> Texts {
     let mut out = Texts::new();
     let files = fields.value("env_file").map(|tree| env_files(tree, log)).unwrap_or_default();
-    for path in files {
-        for (key, at) in (around.env_file)(&path, log) {
+    for file in files {
+        for (key, at) in (around.env_file)(&file, log) {
+            if !file.value.raw {
+                modern::refuse_dialect(&key, &at, log);
+            }
             if at.value.is_empty() && around.env.contains_key(&key) {
                 mapping::refuse_refill(&key, at.place, log);
             }
@@ -124,15 +145,25 @@ fn environment(fields: &mut Fields<'_>, around: &Surroundings<'_>, log: &mut Log
     out
 }
 
-fn env_files(tree: &Tree, log: &mut Log) -> Vec<At<String>> {
-    if let Kind::List(items) = &tree.kind
-        && let Some(item) = items.iter().find(|item| matches!(item.kind, Kind::Map(_)))
-    {
+/// The short form is read as docker stack reads it.
+fn env_files(tree: &Tree, log: &mut Log) -> Vec<At<EnvFile>> {
+    let plain =
+        |path: At<String>| At::new(EnvFile { path: path.value, required: true, raw: true }, path.place);
+    let Kind::List(items) = &tree.kind else {
+        return fields::text_or_texts(tree, "env_file", log).into_iter().map(plain).collect();
+    };
+    let map = items.iter().find(|item| matches!(item.kind, Kind::Map(_)));
+    if let Some(item) = map.filter(|_| !log.translates()) {
         let fix = "write the path alone: `- FILE`";
         log.error(item.place, "docker stack does not know the long form of `env_file`", fix);
         return Vec::new();
     }
-    fields::text_or_texts(tree, "env_file", log)
+    fields::refuse_repeated(items, "env_file", log);
+    let file = |entry: &Tree| match entry.kind {
+        Kind::Map(_) => modern::env_file(entry, log),
+        _ => fields::text(entry, "env_file", log).map(plain),
+    };
+    items.iter().filter_map(file).collect()
 }
 
 fn logging(tree: &Tree, log: &mut Log) -> Option<At<Logging>> {

@@ -23,6 +23,7 @@ pub(super) fn convert(scope: &Scope<'_>, service: &Service, image: &Image, log: 
     put(&mut map, "Env", env);
     put_text(&mut map, "Dir", service.working_dir.as_ref());
     put_text(&mut map, "User", service.user.as_ref());
+    put(&mut map, "Groups", words(&service.groups));
     map.insert("Privileges".to_owned(), privileges(service));
     if let Some(init) = &service.init {
         map.insert("Init".to_owned(), json!(init.value));
@@ -94,12 +95,13 @@ fn host(pair: &str) -> Option<String> {
 }
 
 fn dns(service: &Service) -> Option<Value> {
-    if service.dns.is_empty() && service.dns_search.is_empty() {
+    if service.dns.is_empty() && service.dns_search.is_empty() && service.dns_options.is_empty() {
         return None;
     }
     let mut map = Map::new();
     put(&mut map, "Nameservers", words(&service.dns));
     put(&mut map, "Search", words(&service.dns_search));
+    put(&mut map, "Options", words(&service.dns_options));
     Some(Value::Object(map))
 }
 

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use crate::desired::{ExternalObject, NetworkSpec, StackSpec};
 
 use super::super::Input;
-use super::super::model::{Network, Service, is_true};
+use super::super::model::{Network, Pool, Service, is_true};
 use super::super::place::{At, Log};
-use super::{Scope, object_of, put, strings, undefined, words};
+use super::{Scope, object_of, put, put_text, strings, undefined, words};
 
 /// The network of a service that names none.
 const DEFAULT: &str = "default";
@@ -66,14 +66,14 @@ fn is_user_defined(name: &str) -> bool {
 fn body(scope: &Scope<'_>, name: &str, network: &Network) -> Value {
     let driver = network.driver.as_ref().map(|at| at.value.as_str()).filter(|driver| !driver.is_empty());
     let ipam_driver = network.ipam_driver.as_ref().map(|at| at.value.clone()).unwrap_or_default();
-    let ipam = if ipam_driver.is_empty() && network.subnets.is_empty() {
+    let ipam = if ipam_driver.is_empty() && network.pools.is_empty() {
         Value::Null
     } else {
-        let pools: Vec<Value> = network.subnets.iter().map(|at| json!({ "Subnet": at.value })).collect();
+        let pools: Vec<Value> = network.pools.iter().map(pool).collect();
         let pools = if pools.is_empty() { Value::Null } else { Value::Array(pools) };
         json!({ "Driver": ipam_driver, "Options": null, "Config": pools })
     };
-    json!({
+    let mut body = json!({
         "Name": name,
         "Driver": driver.unwrap_or("overlay"),
         "Scope": "",
@@ -85,7 +85,19 @@ fn body(scope: &Scope<'_>, name: &str, network: &Network) -> Value {
         "ConfigFrom": null,
         "Options": network.driver_opts.as_ref().map(|options| object_of(strings(options))),
         "Labels": scope.labels(&network.labels),
-    })
+    });
+    if let Some(map) = body.as_object_mut().filter(|_| is_true(&network.ipv6)) {
+        map.insert("EnableIPv6".to_owned(), json!(true));
+    }
+    body
+}
+
+fn pool(pool: &Pool) -> Value {
+    let mut map = Map::new();
+    put_text(&mut map, "Subnet", pool.subnet.as_ref());
+    put_text(&mut map, "IPRange", pool.range.as_ref());
+    put_text(&mut map, "Gateway", pool.gateway.as_ref());
+    Value::Object(map)
 }
 
 /// `TaskTemplate.Networks`: sorted by target, the service's own name behind its aliases.

@@ -12,7 +12,7 @@ use crate::desired::{ConfigSpec, FileTarget, ObjectRef, SecretSpec, StackSpec};
 use super::super::Input;
 use super::super::load::Loader;
 use super::super::model::{FileRef, Object, Service, is_true};
-use super::super::place::{At, Log};
+use super::super::place::{At, Log, Place};
 use super::{Scope, undefined};
 
 /// What the engine takes as a config, in bytes.
@@ -41,16 +41,11 @@ pub(super) fn configs(scope: &Scope<'_>, out: &mut StackSpec, loader: &mut Loade
         if is_true(&config.external) || config.broken {
             continue;
         }
-        let Some(file) = config.file.as_ref().filter(|file| !file.value.is_empty()) else {
-            let message = format!("the config `{key}` has no `file`");
-            loader.log.error(at.place, message, "add `file: PATH`, or `external: true`");
-            continue;
-        };
-        let Some(data) = loader.bytes(file) else { continue };
+        let Some((data, place)) = content(key, at, loader) else { continue };
         if data.len() > LARGEST_CONFIG {
             let message =
                 format!("the config `{key}` has {} bytes, the engine takes {LARGEST_CONFIG}", data.len());
-            loader.log.error(file.place, message, "make it smaller, or mount it from the host");
+            loader.log.error(place, message, "make it smaller, or mount it from the host");
         }
         let base = base(scope, key, config);
         let fixed_name = name_of(config).is_some();
@@ -69,6 +64,19 @@ pub(super) fn configs(scope: &Scope<'_>, out: &mut StackSpec, loader: &mut Loade
         };
         out.configs.insert(key.clone(), spec);
     }
+}
+
+/// The bytes of a config, and the place that says where they come from.
+fn content(key: &str, at: &At<Object>, loader: &mut Loader<'_>) -> Option<(Vec<u8>, Place)> {
+    if let Some(content) = &at.value.content {
+        return Some((content.value.clone().into_bytes(), content.place));
+    }
+    let Some(file) = at.value.file.as_ref().filter(|file| !file.value.is_empty()) else {
+        let message = format!("the config `{key}` has no `file`");
+        loader.log.error(at.place, message, "add `file: PATH`, or `external: true`");
+        return None;
+    };
+    loader.bytes(file).map(|data| (data, file.place))
 }
 
 /// First 12 hex digits of the content's SHA-256.

@@ -25,7 +25,7 @@ pub(super) fn convert(
     let mut task = Map::new();
     task.insert("ContainerSpec".to_owned(), container::convert(scope, service, &image, log));
     task.insert("Resources".to_owned(), resources(deploy));
-    task.insert("Placement".to_owned(), placement(deploy, image.platforms.clone()));
+    task.insert("Placement".to_owned(), placement(service, image.platforms.clone(), log));
     task.insert("ForceUpdate".to_owned(), json!(0));
     put(&mut task, "Networks", network::attachments(scope, key, service, log));
     if let Some(restart) = &deploy.restart_policy {
@@ -99,6 +99,7 @@ fn endpoint(service: &Service) -> Value {
         .into_iter()
         .map(|port| {
             let mut map = Map::new();
+            put(&mut map, "Name", port.name.clone().unwrap_or_default());
             put(&mut map, "Protocol", port.protocol.clone().unwrap_or_default());
             put(&mut map, "TargetPort", port.target);
             put(&mut map, "PublishedPort", port.published);
@@ -142,13 +143,22 @@ fn resource(resources: &Resources) -> Value {
     Value::Object(map)
 }
 
-fn placement(deploy: &Deploy, platforms: Vec<Value>) -> Value {
+fn placement(service: &Service, mut platforms: Vec<Value>, log: &mut Log) -> Value {
+    let deploy = &service.deploy;
     let mut map = Map::new();
     put(&mut map, "Constraints", words(&deploy.constraints));
     let preferences: Vec<Value> =
         deploy.preferences.iter().map(|at| json!({ "Spread": { "SpreadDescriptor": at.value } })).collect();
     put(&mut map, "Preferences", preferences);
     put(&mut map, "MaxReplicas", deploy.max_replicas.as_ref().map(|at| at.value).unwrap_or_default());
+    if let Some(At { value: platform, place }) = &service.platform {
+        let wanted = json!({ "Architecture": platform.architecture, "OS": platform.os });
+        if !platforms.is_empty() && !platforms.contains(&wanted) {
+            let message = format!("the image has no `{}/{}`", platform.os, platform.architecture);
+            log.error(*place, message, "name a platform of the image, or remove the line");
+        }
+        platforms = vec![wanted];
+    }
     put(&mut map, "Platforms", platforms);
     Value::Object(map)
 }

@@ -53,6 +53,7 @@ fn mount(scope: &Scope<'_>, at: &At<Mount>, log: &mut Log) -> Option<Value> {
             if let Some(size) = mount.tmpfs_size {
                 let mut tmpfs = Map::new();
                 put(&mut tmpfs, "SizeBytes", size);
+                put(&mut tmpfs, "Mode", mount.tmpfs_mode.unwrap_or_default());
                 map.insert("TmpfsOptions".to_owned(), Value::Object(tmpfs));
             }
         }

@@ -65,8 +65,9 @@ fn network_fields(network: &Network) -> Written {
         ("name", network.name.is_some()),
         ("driver", network.driver.is_some()),
         ("driver_opts", network.driver_opts.is_some()),
-        ("ipam", network.ipam_driver.is_some() || !network.subnets.is_empty()),
+        ("ipam", network.ipam_driver.is_some() || !network.pools.is_empty()),
         ("external", network.external.is_some()),
+        ("enable_ipv6", network.ipv6.is_some()),
         ("internal", network.internal.is_some()),
         ("attachable", network.attachable.is_some()),
         ("labels", !network.labels.is_empty()),
@@ -87,6 +88,7 @@ fn object_fields(object: &Object) -> Written {
     vec![
         ("name", object.name.is_some()),
         ("file", object.file.is_some()),
+        ("content", object.content.is_some()),
         ("external", object.external.is_some()),
         ("labels", !object.labels.is_empty()),
         ("template_driver", object.template_driver.is_some()),

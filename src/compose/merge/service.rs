@@ -8,6 +8,8 @@ use super::field::{block, keyed, over, replace, texts};
 pub(super) fn merge(base: &mut Service, later: Service, log: &mut Log) {
     base.broken |= later.broken;
     over(&mut base.image, later.image, "image", log);
+    replace(&mut base.platform, later.platform);
+    base.groups.extend(later.groups);
     over(&mut base.hostname, later.hostname, "hostname", log);
     over(&mut base.user, later.user, "user", log);
     over(&mut base.working_dir, later.working_dir, "working_dir", log);
@@ -24,6 +26,7 @@ pub(super) fn merge(base: &mut Service, later: Service, log: &mut Log) {
     base.cap_drop.extend(later.cap_drop);
     base.dns.extend(later.dns);
     base.dns_search.extend(later.dns_search);
+    base.dns_options.extend(later.dns_options);
     base.extra_hosts.extend(later.extra_hosts);
     base.depends_on.extend(later.depends_on);
     texts(&mut base.environment, later.environment, "environment", true, log);

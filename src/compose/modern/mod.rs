@@ -4,12 +4,19 @@
 //! older one, or something that a swarm does anyway, strict mode rewrites it here, so that the readers see one
 //! spelling only. Keys with a meaning that docker stack has no word for are read by the readers themselves.
 
+mod content;
+mod env_file;
 mod mounts;
+mod platform;
 mod service;
 mod values;
 
 use super::place::Log;
 use super::tree::{Field, Kind, Tree};
+
+pub(super) use content::fill;
+pub(super) use env_file::{read as env_file, refuse_dialect};
+pub(super) use platform::read as platform;
 
 /// Rewrites one file. `stack` is the stack's name.
 pub(super) fn translate(tree: &mut Tree, stack: &str, log: &mut Log) {

@@ -25,7 +25,9 @@ fn outcome(case: &Case, folder: &Path) -> Result<Value, String> {
         .map(|(key, service)| (key.clone(), json!(service.depends_on)))
         .collect::<serde_json::Map<_, _>>()
         .into();
-    let warnings: Vec<&str> = output.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    let here = format!("{}/", folder.display());
+    let warnings: Vec<String> =
+        output.warnings.iter().map(|warning| warning.message.replace(&here, "")).collect();
     let mut out = json!({
         "docker": if case.docker_accepts() { "accepts" } else { "refuses" },
         "depends_on": order,
