@@ -4,7 +4,7 @@ use super::{Event, Tell, World, image};
 use crate::plan::{Action, FilesAction, ImageAction, Step, SwarmAction};
 use crate::report::{Exit, ServiceOutcome, chain};
 use crate::secrets::files;
-use crate::swarm::{EngineError, Waiting};
+use crate::swarm::{EngineError, Waiting, login_of};
 
 /// Why a step failed.
 pub(super) struct Failure {
@@ -53,7 +53,8 @@ pub(super) async fn execute(
         }
         Action::Image(ImageAction::Load { name, spec }) => image::load(world.engine, name, spec).await,
         Action::Image(ImageAction::Pull { reference }) => {
-            world.engine.pull(reference).await.map_err(|error| Failure::engine(&error))
+            let login = login_of(reference, &world.unlocked.logins);
+            world.engine.pull(reference, login).await.map_err(|error| Failure::engine(&error))
         }
         Action::Files(action) => file(world, action),
     };

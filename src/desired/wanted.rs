@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::{Compiled, StackSpec, object_name};
+use super::{Compiled, Logins, StackSpec, object_name};
 use crate::address::{Address, Kind};
 use crate::manifest::Manifest;
 use crate::observed::{InstalledFile, Ownership};
@@ -23,6 +23,8 @@ pub struct Desired<'a> {
     pub generated: BTreeMap<String, InstalledFile>,
     /// What is recorded as ours.
     pub recorded: Ownership,
+    /// Logins of registries.
+    pub logins: Logins,
     /// What may be deleted and made anew.
     pub recreate: BTreeSet<Address>,
 }

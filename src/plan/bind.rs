@@ -34,6 +34,9 @@ pub(super) fn bind<'a>(
     service: &'a ServiceSpec,
     anew: &BTreeMap<Address, usize>,
 ) -> Result<BoundService<'a>, Address> {
+    if let Some(secret) = desired.logins.missing(&desired.compiled.manifest, &service.body) {
+        return Err(Address::new(Kind::Secret, secret));
+    }
     let mut bound =
         BoundService { body: Cow::Borrowed(&service.body), after: BTreeMap::new(), names: Vec::new() };
     let mut secrets = Vec::new();

@@ -17,6 +17,9 @@ mod host;
 mod recreate;
 #[cfg(test)]
 mod recreate_tests;
+mod registry;
+#[cfg(test)]
+mod registry_tests;
 mod select;
 mod stack;
 mod step;

@@ -8,7 +8,9 @@ use super::bind::{BoundService, bind, referenced};
 use super::builder::{Builder, Draft};
 use super::canonical::{self, NetworkNames, network_names};
 use super::cluster::network;
-use super::{Action, Awaited, Change, Consequence, Group, Refusal, SwarmAction, Verb, deadline, diff};
+use super::{
+    Action, Awaited, Change, Consequence, Group, Refusal, SwarmAction, Verb, deadline, diff, registry,
+};
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, ServiceSpec, StackSpec};
 use crate::observed::{Object, at};
@@ -112,6 +114,7 @@ fn service(builder: &mut Builder<'_>, service: &Service<'_>) -> Option<usize> {
     let mut needs = needs(builder, service);
     needs.extend(cleared);
     let Some(existing) = existing else {
+        needs.extend(registry::pull(builder, service.spec));
         let action = Action::Swarm(SwarmAction::CreateService(bound.body.into_owned()));
         let mut draft = Draft::new(address, Verb::Create, Group::Services, action);
         draft.needs = needs;
@@ -126,15 +129,18 @@ fn update(
     service: &Service<'_>,
     existing: &Object,
     bound: BoundService<'_>,
-    needs: Vec<usize>,
+    mut needs: Vec<usize>,
 ) -> Option<usize> {
     let address = Address::in_stack(&service.stack.name, Kind::Service, service.key);
     let stored = spec_of(existing);
     let mut body = bound.body;
     keep_force_update(stored, &mut body);
+    registry::keep_platforms(stored, &mut body);
     if canonical::same_service(stored, &body, service.networks) {
+        registry::refresh(builder, address, existing);
         return None;
     }
+    needs.extend(registry::pull(builder, service.spec));
     let diff =
         diff(&canonical::service(stored, service.networks), &canonical::service(&body, service.networks));
     let consequence = consequence(&diff);

@@ -78,6 +78,7 @@ pub(super) fn desired(compiled: &Compiled) -> Desired<'_> {
         files: BTreeMap::new(),
         generated: BTreeMap::new(),
         recorded: Ownership::new("main"),
+        logins: crate::desired::Logins::default(),
         recreate: std::collections::BTreeSet::new(),
     }
 }

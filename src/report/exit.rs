@@ -28,7 +28,7 @@ pub enum Exit {
     Vacuous,
     /// The command line is wrong.
     Usage,
-    /// The engine or a swarm manager is out of reach.
+    /// The engine, a swarm manager or a registry is out of reach.
     Unreachable,
     /// Manifest, compose file or policy is wrong.
     BadConfig,

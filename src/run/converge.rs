@@ -28,6 +28,7 @@ pub(super) async fn until_equal(
     for round in 0..ROUNDS {
         let observed = host.observe(engine, look.take()).await?;
         host.recall(&observed);
+        host.keep_logins(&observed)?;
         let plan = plan::plan(&host.desired, &observed, run.order.only.as_ref()).map_err(Stop::Refused)?;
         if round == 0 {
             begin(run, &plan, tell);
@@ -41,6 +42,7 @@ pub(super) async fn until_equal(
         announce(run, host, &plan)?;
         let staged = stage(engine, host, &plan, tell).await;
         run.record.writes = engine.writes();
+        host.note_logins(&plan, &staged.outcomes)?;
         run.record.steps.extend(staged.outcomes);
         if staged.exit != Exit::Ok {
             return Err(Stop::Apply(staged.exit));

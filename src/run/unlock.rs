@@ -13,12 +13,15 @@ use super::begin::Run;
 use super::stop::Stop;
 use crate::address::{Address, Kind};
 use crate::apply::GENERATED_MODE;
-use crate::desired::{Compiled, Desired, GeneratedFile, recreatable};
+use crate::desired::{Compiled, Desired, GeneratedFile, Logins, recreatable};
 use crate::manifest::{Manifest, Material};
 use crate::observed::{InstalledFile, Observed, Ownership, SwarmState};
-use crate::report::{Exit, Failure, chain};
+use crate::plan::{Action, Plan, SwarmAction};
+use crate::report::{Exit, Failure, StepOutcome, chain};
 use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
-use crate::state::{Generation, Generations, Recreating, StateError, read_ownership, write_durably};
+use crate::state::{
+    Generation, Generations, Recreating, StateError, read_logins, read_ownership, write_durably, write_logins,
+};
 use crate::swarm::{Engine, Look};
 use crate::traefik;
 
@@ -37,6 +40,8 @@ pub(super) struct Host<'c> {
     kept: Option<PathBuf>,
     /// True when the state folder holds no record of what is ours: the swarm's mirror of it counts then.
     unrecorded: bool,
+    /// Services that were made with a login in this run, by name, until their ids are known.
+    written: BTreeMap<String, String>,
 }
 
 /// Decrypts what the manifest declares; each secret on its own, so that a bad one holds back only what refers to it.
@@ -61,6 +66,12 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         let digest = secrets::digest(&key, instance, "generated", path, bytes);
         (path.clone(), InstalledFile { digest, uid: 0, gid: 0, mode: GENERATED_MODE })
     };
+    unlocked.logins = secrets::logins(manifest, &unlocked);
+    let login = |(name, login): (&String, &secrets::Login)| (name.clone(), login.digest(&key, instance));
+    let logins = Logins {
+        wanted: unlocked.logins.iter().map(login).collect(),
+        given: read_logins(&manifest.paths.state),
+    };
     let record = read_ownership(&manifest.paths.state)?;
     let unrecorded = record.is_none();
     let desired = Desired {
@@ -69,6 +80,7 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         files: wanted,
         generated: generated.iter().map(describe).collect(),
         recorded: record.unwrap_or_else(|| Ownership::new(instance)),
+        logins,
         recreate: allowed(run, manifest),
     };
     run.record.warnings.append(&mut unlocked.warnings);
@@ -77,7 +89,7 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
     if !run.record.secrets.is_empty() {
         run.record.exit = run.record.exit.or(Exit::SecretFailed);
     }
-    Ok(Host { desired, unlocked, generated, key, kept, unrecorded })
+    Ok(Host { desired, unlocked, generated, key, kept, unrecorded, written: BTreeMap::new() })
 }
 
 /// What may be deleted and made anew: by the manifest, by the command line, or by a run that was killed meanwhile.
@@ -182,6 +194,49 @@ impl Host<'_> {
         };
         self.observe_files(&mut observed)?;
         Ok(observed)
+    }
+
+    /// Notes the logins that a stage gave to services.
+    pub(super) fn note_logins(&mut self, plan: &Plan, outcomes: &[StepOutcome]) -> Result<(), Stop> {
+        for step in &plan.steps {
+            let done = |outcome: &&StepOutcome| outcome.address == step.address && outcome.verb == step.verb;
+            if !outcomes.iter().find(done).is_some_and(|outcome| outcome.error.is_none()) {
+                continue;
+            }
+            match &step.action {
+                Action::Swarm(SwarmAction::CreateService(body)) => {
+                    if let (Some(login), Some(name)) =
+                        (self.desired.logins.of(body), body.get("Name").and_then(Value::as_str))
+                    {
+                        self.written.insert(name.to_owned(), login.clone());
+                    }
+                }
+                Action::Swarm(SwarmAction::UpdateService { id, spec, .. }) => {
+                    if let Some(login) = self.desired.logins.of(spec).cloned() {
+                        self.desired.logins.given.insert(id.clone(), login);
+                    }
+                }
+                _ => {}
+            }
+        }
+        write_logins(&self.manifest().paths.state, &self.desired.logins.given)?;
+        Ok(())
+    }
+
+    /// Writes down which services have which login; what is gone is forgotten.
+    pub(super) fn keep_logins(&mut self, observed: &Observed) -> Result<(), Stop> {
+        let given = &mut self.desired.logins.given;
+        for (name, login) in std::mem::take(&mut self.written) {
+            if let Some(service) = observed.services.get(&name) {
+                given.insert(service.id.clone(), login);
+            }
+        }
+        if matches!(observed.swarm, SwarmState::Manager(_)) {
+            let there: BTreeSet<&String> = observed.services.values().map(|service| &service.id).collect();
+            given.retain(|id, _| there.contains(id));
+        }
+        write_logins(&self.manifest().paths.state, &self.desired.logins.given)?;
+        Ok(())
     }
 
     /// Takes what is ours from the swarm's mirror when the state folder was lost.

@@ -38,6 +38,8 @@ pub struct Unlocked {
     /// Values: a secret's under its manifest name, a rendered template's under `rendered/NAME`. A failed one with
     /// a last good version has that.
     pub values: BTreeMap<String, SecretBytes>,
+    /// Logins of registries whose passwords are there, by registry.
+    pub logins: BTreeMap<String, super::Login>,
     /// What failed, whether or not a last good version stands in.
     pub failures: Vec<Failure>,
     /// Things worth saying about the files.

@@ -4,6 +4,7 @@
 //! <paths.run>/lock                       flock; one line says who holds it
 //! <paths.run>/proven.json                what this boot has proven (gone after a boot, on purpose)
 //! <paths.state>/naming.key               32 bytes, when no secret of the manifest is the naming key
+//! <paths.state>/logins.json           which login of a registry each service was last written with
 //! <paths.state>/ownership.json           what is ours; written before anything is made
 //! <paths.state>/recreating.json          what may be deleted and made anew, while that is under way
 //! <paths.state>/generations/N/manifest.json, specs/, ciphertext/, status, run.json
@@ -15,6 +16,7 @@
 mod files;
 mod generation;
 mod lock;
+mod logins;
 mod ownership;
 mod proven;
 mod recreating;
@@ -24,6 +26,7 @@ use std::path::PathBuf;
 pub use files::write_durably;
 pub use generation::{Generation, Generations, Status};
 pub use lock::{Lock, LockError};
+pub use logins::{read_logins, write_logins};
 pub use ownership::{read_ownership, write_ownership};
 pub use proven::Proven;
 pub use recreating::Recreating;

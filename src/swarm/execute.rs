@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
+use super::images::{auth_header, login_of};
 use super::transport::parse;
 use super::{Engine, EngineError};
 use crate::observed::at;
@@ -54,9 +55,10 @@ impl Engine {
                 self.create_secret(name, labels, value).await
             }
             SwarmAction::RemoveSecret(id) => self.remove(&format!("/secrets/{id}")).await,
-            SwarmAction::CreateService(body) => self.create("/services/create", body).await,
+            SwarmAction::CreateService(body) => self.write_service("/services/create", body, values).await,
             SwarmAction::UpdateService { id, version, spec } => {
-                self.update("services", id, *version, spec).await
+                let path = format!("/services/{id}/update?version={version}");
+                self.write_service(&path, spec, values).await
             }
             SwarmAction::RemoveService(id) => self.remove_service(id).await,
             SwarmAction::RemoveVolume(name) => self.remove_volume(name).await,
@@ -70,6 +72,15 @@ impl Engine {
 
     async fn create(&self, path: &str, body: &Value) -> Result<(), EngineError> {
         self.transport.post(path, body).await.map(drop)
+    }
+
+    /// Makes or changes a service, with the login of its image's registry for every node that will pull it. Without
+    /// one, the engine keeps the login that it has.
+    async fn write_service(&self, path: &str, body: &Value, values: &Unlocked) -> Result<(), EngineError> {
+        let image = at(body, "/TaskTemplate/ContainerSpec/Image").as_str().unwrap_or_default();
+        let Some(login) = login_of(image, &values.logins) else { return self.create(path, body).await };
+        let bytes = Bytes::from(body.to_string());
+        self.transport.call_as(Method::POST, path, bytes, Some(auth_header(login, image)?)).await.map(drop)
     }
 
     async fn update(&self, kind: &str, id: &str, version: u64, spec: &Value) -> Result<(), EngineError> {

@@ -1,13 +1,23 @@
 //! Bringing images in. The engine answers 200 first and tells of a failure in the stream, so the stream is read.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io;
 
 use bollard::models::ErrorDetail;
-use bollard::query_parameters::{CreateImageOptionsBuilder, ImportImageOptionsBuilder};
+use bollard::query_parameters::ImportImageOptionsBuilder;
 use futures_util::{Stream, StreamExt};
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
 use hyper::body::Bytes;
+use hyper::header::HeaderValue;
+use serde_json::Value;
+use zeroize::Zeroizing;
 
+use super::transport::REGISTRY_AUTH;
 use super::{Engine, EngineError};
+use crate::pins::Reference;
+use crate::secrets::Login;
 
 impl Engine {
     /// Streams a docker-archive into `POST /images/load`. `image` names it in errors.
@@ -30,14 +40,99 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::Image`] with the engine's or the registry's words.
-    pub async fn pull(&self, reference: &str) -> Result<(), EngineError> {
-        let options = CreateImageOptionsBuilder::default().from_image(reference).build();
-        let mut lines = self.docker.create_image(Some(options), None, None);
-        while let Some(line) = lines.next().await {
-            settle(reference, line.map(|line| line.error_detail))?;
+    pub async fn pull(&self, reference: &str, login: Option<&Login>) -> Result<(), EngineError> {
+        // bollard would send the login in an alphabet that the engine does not read.
+        let path = format!("{}/images/create?fromImage={}", self.transport.prefix(), encoded(reference));
+        let mut request = Request::post(path)
+            .body(Empty::<Bytes>::new())
+            .map_err(|e| EngineError::Answer { call: "POST /images/create".into(), source: e.into() })?;
+        if let Some(login) = login {
+            request.headers_mut().insert(REGISTRY_AUTH, auth_header(login, reference)?);
         }
-        Ok(())
+        let answer = self.transport.stream(request).await?;
+        let status = answer.status();
+        let mut body = answer.into_body();
+        let mut lines = Vec::new();
+        let mut failure = None;
+        while let Some(frame) = body.frame().await {
+            let frame = frame
+                .map_err(|e| EngineError::Lost { call: "POST /images/create".into(), source: e.into() })?;
+            lines.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            while let Some(end) = lines.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = lines.drain(..=end).collect();
+                failure = failure.or_else(|| told(&line));
+            }
+        }
+        match failure.or_else(|| told(&lines)) {
+            None if status.is_success() => Ok(()),
+            None => Err(refused(reference, login, format!("the engine answered {status}"))),
+            Some(message) => Err(refused(reference, login, message)),
+        }
     }
+}
+
+/// The login for an image's registry.
+#[must_use]
+pub fn login_of<'l>(image: &str, logins: &'l BTreeMap<String, Login>) -> Option<&'l Login> {
+    if logins.is_empty() {
+        return None;
+    }
+    logins.get(&Reference::parse(image)?.registry)
+}
+
+/// The header that carries a login; never logged, and from memory that is wiped afterwards.
+pub(crate) fn auth_header(login: &Login, image: &str) -> Result<HeaderValue, EngineError> {
+    let text = login.engine_header().map(|text| Bytes::from_owner(Zeroizing::new(text.expose().to_vec())));
+    match text.map(HeaderValue::from_maybe_shared) {
+        Some(Ok(mut value)) => {
+            value.set_sensitive(true);
+            Ok(value)
+        }
+        Some(Err(_)) | None => Err(EngineError::Image {
+            image: image.to_owned(),
+            message: format!("the password in the secret `{}` is no text", login.secret),
+        }),
+    }
+}
+
+/// What went wrong, from a line of the answer to a pull, or from an error's body.
+fn told(line: &[u8]) -> Option<String> {
+    let line: Value = serde_json::from_slice(line).ok()?;
+    let text =
+        ["/errorDetail/message", "/error", "/message"].iter().find_map(|path| line.pointer(path)?.as_str());
+    text.map(str::to_owned)
+}
+
+/// Says whose login was refused, where that was the reason.
+fn refused(image: &str, login: Option<&Login>, mut message: String) -> EngineError {
+    let lower = message.to_lowercase();
+    if ["unauthorized", "denied", "authentication", "no basic auth"].iter().any(|word| lower.contains(word)) {
+        let registry = Reference::parse(image).map(|image| image.registry).unwrap_or_default();
+        let who = match login {
+            Some(login) => format!(
+                "`{registry}` was asked as the user `{}`; check the password in the secret `{}`",
+                login.username, login.secret
+            ),
+            None => format!(
+                "`{registry}` was asked without a login; give `registries` of the manifest one for `{registry}`"
+            ),
+        };
+        message = format!("{message} ({who})");
+    }
+    EngineError::Image { image: image.to_owned(), message }
+}
+
+/// Percent-encoded for a query.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
 }
 
 fn settle(image: &str, line: Result<Option<ErrorDetail>, bollard::errors::Error>) -> Result<(), EngineError> {

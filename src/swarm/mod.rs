@@ -22,6 +22,7 @@ use hyper::body::Bytes;
 
 pub use converge::{ConvergeError, Reason, Waiting};
 pub use error::EngineError;
+pub use images::login_of;
 pub use look::{Connecting, Look};
 
 use crate::observed::EngineInfo;

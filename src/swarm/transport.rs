@@ -20,6 +20,9 @@ use super::error::{EngineError, refusal};
 /// How long one answer may take. Creating a service can make the engine ask a slow registry.
 const ANSWER: Duration = Duration::from_secs(90);
 
+/// The header that carries a login for a registry.
+pub(crate) const REGISTRY_AUTH: &str = "x-registry-auth";
+
 /// Connections to one socket.
 pub(crate) struct Transport {
     path: PathBuf,
@@ -38,6 +41,11 @@ pub(crate) struct Answer {
 impl Transport {
     pub(crate) fn new(path: PathBuf, prefix: String) -> Self {
         Self { path, prefix, idle: Mutex::new(Vec::new()), writes: AtomicU64::new(0) }
+    }
+
+    /// What paths of the API begin with.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     pub(crate) fn address(&self) -> String {
@@ -173,14 +181,28 @@ impl Transport {
 
     /// Any call; an answer that is no success is sorted into an error. The body is never logged.
     pub(crate) async fn call(&self, method: Method, path: &str, body: Bytes) -> Result<Bytes, EngineError> {
+        self.call_as(method, path, body, None).await
+    }
+
+    /// [`Self::call`] with a login for a registry.
+    pub(crate) async fn call_as(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        auth: Option<HeaderValue>,
+    ) -> Result<Bytes, EngineError> {
         let call = || format!("{method} {path}");
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(&method)
             .uri(format!("{}{path}", self.prefix))
             .header("host", "docker")
             .header("content-type", "application/json")
             .body(Full::new(body))
             .map_err(|e| EngineError::Answer { call: call(), source: e.into() })?;
+        if let Some(auth) = auth {
+            request.headers_mut().insert(REGISTRY_AUTH, auth);
+        }
         let answer = self.exchange(request).await?;
         let status = answer.head.status;
         if status.is_success() {

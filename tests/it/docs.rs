@@ -56,7 +56,7 @@ const EXITS: &[(Exit, &str)] = &[
     (Exit::Locked, "another run holds the lock"),
     (Exit::Vacuous, "nothing was verified: no gate was selected, or it expects nothing"),
     (Exit::Usage, "the command line is wrong"),
-    (Exit::Unreachable, "the engine or a swarm manager is out of reach"),
+    (Exit::Unreachable, "the engine, a swarm manager or a registry is out of reach"),
     (Exit::BadConfig, "manifest, compose file or policy is wrong"),
     (Exit::Interrupted, "interrupted by SIGINT"),
     (Exit::Terminated, "ended by SIGTERM"),

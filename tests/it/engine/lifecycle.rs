@@ -266,6 +266,6 @@ async fn an_image_is_loaded_and_what_is_no_image_is_refused() {
     let images = observe(&engine).await.images;
     assert!(images.contains(&id) && images.contains(real::BUSYBOX), "{images:?}");
 
-    let pulled = engine.pull("holdfast.invalid/app:1").await.unwrap_err();
+    let pulled = engine.pull("holdfast.invalid/app:1", None).await.unwrap_err();
     assert!(pulled.to_string().contains("holdfast.invalid/app:1"), "{pulled}");
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod engine;
 mod lock;
 mod tokens;
 

@@ -46,7 +46,6 @@ impl Registry {
         Self::at(format!("127.0.0.1:{port}"), None)
     }
 
-    #[cfg(any())]
     /// In an engine's network namespace, where the machine reaches it too.
     pub(crate) fn beside(engine: &Engine) -> Self {
         Self::at(format!("{}:5000", engine.ip), Some(engine))
