@@ -43,7 +43,9 @@ fn world(body: &Value) -> Compiled {
 }
 
 fn logins(wanted: Option<&str>, given: Option<&str>) -> Logins {
-    let one = |key: &str, login: Option<&str>| login.map(|login| (key.to_owned(), login.to_owned())).into_iter().collect();
+    let one = |key: &str, login: Option<&str>| {
+        login.map(|login| (key.to_owned(), login.to_owned())).into_iter().collect()
+    };
     Logins { wanted: one("registry.example.org", wanted), given: one("id-web_app", given) }
 }
 
@@ -119,7 +121,8 @@ fn an_image_is_pulled_before_its_service_changes_and_not_otherwise() {
     assert_eq!(pulls(&planned(&world(&old), given(), &observed)), 0, "nothing changes");
     let plan = planned(&world(&body("2", &replicated(1))), given(), &observed);
     assert_eq!(pulls(&plan), 1);
-    let position = |wanted: &str| plan.steps.iter().position(|step| step.address.to_string().contains(wanted)).unwrap();
+    let position =
+        |wanted: &str| plan.steps.iter().position(|step| step.address.to_string().contains(wanted)).unwrap();
     let (pull, service) = (position("image."), position("service."));
     assert!(plan.steps[service].needs.contains(&pull), "the service does not wait for its image");
     assert_eq!(pulls(&planned(&world(&body("2", &replicated(0))), given(), &observed)), 0, "nothing runs it");

@@ -200,7 +200,7 @@ impl Host<'_> {
     pub(super) fn note_logins(&mut self, plan: &Plan, outcomes: &[StepOutcome]) -> Result<(), Stop> {
         for step in &plan.steps {
             let done = |outcome: &&StepOutcome| outcome.address == step.address && outcome.verb == step.verb;
-            if !outcomes.iter().find(done).is_some_and(|outcome| outcome.error.is_none()) {
+            if outcomes.iter().find(done).is_none_or(|outcome| outcome.error.is_some()) {
                 continue;
             }
             match &step.action {
