@@ -159,3 +159,35 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_goes_to_its_own_registry_and_to_no_other() {
+        let login = |registry: &str| {
+            let (registry, secret) = (registry.to_owned(), format!("of-{registry}"));
+            Login {
+                registry,
+                username: "u".into(),
+                secret,
+                password: crate::secrets::SecretBytes::new(vec![]),
+            }
+        };
+        let hosts = ["registry.example.org", "registry.example.org:5000", "docker.io"];
+        let logins = hosts.map(|host| (host.to_owned(), login(host))).into();
+        for (image, wanted) in [
+            ("registry.example.org/app:1", Some(hosts[0])),
+            ("registry.example.org:5000/app:1", Some(hosts[1])),
+            ("nginx:1.27", Some(hosts[2])),
+            ("team/nginx:1.27", Some(hosts[2])),
+            ("example.org/registry.example.org/app:1", None),
+            ("registry.example.org.example.net/app:1", None),
+            ("registry.example.org:443/app:1", None),
+        ] {
+            let found = login_of(image, &logins).map(|login| login.registry.as_str());
+            assert_eq!(found, wanted, "{image}");
+        }
+    }
+}

@@ -1,7 +1,6 @@
 //! Images of a real registry on a real engine: pulled, pinned, with a login that is kept fresh.
 
 use std::fs;
-use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::texts;
 use crate::support::engine::busybox_rootfs;
 use crate::support::registry::{FIRST, Registry, SECOND, USER};
 use crate::support::world::{Ran, World};
@@ -34,7 +34,8 @@ impl Harbour {
     /// Pushes a runnable image, another one for each mark, and leaves none of it on the engine.
     fn push(&self, tag: &str, mark: &str) {
         let (engine, image) = (&self.world.engine, self.image(tag));
-        let home = self.world.path("docker");
+        // Docker's own file of logins lies elsewhere: what the program keeps is searched for passwords.
+        let home = self.registry.path("docker");
         fs::create_dir_all(&home).unwrap();
         let login = json!({ "auths": { self.registry.name.clone(): { "auth": STANDARD.encode(format!("{USER}:{}", FIRST.0)) } } });
         fs::write(home.join("config.json"), login.to_string()).unwrap();
@@ -69,13 +70,13 @@ impl Harbour {
         });
     }
 
-    /// Runs the program; nothing that it prints, and nothing that the engine or the state folder shows, holds a
-    /// password.
+    /// Runs the program; nothing that it prints, and nothing that the engine or any file but the secret itself shows,
+    /// holds a password.
     fn run(&self, args: &[&str]) -> Ran {
-        let ran = self.world.run(args);
+        let ran = self.world.run(&[args, &["-vv"]].concat());
         let services = self.world.engine.docker_output(&["service", "inspect", "web_app"]).stdout;
         let shown = [ran.out.clone(), ran.err.clone(), String::from_utf8_lossy(&services).into_owned()];
-        for text in shown.into_iter().chain(texts(&self.world.path("state"))) {
+        for text in shown.into_iter().chain(texts(&self.world.path("."))) {
             for password in [FIRST.0, SECOND.0, "wrong-pass"] {
                 assert!(!text.contains(password), "a password shows in:\n{text}");
                 let packed = STANDARD.encode(format!("{USER}:{password}"));
@@ -108,17 +109,6 @@ impl Harbour {
         let filter = ["service", "ps", "-q", "--filter", "desired-state=running", "--no-trunc", "web_app"];
         self.world.engine.docker(&filter)
     }
-}
-
-/// Every file below a folder.
-fn texts(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    entries
-        .flat_map(|entry| match entry.path() {
-            path if path.is_dir() => texts(&path),
-            path => vec![String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()],
-        })
-        .collect()
 }
 
 fn reasons(record: &Value) -> Vec<(&str, &str)> {
@@ -232,7 +222,7 @@ fn a_stack_that_docker_deployed_from_the_registry_is_taken_over_without_a_restar
     harbour.lock(&[]).expect(0);
     let listen = format!("{}:2377", engine.ip);
     engine.docker(&["swarm", "init", "--advertise-addr", &engine.ip, "--listen-addr", &listen]);
-    let home = harbour.world.path("docker");
+    let home = harbour.registry.path("docker");
     fs::create_dir_all(&home).unwrap();
     let login = STANDARD.encode(format!("{USER}:{}", FIRST.0));
     let config = json!({ "auths": { harbour.registry.name.clone(): { "auth": login } } });

@@ -4,8 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::Desk;
-use crate::support::registry::{Registry, SECOND, USER};
+use super::{Desk, texts};
+use crate::support::registry::{FIRST, Registry, SECOND, USER};
+use crate::support::sops::Form;
 
 fn image_of(body: &Value) -> &Value {
     &body["TaskTemplate"]["ContainerSpec"]["Image"]
@@ -191,5 +192,46 @@ fn a_lock_file_that_was_damaged_by_hand_is_told_with_its_line() {
     {
         let refused = desk.run(command).expect(78);
         assert!(refused.err.contains("holdfast.lock.json:4:31"), "{}", refused.err);
+    }
+}
+
+#[test]
+fn each_registry_gets_its_own_login_and_nothing_keeps_one() {
+    let (desk, one, two) = (Desk::new(), Registry::start(), Registry::start());
+    for registry in [&one, &two] {
+        registry.push("app", "1.0", "linux/amd64", "app");
+    }
+    two.let_in(SECOND);
+    let recipient = desk.keys.recipient(Form::AgeFile);
+    let plain = format!("one: \"{}\"\ntwo: \"{}\"\n", FIRST.0, SECOND.0);
+    desk.keys.encrypt("secrets.yaml", plain.as_bytes(), &recipient, &[]);
+    let images = [format!("{}/app:1.0", one.name), format!("{}/app:1.0", two.name)];
+    let write = |first: &str, second: &str| {
+        desk.write(&[&images[0], &images[1]], |manifest| {
+            manifest["secrets"] = json!({ "one": { "file": "secrets.yaml" }, "two": { "file": "secrets.yaml" } });
+            let login = |registry: &Registry, secret: &str| {
+                json!({ "username": USER, "password": { "secret": secret }, "ca": registry.path("ca.pem") })
+            };
+            manifest["registries"] =
+                json!({ one.name.clone(): login(&one, first), two.name.clone(): login(&two, second) });
+        });
+    };
+    write("two", "one");
+    let swapped = desk.lock(&["-vv"]).expect(5);
+    for (registry, secret) in [(&one, "two"), (&two, "one")] {
+        let says = format!("the registry `{}` refuses", registry.name);
+        let fix = format!("check the password in the secret `{secret}`");
+        assert!(swapped.err.contains(&says) && swapped.err.contains(&fix), "{}", swapped.err);
+    }
+    write("one", "two");
+    desk.lock(&["-vv"]).expect(0);
+    for key in ["a", "b"] {
+        assert!(image_of(&desk.compiled(key)).as_str().unwrap().contains("@sha256:"));
+    }
+    // What goes to the store is the compiled folder; the lock file goes to the repository.
+    let files = texts(&desk.path("."));
+    assert!(files.iter().any(|text| text.contains(&images[1])), "the search finds nothing at all");
+    for text in files {
+        assert!(!text.contains("pass-"), "a password is kept in:\n{text}");
     }
 }

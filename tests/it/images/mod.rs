@@ -7,7 +7,7 @@ mod lock;
 mod tokens;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -93,4 +93,16 @@ impl Desk {
             serde_json::from_slice(&fs::read(self.path("out/specs/web.json")).unwrap()).unwrap();
         spec["services"][service]["body"].clone()
     }
+}
+
+/// Every file below a folder but the installed secrets.
+fn texts(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let entries = entries.filter(|entry| !entry.path().to_string_lossy().contains("/run/secrets"));
+    entries
+        .flat_map(|entry| match entry.path() {
+            path if path.is_dir() => texts(&path),
+            path => vec![String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()],
+        })
+        .collect()
 }
