@@ -162,21 +162,20 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn a_login_goes_to_its_own_registry_and_to_no_other() {
-        let login = |registry: &str| {
-            let (registry, secret) = (registry.to_owned(), format!("of-{registry}"));
-            Login {
-                registry,
-                username: "u".into(),
-                secret,
-                password: crate::secrets::SecretBytes::new(vec![]),
-            }
-        };
         let hosts = ["registry.example.org", "registry.example.org:5000", "docker.io"];
-        let logins = hosts.map(|host| (host.to_owned(), login(host))).into();
+        let mut manifest = json!({ "version": 1, "host": { "name": "h" }, "registries": {} });
+        let mut unlocked = crate::secrets::Unlocked::default();
+        for host in hosts {
+            manifest["registries"][host] = json!({ "username": "u", "password": { "secret": host } });
+            unlocked.values.insert(host.to_owned(), crate::secrets::SecretBytes::new(vec![]));
+        }
+        let logins = crate::secrets::logins(&serde_json::from_value(manifest).unwrap(), &unlocked);
         for (image, wanted) in [
             ("registry.example.org/app:1", Some(hosts[0])),
             ("registry.example.org:5000/app:1", Some(hosts[1])),
