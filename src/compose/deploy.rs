@@ -4,7 +4,8 @@ use super::fields::{self, Fields};
 use super::mapping;
 use super::model::{Count, Deploy, Generic, Resources, Restart, Update};
 use super::place::{At, Log};
-use super::ports::one_of;
+use super::ports::{one_of, word};
+use super::rules::Rule;
 use super::tree::{Kind, Tree};
 use super::units;
 
@@ -13,7 +14,8 @@ pub(super) fn read(tree: &Tree, log: &mut Log) -> Deploy {
     let mut out = Deploy::default();
     let Some(mut fields) = Fields::open(tree, "deploy", log) else { return out };
     out.mode = fields.text("mode", log);
-    one_of(out.mode.as_ref(), "mode", &["replicated", "global", "replicated-job", "global-job"], log);
+    let modes = ["replicated", "global", "replicated-job", "global-job"];
+    word(Rule::ModeUnknown, out.mode.as_ref(), "mode", &modes, log);
     out.endpoint_mode =
         fields.text("endpoint_mode", log).map(|at| At::new(at.value.to_lowercase(), at.place));
     one_of(out.endpoint_mode.as_ref(), "endpoint_mode", &["vip", "dnsrr"], log);
@@ -65,7 +67,7 @@ fn update(tree: &Tree, level: &'static str, log: &mut Log) -> Option<Update> {
     let actions: &[&str] =
         if level == "update_config" { &["pause", "continue", "rollback"] } else { &["pause", "continue"] };
     one_of(update.failure_action.as_ref(), "failure_action", actions, log);
-    one_of(update.order.as_ref(), "order", &["start-first", "stop-first"], log);
+    word(Rule::OrderUnknown, update.order.as_ref(), "order", &["start-first", "stop-first"], log);
     Some(update)
 }
 
@@ -118,7 +120,8 @@ fn generic(item: &Tree, log: &mut Log) -> Option<At<Generic>> {
     let spec = outer.value("discrete_resource_spec");
     outer.finish(log);
     let Some(spec) = spec else {
-        log.error(
+        log.rule(
+            Rule::ValueType,
             item.place,
             "the resource has no `discrete_resource_spec`",
             "add one with `kind` and `value`",

@@ -3,6 +3,7 @@
 use crate::source::Span;
 
 use super::place::{At, Log, Place};
+use super::rules::Rule;
 
 /// The variables of a file in its order. Trailing spaces belong to the value, as docker has it.
 pub(super) fn parse(text: &str, file: usize, log: &mut Log) -> Vec<(String, At<String>)> {
@@ -19,7 +20,8 @@ pub(super) fn parse(text: &str, file: usize, log: &mut Log) -> Vec<(String, At<S
             continue;
         }
         let Some((key, value)) = body.split_once('=') else {
-            log.error(
+            log.rule(
+                Rule::EnvFileBare,
                 place,
                 "a variable without a value; the environment of the process is never read",
                 format!("write `{}=VALUE`", body.trim()),
@@ -27,7 +29,8 @@ pub(super) fn parse(text: &str, file: usize, log: &mut Log) -> Vec<(String, At<S
             continue;
         };
         if key.is_empty() || key.contains([' ', '\t']) {
-            log.error(
+            log.rule(
+                Rule::EnvFileLine,
                 place,
                 "the name of a variable is empty or holds spaces",
                 "write `KEY=VALUE`, without `export`",
@@ -37,7 +40,12 @@ pub(super) fn parse(text: &str, file: usize, log: &mut Log) -> Vec<(String, At<S
         let quoted = |mark: char| value.len() > 1 && value.starts_with(mark) && value.ends_with(mark);
         if quoted('"') || quoted('\'') {
             let message = format!("the quotes of `{key}` are part of its value, docker does not strip them");
-            log.warn(place, message, "remove the quotes, or leave them where they are meant");
+            log.rule(
+                Rule::EnvFileQuotes,
+                place,
+                message,
+                "remove the quotes, or leave them where they are meant",
+            );
         }
         variables.push((key.to_owned(), At::new(value.to_owned(), place)));
     }

@@ -2,6 +2,7 @@
 
 use super::place::{At, Log, Place};
 use super::refused;
+use super::rules::Rule;
 use super::tree::{Field, Kind, Tree};
 
 /// The fields of one map while it is being read. [`Fields::finish`] refuses what nobody asked for.
@@ -70,7 +71,7 @@ impl<'t> Fields<'t> {
             Ok(value) => Some(At::new(value, text.place)),
             Err(reason) => {
                 let message = format!("`{key}: {}` {reason}", text.value);
-                log.error(text.place, message, super::units::fix(key));
+                log.rule(super::units::rule(key), text.place, message, super::units::fix(key));
                 None
             }
         }
@@ -83,12 +84,16 @@ impl<'t> Fields<'t> {
                 if let Some(minor) = refused::since(self.level, known).filter(|minor| *minor > log.minor) {
                     let message =
                         format!("`{known}` came with version 3.{minor}, the file says 3.{}", log.minor);
-                    log.error(field.key_place, message, "remove `version`, or raise it");
+                    log.rule(Rule::KeyTooNew, field.key_place, message, "remove `version`, or raise it");
                 }
             } else if !(field.key.starts_with("x-") && (log.translates() || refused::extensible(self.level)))
             {
-                let (message, fix) = refused::explain(self.level, &field.key, &self.known);
-                log.error(field.key_place, message, fix);
+                let (rule, message, fix) = refused::explain(self.level, &field.key, &self.known);
+                log.rule(rule, field.key_place, message, fix);
+                if rule.followed() && !refused::fits(self.level, &field.key, &field.value.kind, log.minor) {
+                    let message = format!("`{}` has a value that docker refuses", field.key);
+                    log.rule(Rule::ValueType, field.value.place, message, "remove the line");
+                }
             }
         }
     }
@@ -202,7 +207,12 @@ pub(super) fn refuse_repeated(items: &[Tree], what: &str, log: &mut Log) {
             _ => continue,
         };
         if !seen.insert(key) {
-            log.error(item.place, format!("`{what}` holds the same item twice"), "remove one of the two");
+            log.rule(
+                Rule::ItemsRepeated,
+                item.place,
+                format!("`{what}` holds the same item twice"),
+                "remove one of the two",
+            );
         }
     }
 }
@@ -215,5 +225,5 @@ pub(super) fn wrong(tree: &Tree, what: &str, want: &str, fix: &str, log: &mut Lo
         Kind::Float(value) => format!("the number {value}"),
         kind => kind.name().to_owned(),
     };
-    log.error(tree.place, format!("`{what}` takes {want}, not {found}"), fix);
+    log.rule(Rule::ValueType, tree.place, format!("`{what}` takes {want}, not {found}"), fix);
 }

@@ -14,6 +14,7 @@ use super::interpolate::Environment;
 use super::model::{EnvFile, File};
 use super::mounts::join;
 use super::place::{At, Log, Place};
+use super::rules::Rule;
 use super::service::Surroundings;
 use super::tree::{self, Field, Kind, Tree};
 use super::{modern, objects, service};
@@ -34,7 +35,9 @@ pub(super) struct Loader<'a> {
 impl<'a> Loader<'a> {
     pub(super) fn new(input: &'a Input<'a>, read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Self {
         let first = input.stack.compose.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
-        Self { input, read, folder: first.to_owned(), log: Log::default() }
+        let mode = input.stack.mode;
+        let log = Log { mode, ..Log::default() };
+        Self { input, read, folder: first.to_owned(), log }
     }
 
     /// Every compose file, typed; `None` when one could not be read at all.
@@ -43,7 +46,7 @@ impl<'a> Loader<'a> {
         if self.input.stack.compose.is_empty() {
             self.log.source(Path::new("manifest"), "");
             let message = format!("the stack `{}` names no compose file", self.input.name);
-            self.log.error(Place::default(), message, "add one to `compose` of the stack");
+            self.log.rule(Rule::FileNone, Place::default(), message, "add one to `compose` of the stack");
             return None;
         }
         let mut version = None;
@@ -80,6 +83,7 @@ impl<'a> Loader<'a> {
                 let fix = problem.fix.take();
                 let fix =
                     fix.unwrap_or_else(|| "look for a missing bracket, quote or space up to here".to_owned());
+                problem.rule = Some(Rule::YamlSyntax.id());
                 self.log.errors.push(problem.fix(fix));
                 return None;
             }
@@ -90,17 +94,19 @@ impl<'a> Loader<'a> {
         let whole = Place { file, span: Span { start: 0, end: text.len().min(1) } };
         if let Some(second) = documents.get(1) {
             let place = Place { file, span: second.span };
-            self.log.error(
+            self.log.rule(
+                Rule::YamlDocuments,
                 place,
                 "docker reads the first document of a file only",
                 "put the second into a file of its own",
             );
         }
         let Some(document) = documents.first() else {
-            self.log.error(whole, "the file is empty", "write `services:`");
+            self.log.rule(Rule::YamlEmpty, whole, "the file is empty", "write `services:`");
             return None;
         };
         let mut tree = tree::build(document, file, env, &mut self.log);
+        // Docker knows no newer spellings.
         if self.log.translates() {
             modern::translate(&mut tree, self.input.name, &mut self.log);
         }
@@ -125,7 +131,12 @@ impl<'a> Loader<'a> {
                 self.log.minor = minor;
             } else {
                 let message = format!("version `{text}` is not supported");
-                self.log.error(at.place, message, "remove the line, or write \"3.13\"");
+                self.log.rule(
+                    Rule::VersionUnsupported,
+                    at.place,
+                    message,
+                    "remove the line, or write \"3.13\"",
+                );
             }
         }
         match version {
@@ -133,7 +144,12 @@ impl<'a> Loader<'a> {
             Some(first) if *first != text => {
                 let place = written.map_or(fields.place, |tree| tree.place);
                 let message = format!("this file has version {text}, the first one has {first}");
-                self.log.error(place, message, "write the same `version` in every file, or none");
+                self.log.rule(
+                    Rule::VersionDiffers,
+                    place,
+                    message,
+                    "write the same `version` in every file, or none",
+                );
             }
             Some(_) => {}
         }
@@ -149,7 +165,7 @@ impl<'a> Loader<'a> {
             let absent = || read(&full).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
             if !file.value.required && absent() {
                 let message = format!("`{}` is missing and not required", full.display());
-                log.warn(file.place, message, "create the file, or remove the line");
+                log.rule(Rule::EnvFileOptional, file.place, message, "create the file, or remove the line");
                 return Vec::new();
             }
             let known = seen.borrow().get(&full).cloned();
@@ -196,7 +212,8 @@ fn section<'t>(fields: &mut Fields<'t>, key: &'static str, log: &mut Log) -> &'t
         let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if field.key.is_empty() || !field.key.chars().all(fine) {
             let message = format!("`{}` cannot be a name in `{key}`", field.key);
-            log.error(field.key_place, message, "use letters, digits, `.`, `_` and `-`");
+            let rule = if key == "networks" { Rule::NetworkName } else { Rule::NameInvalid };
+            log.rule(rule, field.key_place, message, "use letters, digits, `.`, `_` and `-`");
         }
     }
     entries
@@ -220,7 +237,12 @@ fn text(
                     .into_owned();
                 let file = log.source(path, &good);
                 let span = Span { start: good.len(), end: good.len() };
-                log.error(Place { file, span }, "the file is not UTF-8 from here on", "save it as UTF-8");
+                log.rule(
+                    Rule::FileNotUtf8,
+                    Place { file, span },
+                    "the file is not UTF-8 from here on",
+                    "save it as UTF-8",
+                );
                 None
             }
         },
@@ -234,5 +256,5 @@ fn text(
 
 fn unreadable(path: &Path, error: &io::Error, place: Place, log: &mut Log) {
     let message = format!("cannot read `{}`: {error}", path.display());
-    log.error(place, message, "create the file, or correct the path");
+    log.rule(Rule::FileUnreadable, place, message, "create the file, or correct the path");
 }

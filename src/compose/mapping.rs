@@ -6,6 +6,7 @@ use super::fields;
 use super::interpolate::Environment;
 use super::model::Texts;
 use super::place::{At, Log, Place};
+use super::rules::Rule;
 use super::tree::{Kind, Tree};
 
 /// A pair before its missing value is decided: `None` for a bare key or an empty map value.
@@ -22,7 +23,12 @@ pub(super) fn labels(tree: &Tree, what: &str, log: &mut Log) -> Texts {
     let labels = texts(tree, what, log);
     for (key, at) in &labels {
         if matches!(key.as_str(), "com.docker.stack.namespace" | "com.docker.stack.image") {
-            log.error(at.place, format!("the label `{key}` is set by the stack itself"), "remove it");
+            log.rule(
+                Rule::LabelReserved,
+                at.place,
+                format!("the label `{key}` is set by the stack itself"),
+                "remove it",
+            );
         }
     }
     labels
@@ -50,16 +56,17 @@ pub(super) fn environment(tree: &Tree, env: &Environment, log: &mut Log) -> Text
             (None, Some(value)) => value.clone(),
             (None, None) => {
                 let message = format!("`{key}` has no value here and none in `env` of the stack");
-                log.error(
+                log.rule(
+                    Rule::EnvironmentBare,
                     at.place,
                     message,
                     format!("declare `{key}` in `env` of the stack, or write a value"),
                 );
                 continue;
             }
-            (Some(empty), Some(_)) if empty.is_empty() => {
+            (Some(empty), Some(refill)) if empty.is_empty() => {
                 refuse_refill(&key, at.place, log);
-                continue;
+                refill.clone()
             }
             (Some(value), _) => value,
         };
@@ -70,7 +77,8 @@ pub(super) fn environment(tree: &Tree, env: &Environment, log: &mut Log) -> Text
 
 /// Docker puts the variable of the same name in place of an empty value.
 pub(super) fn refuse_refill(key: &str, place: Place, log: &mut Log) {
-    log.error(
+    log.rule(
+        Rule::EnvironmentEmptyRefilled,
         place,
         format!("docker replaces the empty value of `{key}` by that of the variable `{key}`"),
         format!("write `{key}: ${{{key}}}` if that is meant, else take `{key}` out of `env` of the stack"),
@@ -98,7 +106,12 @@ fn pairs(tree: &Tree, what: &str, log: &mut Log) -> Pairs {
                     None => (item.value.as_str(), None),
                 };
                 if out.insert(key.to_owned(), At::new(value, item.place)).is_some() {
-                    log.error(item.place, format!("`{key}` stands in `{what}` twice"), "keep one of the two");
+                    log.rule(
+                        Rule::EnvironmentTwice,
+                        item.place,
+                        format!("`{key}` stands in `{what}` twice"),
+                        "keep one of the two",
+                    );
                 }
             }
         }
@@ -119,13 +132,16 @@ fn scalar(tree: &Tree, key: &str, log: &mut Log) -> Option<String> {
         Kind::Text { text, .. } => Some(text.clone()),
         Kind::Bool(value) => {
             let fix = format!("quote it: `{key}: \"{value}\"`");
-            log.error(tree.place, format!("`{key}` takes text or a number, not true or false"), fix);
+            log.rule(
+                Rule::ValueType,
+                tree.place,
+                format!("`{key}` takes text or a number, not true or false"),
+                fix,
+            );
             None
         }
-        Kind::Float(value) if !value.is_finite() => {
-            fields::wrong(tree, key, "text or a number", "quote it", log);
-            None
-        }
+        // Reported when the tree was built.
+        Kind::Float(value) if !value.is_finite() => None,
         Kind::Null | Kind::List(_) | Kind::Map(_) => {
             fields::wrong(tree, key, "text or a number", "write one value", log);
             None
@@ -137,7 +153,7 @@ fn scalar(tree: &Tree, key: &str, log: &mut Log) -> Option<String> {
             if written.trim() != value {
                 let message =
                     format!("docker reads `{}` as {} and sends `{value}`", written.trim(), tree.kind.name());
-                log.warn(tree.place, message, "quote it to keep the text");
+                log.rule(Rule::NumberRewritten, tree.place, message, "quote it to keep the text");
             }
             Some(value)
         }

@@ -7,8 +7,9 @@
 //!
 //! The result is what `docker stack deploy` would send, but for names of configs and secrets (content names),
 //! images (pinned by digest) and secrets (bound to the manifest). Newer spellings that mean something in a swarm are
-//! translated first (`modern`). What docker drops, warns about or reads in a way nobody
-//! means is an error here that names file, line and fix. The process environment is never read.
+//! translated first (`modern`). What docker drops, warns about or reads in a way nobody means is an error in strict
+//! mode that names file, line and fix; in compat mode it is a warning, and what docker does is done. [`Rule`] lists
+//! every such case. The process environment is never read.
 
 mod convert;
 mod depends;
@@ -26,6 +27,7 @@ mod objects;
 mod place;
 mod ports;
 mod refused;
+mod rules;
 mod scalar;
 mod service;
 mod shell;
@@ -40,6 +42,8 @@ use crate::desired::{ImageSpec, StackSpec};
 use crate::manifest::Stack;
 use crate::pins::Pins;
 use crate::source::Problem;
+
+pub use rules::{Class, Rule};
 
 /// What a stack is compiled from.
 #[derive(Clone, Copy, Debug)]

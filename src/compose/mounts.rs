@@ -5,7 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use super::fields::{self, Fields};
 use super::model::{Mount, MountKind};
 use super::place::{At, Log};
-use super::ports::one_of;
+use super::ports::{one_of, word};
+use super::rules::Rule;
 use super::tree::{Kind, Tree};
 
 const PROPAGATIONS: [&str; 6] = ["rprivate", "private", "rshared", "shared", "rslave", "slave"];
@@ -44,7 +45,7 @@ fn absolute(item: &Tree, source: &str, folder: &Path, log: &mut Log) -> Option<S
     }
     if source.starts_with('~') {
         let message = format!("`{source}` would depend on who runs docker");
-        log.error(item.place, message, "write the absolute path");
+        log.rule(Rule::VolumeHome, item.place, message, "write the absolute path");
         return None;
     }
     Some(join(folder, source).display().to_string())
@@ -68,24 +69,24 @@ pub(super) fn join(folder: &Path, path: &str) -> PathBuf {
 
 fn short(item: &Tree, text: &str, log: &mut Log) -> Option<Mount> {
     const FIX: &str = "write `NAME:/path`, `/host/path:/path` or either with `:ro`";
-    let mut refuse = |message: String, fix: &str| {
-        log.error(item.place, message, fix);
+    let mut refuse = |rule: Rule, message: String, fix: &str| {
+        log.rule(rule, item.place, message, fix);
         None
     };
     let parts: Vec<&str> = text.split(':').collect();
     if parts.iter().any(|part| part.is_empty()) {
-        return refuse(format!("the volume `{text}` has an empty part"), FIX);
+        return refuse(Rule::VolumeInvalid, format!("the volume `{text}` has an empty part"), FIX);
     }
     let (source, target, options) = match parts.as_slice() {
         [target] => (None, *target, ""),
         [source, target] => (Some(*source), *target, ""),
         [source, target, options] => (Some(*source), *target, *options),
-        _ => return refuse(format!("the volume `{text}` has too many colons"), FIX),
+        _ => return refuse(Rule::VolumeInvalid, format!("the volume `{text}` has too many colons"), FIX),
     };
     let drive = |part: &str| part.chars().count() == 1 && part.chars().all(char::is_alphabetic);
     if source.is_some_and(drive) || (source.is_some() && drive(target)) {
         let message = format!("docker reads the single letter in `{text}` as a Windows drive");
-        return refuse(message, "give the volume a longer name");
+        return refuse(Rule::VolumeOneLetter, message, "give the volume a longer name");
     }
     let bind = source.is_some_and(|source| source.starts_with(['.', '/', '~']) || source.starts_with(r"\\"));
     let kind = if bind { MountKind::Bind } else { MountKind::Volume };
@@ -99,7 +100,8 @@ fn short(item: &Tree, text: &str, log: &mut Log) -> Option<Mount> {
             _ if PROPAGATIONS.contains(&option) => mount.propagation = Some(option.to_owned()),
             _ => {
                 let message = format!("docker drops the volume option `{option}`");
-                return refuse(message, "remove it; `ro`, `rw`, `nocopy` and propagation names are known");
+                let fix = "remove it; `ro`, `rw`, `nocopy` and propagation names are known";
+                log.rule(Rule::VolumeOption, item.place, message, fix);
             }
         }
     }
@@ -155,7 +157,8 @@ fn long(item: &Tree, log: &mut Log) -> Option<Mount> {
     fields.finish(log);
     match target {
         Some(target) => mount.target = target.value,
-        None => log.error(
+        None => log.rule(
+            Rule::MountTarget,
             item.place,
             "the mount has no `target`",
             "add `target: /path`, the path in the container",
@@ -177,7 +180,12 @@ fn tmpfs_mode(tree: &Tree, log: &mut Log) -> Option<u32> {
 
 fn kind_of(item: &Tree, kind: Option<At<String>>, log: &mut Log) -> Option<MountKind> {
     let Some(kind) = kind else {
-        log.error(item.place, "the mount has no `type`", "add `type: volume`, `type: bind` or `type: tmpfs`");
+        log.rule(
+            Rule::MountType,
+            item.place,
+            "the mount has no `type`",
+            "add `type: volume`, `type: bind` or `type: tmpfs`",
+        );
         return None;
     };
     match kind.value.as_str() {
@@ -186,11 +194,11 @@ fn kind_of(item: &Tree, kind: Option<At<String>>, log: &mut Log) -> Option<Mount
         "tmpfs" => Some(MountKind::Tmpfs),
         "npipe" | "cluster" | "image" => {
             let message = format!("mounts of type `{}` are not supported", kind.value);
-            log.error(kind.place, message, "use `volume`, `bind` or `tmpfs`");
+            log.rule(Rule::MountKind, kind.place, message, "use `volume`, `bind` or `tmpfs`");
             None
         }
         _ => {
-            one_of(Some(&kind), "type", &["volume", "bind", "tmpfs"], log);
+            word(Rule::MountType, Some(&kind), "type", &["volume", "bind", "tmpfs"], log);
             None
         }
     }
@@ -211,18 +219,24 @@ fn check(item: &Tree, mount: &Mount, log: &mut Log) {
     };
     for (block, _) in wrong.into_iter().filter(|(_, there)| *there) {
         let message = format!("`{block}` options do not fit a mount of type `{name}`");
-        log.error(item.place, message, format!("remove the `{block}` block, or change `type`"));
+        log.rule(
+            Rule::MountOptions,
+            item.place,
+            message,
+            format!("remove the `{block}` block, or change `type`"),
+        );
     }
     match (mount.kind, &mount.source) {
         (MountKind::Bind, None) => {
-            log.error(
+            log.rule(
+                Rule::MountSource,
                 item.place,
                 "the bind mount has no `source`",
                 "add `source: /path`, the path on the host",
             );
         }
         (MountKind::Tmpfs, Some(_)) => {
-            log.error(item.place, "a tmpfs mount takes no `source`", "remove it");
+            log.rule(Rule::MountSource, item.place, "a tmpfs mount takes no `source`", "remove it");
         }
         _ => {}
     }

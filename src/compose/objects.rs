@@ -6,6 +6,7 @@ use super::mapping;
 use super::model::{Flag, Network, Object, Pool, Text, Volume, is_true};
 use super::modern;
 use super::place::{At, Log, Place};
+use super::rules::Rule;
 use super::tree::{Kind, Tree};
 
 /// A network; nothing at all is one with every default.
@@ -68,14 +69,14 @@ fn check_pool(pool: &Pool, log: &mut Log) {
     for subnet in [&pool.subnet, &pool.range].into_iter().flatten() {
         if !is_subnet(&subnet.value) {
             let message = format!("`{}` is not a subnet", subnet.value);
-            log.error(subnet.place, message, "write it like `198.51.100.0/24`");
+            log.rule(Rule::SubnetInvalid, subnet.place, message, "write it like `198.51.100.0/24`");
         }
     }
     if let Some(gateway) = &pool.gateway
         && gateway.value.parse::<std::net::IpAddr>().is_err()
     {
         let message = format!("`{}` is not an address", gateway.value);
-        log.error(gateway.place, message, "write it like `198.51.100.1`");
+        log.rule(Rule::SubnetInvalid, gateway.place, message, "write it like `198.51.100.1`");
     }
 }
 
@@ -106,7 +107,7 @@ pub(super) fn volume(tree: &Tree, log: &mut Log) -> Volume {
         && let Some(field) = entries.iter().find(|field| field.key == "x-cluster-spec")
     {
         let fix = "create the cluster volume by hand and mark it `external: true`";
-        log.error(field.key_place, "`x-cluster-spec` is dropped by docker stack", fix);
+        log.rule(Rule::ClusterSpec, field.key_place, "`x-cluster-spec` is dropped by docker stack", fix);
     }
     fields.finish(log);
     if is_true(&out.external) {
@@ -161,8 +162,16 @@ fn external(fields: &mut Fields<'_>, name: &mut Text, log: &mut Log) -> Flag {
     inner.finish(log);
     let real = old.as_ref().map_or("NAME", |at| at.value.as_str());
     let fix = format!("write `external: true` and `name: {real}`");
-    log.error(tree.place, "the map form of `external` is deprecated", fix);
-    if name.is_none() {
+    log.rule(Rule::ExternalMap, tree.place, "the map form of `external` is deprecated", fix);
+    let written = |text: &Text| text.as_ref().is_some_and(|at| !at.value.is_empty());
+    if written(name) && written(&old) {
+        log.rule(
+            Rule::ExternalNameTwice,
+            tree.place,
+            "the name stands in `external` and in `name`",
+            "keep `name`",
+        );
+    } else if !written(name) {
         *name = old;
     }
     Some(At::new(true, tree.place))
@@ -174,11 +183,12 @@ fn place(text: &Text) -> Option<Place> {
 
 /// What stands beside `external: true` is either refused or silently dropped by docker.
 fn refuse_beside_external<const N: usize>(level: &str, others: [(&str, Option<Place>); N], log: &mut Log) {
+    let rule = if level == "volume" { Rule::ExternalVolumeFields } else { Rule::ExternalFields };
     for (key, place) in others {
         if let Some(place) = place {
             let message =
                 format!("`{key}` has no effect beside `external: true`: the {level} is made elsewhere");
-            log.error(place, message, format!("remove `{key}`, or remove `external`"));
+            log.rule(rule, place, message, format!("remove `{key}`, or remove `external`"));
         }
     }
 }

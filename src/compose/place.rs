@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
+use crate::manifest::Mode;
 use crate::source::{Problem, Source, Span};
+
+use super::rules::{Class, Rule};
 
 /// Errors after which no more are kept, and warnings; a hostile file could have millions.
 const MOST_PROBLEMS: usize = 1000;
@@ -51,13 +54,14 @@ pub(super) struct Log {
     pub(super) minor: u8,
     /// The first compose file, for problems of the stack as a whole.
     pub(super) home: Place,
+    /// How the files are read.
+    pub(super) mode: Mode,
 }
 
 impl Log {
     /// True when newer spellings are read.
-    #[expect(clippy::unused_self, reason = "the mode of the stack decides")]
     pub(super) const fn translates(&self) -> bool {
-        true
+        self.mode.is_strict()
     }
 
     /// Adds a file; its index goes into places.
@@ -71,21 +75,34 @@ impl Log {
         self.sources.get(place.file).cloned().unwrap_or_else(|| Source::new("compose", ""))
     }
 
-    /// An error and what to write instead.
-    pub(super) fn error(&mut self, place: Place, message: impl Into<String>, fix: impl Into<String>) {
-        if self.errors.len() >= MOST_PROBLEMS {
+    /// A broken rule and what to write instead. This is the one place that knows what a rule means in each mode.
+    ///
+    /// The caller goes on with what docker does; where that ends in an error, nobody sees it.
+    pub(super) fn rule(
+        &mut self,
+        rule: Rule,
+        place: Place,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        let strict = self.mode.is_strict();
+        let error = match rule.class() {
+            Class::Modern if strict => return,
+            Class::Refused | Class::House => true,
+            Class::Lossy | Class::Engine => strict || !rule.followed(),
+            Class::Modern => !rule.followed(),
+            Class::Said => false,
+        };
+        let problems = if error { &self.errors } else { &self.warnings };
+        if problems.len() >= MOST_PROBLEMS {
             return;
         }
-        let problem = self.at(place).problem(place.span, message).fix(fix);
-        self.errors.push(problem);
-    }
-
-    /// A warning and what to write instead.
-    pub(super) fn warn(&mut self, place: Place, message: impl Into<String>, fix: impl Into<String>) {
-        if self.warnings.len() >= MOST_PROBLEMS {
-            return;
+        let mut problem = self.at(place).problem(place.span, message).fix(fix);
+        problem.rule = Some(rule.id());
+        if error {
+            self.errors.push(problem);
+        } else {
+            self.warnings.push(problem.warning());
         }
-        let problem = self.at(place).problem(place.span, message).fix(fix).warning();
-        self.warnings.push(problem);
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::fields::{self, Fields};
 use super::model::Port;
 use super::place::{At, Log};
+use super::rules::Rule;
 use super::tree::{Kind, Tree};
 
 /// Every port of the list; a range becomes several.
@@ -27,7 +28,8 @@ fn short(item: &Tree, text: &str, log: &mut Log) -> Vec<At<Port>> {
     match parse(text) {
         Ok((address, ports)) => {
             if address.is_some_and(|address| !address.is_unspecified()) {
-                log.error(
+                log.rule(
+                    Rule::PortAddress,
                     item.place,
                     format!("docker drops the address of `{text}`: a swarm listens on every address"),
                     "remove the address, and keep others out with a firewall",
@@ -36,7 +38,8 @@ fn short(item: &Tree, text: &str, log: &mut Log) -> Vec<At<Port>> {
             ports.into_iter().map(|port| At::new(port, item.place)).collect()
         }
         Err(reason) => {
-            log.error(
+            log.rule(
+                Rule::PortInvalid,
                 item.place,
                 format!("the port `{text}` {reason}"),
                 "write `PUBLISHED:TARGET` or `PUBLISHED:TARGET/udp`",
@@ -103,21 +106,31 @@ fn long(item: &Tree, log: &mut Log) -> Option<At<Port>> {
     let name = fields.modern("name", log).and_then(|tree| fields::text(tree, "name", log));
     if let Some(hint) = fields.modern("app_protocol", log) {
         let message = "`app_protocol` has no effect: nothing in a swarm looks at it";
-        log.warn(hint.place, message, "remove the line");
+        log.rule(Rule::KeyNoEffect, hint.place, message, "remove the line");
     }
     let protocol = fields.text("protocol", log);
     let mut number = |key: &'static str, log: &mut Log| -> Option<u32> {
         let count = fields.count(key, log)?;
         let port = u32::try_from(count.value).ok().filter(|port| *port <= 65_535);
         if port.is_none() {
-            log.error(count.place, format!("`{key}` takes a port from 0 to 65535"), "write a port number");
+            log.rule(
+                Rule::PortNumber,
+                count.place,
+                format!("`{key}` takes a port from 0 to 65535"),
+                "write a port number",
+            );
         }
         port
     };
     let target = number("target", log);
     let published = number("published", log);
     if fields.value("target").is_none() {
-        log.error(item.place, "the port has no `target`", "add `target: PORT`, the port in the container");
+        log.rule(
+            Rule::PortNumber,
+            item.place,
+            "the port has no `target`",
+            "add `target: PORT`, the port in the container",
+        );
     }
     fields.finish(log);
     one_of(mode.as_ref(), "mode", &["ingress", "host"], log);
@@ -134,15 +147,20 @@ fn long(item: &Tree, log: &mut Log) -> Option<At<Port>> {
 
 /// Refuses a word that the engine would refuse.
 pub(super) fn one_of(text: Option<&At<String>>, what: &str, words: &[&str], log: &mut Log) {
+    word(Rule::WordUnknown, text, what, words, log);
+}
+
+/// Refuses a word that is none of `words`, by the rule that says who does.
+pub(super) fn word(rule: Rule, text: Option<&At<String>>, what: &str, words: &[&str], log: &mut Log) {
     let Some(text) = text else { return };
-    if text.value.is_empty() || words.contains(&text.value.as_str()) {
+    if (text.value.is_empty() && rule != Rule::OrderUnknown) || words.contains(&text.value.as_str()) {
         return;
     }
     let fix = match super::refused::nearest(&text.value, words) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("write one of: {}", words.join(", ")),
     };
-    log.error(text.place, format!("`{what}` cannot be `{}`", text.value), fix);
+    log.rule(rule, text.place, format!("`{what}` cannot be `{}`", text.value), fix);
 }
 
 #[cfg(test)]

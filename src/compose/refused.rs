@@ -1,5 +1,8 @@
 //! Why a key is refused, and what to write instead.
 
+use super::rules::Rule;
+use super::tree::{Kind, Tree};
+
 /// Maps in which a key may begin with `x-` and is then passed over.
 pub(super) fn extensible(level: &str) -> bool {
     matches!(level, "compose file" | "service" | "network" | "volume" | "secret" | "config")
@@ -28,17 +31,42 @@ pub(super) fn since(level: &str, key: &str) -> Option<u8> {
 }
 
 /// Message and fix for a key that is not known at `level`.
-pub(super) fn explain(level: &str, key: &str, known: &[&'static str]) -> (String, String) {
+pub(super) fn explain(level: &str, key: &str, known: &[&'static str]) -> (Rule, String, String) {
+    let rule = rule(level, key);
     if let Some((reason, fix)) = special(level, key) {
-        return (format!("`{key}` {reason}"), fix.to_owned());
+        return (rule, format!("`{key}` {reason}"), fix.to_owned());
     }
     let message = format!("unknown key `{key}` in {}", article(level));
     if let Some(near) = nearest(key, known) {
-        return (message, format!("did you mean `{near}`?"));
+        return (rule, message, format!("did you mean `{near}`?"));
     }
     let mut names = known.to_vec();
     names.sort_unstable();
-    (message, format!("known here: {}", names.join(", ")))
+    (rule, message, format!("known here: {}", names.join(", ")))
+}
+
+/// The rule that a key breaks which is not read at `level`.
+fn rule(level: &str, key: &str) -> Rule {
+    match (level, key) {
+        (
+            "service",
+            "build" | "cgroupns_mode" | "cgroup_parent" | "devices" | "domainname" | "external_links" | "ipc"
+            | "links" | "mac_address" | "network_mode" | "pid" | "privileged" | "security_opt" | "shm_size"
+            | "userns_mode",
+        ) => Rule::KeyUnsupported,
+        ("service", "container_name" | "expose") => Rule::KeyDeprecated,
+        ("service", "restart") => Rule::RestartUsed,
+        ("service", "tmpfs" | "oom_score_adj")
+        | ("service network", "ipv4_address" | "ipv6_address")
+        | ("bind" | "volume options" | "tmpfs" | "service secret" | "service config", _) => Rule::KeyDropped,
+        (
+            "service",
+            "extends" | "volume_driver" | "volumes_from" | "cpu_quota" | "cpu_shares" | "cpuset"
+            | "mem_limit" | "memswap_limit",
+        ) => Rule::KeyForbidden,
+        ("secret", "driver" | "driver_opts" | "template_driver") => Rule::SecretDriver,
+        _ => Rule::KeyUnknown,
+    }
 }
 
 fn article(level: &str) -> String {
@@ -185,6 +213,50 @@ fn of_service(key: &str) -> Option<(&'static str, &'static str)> {
         | "pre_stop" => ("is not known to docker stack", REMOVE),
         _ => return None,
     })
+}
+
+/// True when docker's schema takes the value of a key that it then drops.
+pub(super) fn fits(level: &str, key: &str, value: &Kind, minor: u8) -> bool {
+    let text = |kind: &Kind| matches!(kind, Kind::Text { .. });
+    let distinct = |items: &[Tree]| {
+        !items.iter().enumerate().any(|(at, item)| items.iter().skip(at + 1).any(|other| item == other))
+    };
+    let texts = |kind: &Kind| match kind {
+        Kind::List(items) => items.iter().all(|item| text(&item.kind)) && distinct(items),
+        _ => false,
+    };
+    match (level, key) {
+        ("service network", _) => text(value),
+        ("service", "cgroupns_mode") => minor >= 9 && text(value),
+        ("service", "oom_score_adj") => minor >= 13 && matches!(value, Kind::Int(_)),
+        ("service", "pid") => text(value) || *value == Kind::Null,
+        ("service", "devices" | "external_links" | "links" | "security_opt") => texts(value),
+        ("service", "tmpfs") => text(value) || texts(value),
+        ("service", "expose") => match value {
+            Kind::List(items) => {
+                let fine = |item: &Tree| text(&item.kind) || matches!(item.kind, Kind::Int(_));
+                items.iter().all(fine) && distinct(items)
+            }
+            _ => false,
+        },
+        ("service", "privileged") => match value {
+            Kind::Bool(_) => true,
+            Kind::Text { text, cast: true } => {
+                let words = ["y", "yes", "true", "on", "n", "no", "false", "off"];
+                words.contains(&text.to_lowercase().as_str())
+            }
+            _ => false,
+        },
+        ("service", "build") => match value {
+            Kind::Map(fields) => fields.iter().all(|field| {
+                matches!(field.key.as_str(), "context" | "dockerfile" | "network" | "target")
+                    && text(&field.value.kind)
+            }),
+            _ => text(value),
+        },
+        ("service", _) => text(value),
+        _ => true,
+    }
 }
 
 /// The known name nearest to `key`, when it is near enough to be a slip.

@@ -8,6 +8,7 @@ use super::interpolate::Environment;
 use super::mapping;
 use super::model::{Attachment, CredentialSpec, EnvFile, FileRef, Health, Logging, Service, Texts, Ulimit};
 use super::place::{At, Log, Place};
+use super::rules::Rule;
 use super::tree::{Field, Kind, Tree};
 use super::{depends, deploy, modern, mounts, ports, shell, units};
 
@@ -91,7 +92,7 @@ fn network(out: &mut Service, fields: &mut Fields<'_>, log: &mut Log) {
     for address in &out.dns {
         if address.value.parse::<std::net::IpAddr>().is_err() {
             let message = format!("`{}` is not an address; docker would drop it", address.value);
-            log.error(address.place, message, "write an address such as `198.51.100.53`");
+            log.rule(Rule::DnsAddress, address.place, message, "write an address such as `198.51.100.53`");
         }
     }
     out.extra_hosts = fields.value("extra_hosts").map(|tree| extra_hosts(tree, log)).unwrap_or_default();
@@ -129,12 +130,13 @@ fn environment(fields: &mut Fields<'_>, around: &Surroundings<'_>, log: &mut Log
     let mut out = Texts::new();
     let files = fields.value("env_file").map(|tree| env_files(tree, log)).unwrap_or_default();
     for file in files {
-        for (key, at) in (around.env_file)(&file, log) {
+        for (key, mut at) in (around.env_file)(&file, log) {
             if !file.value.raw {
                 modern::refuse_dialect(&key, &at, log);
             }
-            if at.value.is_empty() && around.env.contains_key(&key) {
+            if let Some(refill) = around.env.get(&key).filter(|_| at.value.is_empty()) {
                 mapping::refuse_refill(&key, at.place, log);
+                at.value.clone_from(refill);
             }
             out.insert(key, at);
         }
@@ -155,7 +157,12 @@ fn env_files(tree: &Tree, log: &mut Log) -> Vec<At<EnvFile>> {
     let map = items.iter().find(|item| matches!(item.kind, Kind::Map(_)));
     if let Some(item) = map.filter(|_| !log.translates()) {
         let fix = "write the path alone: `- FILE`";
-        log.error(item.place, "docker stack does not know the long form of `env_file`", fix);
+        log.rule(
+            Rule::EnvFileLong,
+            item.place,
+            "docker stack does not know the long form of `env_file`",
+            fix,
+        );
         return Vec::new();
     }
     fields::refuse_repeated(items, "env_file", log);
@@ -189,7 +196,7 @@ fn extra_hosts(tree: &Tree, log: &mut Log) -> Vec<At<String>> {
                 hosts.push((host.to_owned(), address.to_owned(), item.place));
             } else {
                 let message = format!("`{}` has no address; docker would drop it", item.value);
-                log.error(item.place, message, "write `HOST:ADDRESS`");
+                log.rule(Rule::ExtraHostsAddress, item.place, message, "write `HOST:ADDRESS`");
             }
         }
     }
@@ -255,17 +262,23 @@ fn reference(item: &Tree, key: &'static str, log: &mut Log) -> Option<FileRef> {
     };
     let (target, uid, gid) = (word("target", log), word("uid", log), word("gid", log));
     let mode = fields.count("mode", log).and_then(|mode| {
-        let bits = u32::try_from(mode.value).ok().filter(|bits| *bits <= 0o7777);
-        if bits.is_none() {
+        let bits = u32::try_from(mode.value).ok();
+        if bits.is_none_or(|bits| bits > 0o7777) {
             let message = format!("`mode` is {:o} in octal, which is no file mode", mode.value);
-            log.error(mode.place, message, "write an octal number with a leading zero, such as `0440`");
+            log.rule(
+                if bits.is_some() { Rule::ReferenceMode } else { Rule::ValueType },
+                mode.place,
+                message,
+                "write an octal number with a leading zero, such as `0440`",
+            );
         }
         bits
     });
     let missing = fields.value("source").is_none();
     fields.finish(log);
     if missing {
-        log.error(
+        log.rule(
+            Rule::NameUndefined,
             item.place,
             format!("the item of `{key}` has no `source`"),
             format!("add `source: NAME`, a key of `{key}`"),
@@ -279,7 +292,12 @@ fn ulimits(tree: &Tree, log: &mut Log) -> BTreeMap<String, At<Ulimit>> {
     for field in fields::map(tree, "ulimits", log).unwrap_or_default() {
         if !field.key.bytes().all(|byte| byte.is_ascii_lowercase()) {
             let fix = "write a name such as `nofile`";
-            log.error(field.key_place, format!("`{}` is not the name of a limit", field.key), fix);
+            log.rule(
+                Rule::ValueType,
+                field.key_place,
+                format!("`{}` is not the name of a limit", field.key),
+                fix,
+            );
         }
         let number = |tree: &Tree, log: &mut Log| {
             let value = fields::whole(tree, true).and_then(|value| i64::try_from(value).ok());
@@ -295,7 +313,8 @@ fn ulimits(tree: &Tree, log: &mut Log) -> BTreeMap<String, At<Ulimit>> {
                 let both = fields.value("soft").is_some() && fields.value("hard").is_some();
                 fields.finish(log);
                 if !both {
-                    log.error(
+                    log.rule(
+                        Rule::ValueType,
                         field.value.place,
                         "a limit takes both `soft` and `hard`",
                         "add the missing one",
@@ -340,11 +359,21 @@ fn credential_spec(tree: &Tree, log: &mut Log) -> Option<At<CredentialSpec>> {
     let spec = CredentialSpec { file: fields.text("file", log), registry: fields.text("registry", log) };
     if let Some(config) = fields.take("config") {
         let fix = "use `file` or `registry`";
-        log.error(config.key_place, "`credential_spec.config` is not supported", fix);
+        log.rule(
+            Rule::CredentialSpecConfig,
+            config.key_place,
+            "`credential_spec.config` is not supported",
+            fix,
+        );
     }
     fields.finish(log);
     if spec.file.is_some() && spec.registry.is_some() {
-        log.error(tree.place, "`credential_spec` takes one of `file` and `registry`", "remove one");
+        log.rule(
+            Rule::CredentialSpecTwo,
+            tree.place,
+            "`credential_spec` takes one of `file` and `registry`",
+            "remove one",
+        );
     }
     Some(At::new(spec, tree.place))
 }

@@ -4,6 +4,7 @@ use crate::source::{Node, Value};
 
 use super::interpolate::{self, Environment};
 use super::place::{Log, Place};
+use super::rules::Rule;
 use super::scalar;
 
 /// A value of a compose file.
@@ -106,10 +107,19 @@ pub(super) fn build(node: &Node, file: usize, env: &Environment, log: &mut Log) 
                 None | Some("tag:yaml.org,2002:str" | "!") => Kind::text(&scalar.text),
                 Some(tag) => {
                     let message = format!("the tag `{tag}` is not supported");
-                    log.error(place, message, "write the value without a tag, quoted where it is text");
+                    log.rule(
+                        Rule::YamlTag,
+                        place,
+                        message,
+                        "write the value without a tag, quoted where it is text",
+                    );
                     Kind::text(&scalar.text)
                 }
             };
+            if matches!(kind, Kind::Float(value) if !value.is_finite()) {
+                let message = format!("`{}` is a number without end, which no key takes", scalar.text);
+                log.rule(Rule::YamlNotFinite, place, message, "quote it");
+            }
             match kind {
                 Kind::Text { text, .. } if text.contains('$') => {
                     let (result, cast) = interpolate::substitute(&text, env, place, log);
@@ -126,7 +136,8 @@ pub(super) fn build(node: &Node, file: usize, env: &Environment, log: &mut Log) 
                 let key_place = Place { file, span: entry.key_span };
                 if entry.key == "<<" && entry.key_plain {
                     if !merged.is_empty() {
-                        log.error(
+                        log.rule(
+                            Rule::YamlMergeTwice,
                             key_place,
                             "the merge key `<<` stands here a second time",
                             "list the anchors under one: `<<: [*a, *b]`",
@@ -137,7 +148,7 @@ pub(super) fn build(node: &Node, file: usize, env: &Environment, log: &mut Log) 
                 }
                 if entry.key_plain && !matches!(scalar::resolve(&entry.key), Kind::Text { .. }) {
                     let message = format!("the key `{}` is not text", entry.key);
-                    log.error(key_place, message, format!("quote it: `\"{}\"`", entry.key));
+                    log.rule(Rule::YamlKeyType, key_place, message, format!("quote it: `\"{}\"`", entry.key));
                 }
                 let value = build(&entry.value, file, env, log);
                 fields.push(Field { key: entry.key.clone(), key_place, value });
@@ -163,7 +174,7 @@ fn merge_sources(value: Tree, log: &mut Log) -> Vec<Vec<Field>> {
             maps.push(fields);
         } else {
             let message = format!("a merge key takes a map or a list of maps, not {}", item.kind.name());
-            log.error(place, message, "name an anchor of a map: `<<: *anchor`");
+            log.rule(Rule::YamlMergeValue, place, message, "name an anchor of a map: `<<: *anchor`");
         }
     }
     maps

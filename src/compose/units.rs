@@ -1,5 +1,17 @@
 //! Durations, sizes and processor shares, as docker reads them.
 
+use super::rules::Rule;
+
+/// The rule that such a value breaks.
+pub(super) fn rule(key: &str) -> Rule {
+    match key {
+        "cpus" => Rule::CpusInvalid,
+        "memory" => Rule::SizeInvalid,
+        "command" | "entrypoint" => Rule::CommandQuote,
+        _ => Rule::DurationInvalid,
+    }
+}
+
 /// What to write for a key whose value could not be read.
 pub(super) fn fix(key: &str) -> &'static str {
     match key {

@@ -23,6 +23,9 @@ pub struct Stack {
     /// Service → name of an image of the manifest, in place of the compose file's `image`.
     #[serde(default)]
     pub images: BTreeMap<String, String>,
+    /// How the compose files are read.
+    #[serde(default, skip_serializing_if = "Mode::is_strict")]
+    pub mode: Mode,
     /// How long convergence may take; when absent it is derived from the services (`docs/reference/convergence.md`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
@@ -30,6 +33,25 @@ pub struct Stack {
     /// `config.page`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_recreate: Vec<String>,
+}
+
+/// How compose files are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// What docker drops, changes or reads in a way nobody means is an error.
+    #[default]
+    Strict,
+    /// As docker reads them, with a warning wherever strict has an error.
+    Compat,
+}
+
+impl Mode {
+    /// True for the default, which is not written.
+    #[must_use]
+    pub const fn is_strict(&self) -> bool {
+        matches!(self, Self::Strict)
+    }
 }
 
 /// The reverse proxy: becomes the stack `traefik`.

@@ -40,7 +40,14 @@ impl Source {
 
     /// An error at a place of this text.
     pub fn problem(&self, span: Span, message: impl Into<String>) -> Problem {
-        Problem { source: self.clone(), span, severity: Severity::Error, message: message.into(), fix: None }
+        Problem {
+            source: self.clone(),
+            span,
+            severity: Severity::Error,
+            message: message.into(),
+            fix: None,
+            rule: None,
+        }
     }
 
     /// Line and column of a byte offset, both from 1, the column in characters.
@@ -75,6 +82,8 @@ pub struct Problem {
     pub message: String,
     /// What to write instead, or the next command.
     pub fix: Option<String>,
+    /// Id of the rule that it breaks, where the reader of the text has a table of rules.
+    pub rule: Option<&'static str>,
 }
 
 impl Problem {

@@ -23,6 +23,7 @@ impl Problem {
         let mark = AnnotationKind::Primary.span(span.start..span.end);
         let snippet = Snippet::source(text).line_start(line).fold(false).annotation(mark);
         let title = level.primary_title(&self.message);
+        let title = if let Some(rule) = self.rule { title.id(rule) } else { title };
         let origin = Origin::path(&*self.source.name).line(line).char_column(column);
         let mut group = if text.trim().is_empty() {
             title.element(origin)
@@ -55,6 +56,7 @@ impl Problem {
             "severity": match self.severity { Severity::Error => "error", Severity::Warning => "warning" },
             "message": self.message,
             "fix": self.fix,
+            "rule": self.rule,
         })
     }
 

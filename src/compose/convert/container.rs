@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::model::{Health, Service, is_true};
 use super::super::place::{At, Log};
+use super::super::rules::Rule;
 use super::image::Image;
 use super::{Scope, object_of, put, put_text, strings, volume, words};
 
@@ -73,7 +74,12 @@ fn privileges(service: &Service) -> Value {
 fn healthcheck(health: &Health, log: &mut Log) -> Value {
     if is_true(&health.disable) {
         if let Some(test) = health.test.as_ref().filter(|test| !test.value.is_empty()) {
-            log.error(test.place, "the check has a `test` and is disabled", "remove one of the two");
+            log.rule(
+                Rule::HealthcheckDisabled,
+                test.place,
+                "the check has a `test` and is disabled",
+                "remove one of the two",
+            );
         }
         return json!({ "Test": ["NONE"] });
     }

@@ -6,6 +6,7 @@ use super::super::Input;
 use super::super::model::{File, Service};
 use super::super::place::{At, Log};
 use super::super::refused::nearest;
+use super::super::rules::Rule;
 use super::Scope;
 use crate::pins::Reference;
 
@@ -32,7 +33,7 @@ pub(super) fn check_names(scope: &Scope<'_>, input: &Input<'_>, log: &mut Log) {
                 None => format!("remove it, or write one of: {}", known.join(", ")),
             };
             let message = format!("`images` of the stack names the service `{service}`, which no file has");
-            log.error(log.home, message, fix);
+            log.rule(Rule::ImageUnknown, log.home, message, fix);
         }
     }
 }
@@ -43,7 +44,12 @@ pub(super) fn of(key: &str, service: &Service, input: &Input<'_>, log: &mut Log)
     if let Some(name) = input.stack.images.get(key) {
         let Some(image) = input.images.get(name) else {
             let message = format!("`images` of the stack names `{name}`, which is no image of the manifest");
-            log.error(service.place, message, format!("declare `{name}` in `images` of the manifest"));
+            log.rule(
+                Rule::ImageUnknown,
+                service.place,
+                message,
+                format!("declare `{name}` in `images` of the manifest"),
+            );
             return None;
         };
         let reference =
@@ -61,12 +67,17 @@ pub(super) fn of(key: &str, service: &Service, input: &Input<'_>, log: &mut Log)
             return None;
         }
         let message = format!("the service `{key}` has no image");
-        log.error(service.place, message, "add `image`, or name one in `images` of the stack");
+        log.rule(
+            Rule::ImageMissing,
+            service.place,
+            message,
+            "add `image`, or name one in `images` of the stack",
+        );
         return None;
     };
     let text = image.value.as_str();
     if let Err(wrong) = input.pins.allow(text) {
-        log.error(image.place, wrong.message, wrong.fix);
+        log.rule(wrong_rule(text, Rule::ImagePolicy), image.place, wrong.message, wrong.fix);
         return None;
     }
     match input.pins.pin(text) {
@@ -77,10 +88,15 @@ pub(super) fn of(key: &str, service: &Service, input: &Input<'_>, log: &mut Log)
         }
         Err(wrong) => {
             let fix = format!("{}; or name an image for `{key}` in `images` of the stack", wrong.fix);
-            log.error(image.place, wrong.message, fix);
+            log.rule(wrong_rule(text, Rule::ImageNotPinned), image.place, wrong.message, fix);
             None
         }
     }
+}
+
+/// Text that is no reference at all breaks a rule of docker's, whoever looked first.
+fn wrong_rule(text: &str, other: Rule) -> Rule {
+    if Reference::parse(text).is_none() { Rule::ImageInvalid } else { other }
 }
 
 /// The images of a merged file that stand for themselves, and where they are written.

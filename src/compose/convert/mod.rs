@@ -19,6 +19,7 @@ use super::load::Loader;
 use super::model::{File, Texts};
 use super::place::{At, Log};
 use super::refused::nearest;
+use super::rules::Rule;
 
 /// What converting a service looks at.
 struct Scope<'a> {
@@ -49,10 +50,15 @@ pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> 
     let mut out =
         StackSpec { name: input.name.to_owned(), deadline: input.stack.deadline, ..StackSpec::default() };
     if input.name.trim_matches(|c: char| c.is_whitespace() || c == '"' || c == '\'').is_empty() {
-        loader.log.error(home, "the stack has no name", "give it one in `stacks` of the manifest");
+        loader.log.rule(
+            Rule::StackNameEmpty,
+            home,
+            "the stack has no name",
+            "give it one in `stacks` of the manifest",
+        );
     }
     if file.services.is_empty() {
-        loader.log.error(home, "the stack has no service", "write one below `services`");
+        loader.log.rule(Rule::ServicesNone, home, "the stack has no service", "write one below `services`");
     }
     image::check_names(&scope, input, &mut loader.log);
     network::convert(&scope, input, &mut out, &mut loader.log);
@@ -114,5 +120,6 @@ fn undefined<T>(kind: &str, name: &At<String>, section: &BTreeMap<String, T>, lo
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("add `{}` to the top-level `{kind}s`", name.value),
     };
-    log.error(name.place, format!("the {kind} `{}` is not defined", name.value), fix);
+    let rule = if kind == "service" { Rule::DependsOnUnknown } else { Rule::NameUndefined };
+    log.rule(rule, name.place, format!("the {kind} `{}` is not defined", name.value), fix);
 }

@@ -9,6 +9,7 @@ use crate::desired::{ExternalObject, NetworkSpec, StackSpec};
 use super::super::Input;
 use super::super::model::{Network, Pool, Service, is_true};
 use super::super::place::{At, Log};
+use super::super::rules::Rule;
 use super::{Scope, object_of, put, put_text, strings, undefined, words};
 
 /// The network of a service that names none.
@@ -20,7 +21,7 @@ pub(super) fn convert(scope: &Scope<'_>, input: &Input<'_>, out: &mut StackSpec,
     for (key, at) in &scope.file.networks {
         if !used.contains(key.as_str()) {
             let message = format!("no service uses the network `{key}`; it is not created");
-            log.warn(at.place, message, "remove it, or name it in `networks` of a service");
+            log.rule(Rule::Unused, at.place, message, "remove it, or name it in `networks` of a service");
         }
     }
     let mut external = BTreeSet::new();

@@ -13,6 +13,7 @@ use super::super::Input;
 use super::super::load::Loader;
 use super::super::model::{FileRef, Object, Service, is_true};
 use super::super::place::{At, Log, Place};
+use super::super::rules::Rule;
 use super::{Scope, undefined};
 
 /// What the engine takes as a config, in bytes.
@@ -45,13 +46,14 @@ pub(super) fn configs(scope: &Scope<'_>, out: &mut StackSpec, loader: &mut Loade
         if data.len() > LARGEST_CONFIG {
             let message =
                 format!("the config `{key}` has {} bytes, the engine takes {LARGEST_CONFIG}", data.len());
-            loader.log.error(place, message, "make it smaller, or mount it from the host");
+            let fix = "make it smaller, or mount it from the host";
+            loader.log.rule(Rule::ObjectSize, place, message, fix);
         }
         let base = base(scope, key, config);
         let fixed_name = name_of(config).is_some();
         if fixed_name && base.chars().count() > LONGEST_NAME {
             let message = format!("`{base}` is longer than {LONGEST_NAME} characters");
-            loader.log.error(at.place, message, "choose a shorter `name`, or remove it");
+            loader.log.rule(Rule::NameLength, at.place, message, "choose a shorter `name`, or remove it");
         }
         let driver = config.template_driver.as_ref().filter(|driver| !driver.value.is_empty());
         let spec = ConfigSpec {
@@ -73,7 +75,7 @@ fn content(key: &str, at: &At<Object>, loader: &mut Loader<'_>) -> Option<(Vec<u
     }
     let Some(file) = at.value.file.as_ref().filter(|file| !file.value.is_empty()) else {
         let message = format!("the config `{key}` has no `file`");
-        loader.log.error(at.place, message, "add `file: PATH`, or `external: true`");
+        loader.log.rule(Rule::ObjectFile, at.place, message, "add `file: PATH`, or `external: true`");
         return None;
     };
     loader.bytes(file).map(|data| (data, file.place))
@@ -103,7 +105,8 @@ pub(super) fn secrets(scope: &Scope<'_>, input: &Input<'_>, out: &mut StackSpec,
                 Some(_) => format!("the secret `{key}` would be read from a plaintext file"),
                 None => format!("the secret `{key}` is not external"),
             };
-            log.error(
+            log.rule(
+                Rule::SecretPlain,
                 place,
                 message,
                 format!("declare `{key}` in `secrets` of the manifest and write `external: true`"),
@@ -118,12 +121,12 @@ pub(super) fn secrets(scope: &Scope<'_>, input: &Input<'_>, out: &mut StackSpec,
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("declare `{source}` in `secrets` or `templates` of the manifest"),
             };
-            log.error(place, format!("`{source}` is no secret of the manifest"), fix);
+            log.rule(Rule::SecretUnknown, place, format!("`{source}` is no secret of the manifest"), fix);
             continue;
         }
         if !used.contains(key.as_str()) {
             let message = format!("no service uses the secret `{key}`; it is not created");
-            log.warn(at.place, message, "remove it, or name it in `secrets` of a service");
+            log.rule(Rule::Unused, at.place, message, "remove it, or name it in `secrets` of a service");
             continue;
         }
         let spec = SecretSpec { base: scope.full(&source), source, labels: scope.labels(&BTreeMap::new()) };
@@ -160,7 +163,7 @@ fn references(
         let target = reference.target.clone().unwrap_or_else(|| reference.source.clone());
         if !targets.insert(target.clone()) {
             let message = format!("two {kind}s are mounted at `{target}`");
-            log.error(at.place, message, "give one of them another `target`");
+            log.rule(Rule::TargetTwice, at.place, message, "give one of them another `target`");
         }
         // A secret is always ours; an external config is not.
         let external = kind == "config" && is_true(&object.value.external);

@@ -6,6 +6,7 @@ use crate::desired::{Condition, Dependency};
 
 use super::super::model::{Depends, File, Service, is_true};
 use super::super::place::{At, Log};
+use super::super::rules::Rule;
 use super::super::service::first_place;
 use super::undefined;
 
@@ -24,7 +25,12 @@ pub(super) fn dependencies(file: &File, service: &Service, log: &mut Log) -> Vec
             }
             None => {
                 let message = format!("no file has the service `{name}`, which is not required");
-                log.warn(at.place, message, "remove it, or name the file that has the service in `compose`");
+                log.rule(
+                    Rule::Unused,
+                    at.place,
+                    message,
+                    "remove it, or name the file that has the service in `compose`",
+                );
             }
         }
     }
@@ -44,7 +50,8 @@ fn check_condition(at: &At<Depends>, other: &Service, log: &mut Log) {
             });
             if disabled {
                 let message = format!("`{name}` can never be healthy: its health check is disabled");
-                log.error(
+                log.rule(
+                    Rule::DependsOnCondition,
                     at.place,
                     message,
                     format!("give `{name}` a `healthcheck`, or write `service_started`"),
@@ -59,7 +66,7 @@ fn check_condition(at: &At<Depends>, other: &Service, log: &mut Log) {
             if !job && !ends {
                 let message = format!("`{name}` can never complete: a swarm starts it again when it ends");
                 let fix = format!("write `deploy: {{mode: replicated-job}}` into `{name}`");
-                log.error(at.place, message, fix);
+                log.rule(Rule::DependsOnCondition, at.place, message, fix);
             }
         }
     }
@@ -86,7 +93,7 @@ pub(super) fn check(file: &File, log: &mut Log) {
         let place = first_place(&service.depends_on, service.place);
         let names: Vec<&str> = rest.iter().copied().collect();
         let message = format!("`depends_on` runs in a circle: {} wait for each other", names.join(", "));
-        log.error(place, message, format!("let `{first}` depend on none of them"));
+        log.rule(Rule::DependsOnCircle, place, message, format!("let `{first}` depend on none of them"));
     }
 }
 

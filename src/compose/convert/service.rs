@@ -8,6 +8,7 @@ use crate::desired::ServiceSpec;
 
 use super::super::model::{Deploy, File, Port, Resources, Restart, Service, Update};
 use super::super::place::{At, Log};
+use super::super::rules::Rule;
 use super::image::Image;
 use super::{Scope, container, network, object, object_of, order, put, put_text, strings, words};
 
@@ -69,7 +70,7 @@ fn mode(service: &Service, log: &mut Log) -> Value {
     let replicas = deploy.replicas.as_ref();
     if let (Some(replicas), "global" | "global-job") = (replicas, word) {
         let message = format!("`replicas` means nothing in mode `{word}`: one task runs on every node");
-        log.error(replicas.place, message, "remove `replicas`");
+        log.rule(Rule::ReplicasOfGlobal, replicas.place, message, "remove `replicas`");
     }
     let mut map = Map::new();
     let count = replicas.map(|at| at.value);
@@ -155,7 +156,8 @@ fn placement(service: &Service, mut platforms: Vec<Value>, log: &mut Log) -> Val
         let wanted = json!({ "Architecture": platform.architecture, "OS": platform.os });
         if !platforms.is_empty() && !platforms.contains(&wanted) {
             let message = format!("the image has no `{}/{}`", platform.os, platform.architecture);
-            log.error(*place, message, "name a platform of the image, or remove the line");
+            let fix = "name a platform of the image, or remove the line";
+            log.rule(Rule::NewerSpelling, *place, message, fix);
         }
         platforms = vec![wanted];
     }
@@ -215,7 +217,12 @@ pub(super) fn check_published(file: &File, log: &mut Log) {
             let protocol = port.protocol.as_deref().filter(|protocol| !protocol.is_empty()).unwrap_or("tcp");
             if let Some(other) = taken.insert((port.published, protocol), key) {
                 let message = format!("port {}/{protocol} is published by `{other}` already", port.published);
-                log.error(at.place, message, "publish another port, or use `mode: host` on other nodes");
+                log.rule(
+                    Rule::PortClash,
+                    at.place,
+                    message,
+                    "publish another port, or use `mode: host` on other nodes",
+                );
             }
         }
     }

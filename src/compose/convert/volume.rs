@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::model::{Mount, MountKind, Service, Volume, is_true};
 use super::super::place::{At, Log};
+use super::super::rules::Rule;
 use super::{Scope, object_of, put, strings, undefined};
 
 /// `TaskTemplate.ContainerSpec.Mounts`, in the order of the file.
@@ -14,7 +15,7 @@ pub(super) fn mounts(scope: &Scope<'_>, service: &Service, log: &mut Log) -> Vec
     for at in service.volumes.iter().filter(|at| !at.value.target.is_empty()) {
         if !targets.insert(at.value.target.trim_end_matches('/')) {
             let message = format!("two mounts have the target `{}`", at.value.target);
-            log.error(at.place, message, "give one of them another target");
+            log.rule(Rule::MountTarget, at.place, message, "give one of them another target");
         }
     }
     service.volumes.iter().filter_map(|at| mount(scope, at, log)).collect()
@@ -113,7 +114,7 @@ pub(super) fn check_unused(scope: &Scope<'_>, log: &mut Log) {
     for (key, at) in &scope.file.volumes {
         if !used.contains(key) {
             let message = format!("no service mounts the volume `{key}`; it is not created");
-            log.warn(at.place, message, "remove it, or mount it");
+            log.rule(Rule::Unused, at.place, message, "remove it, or mount it");
         }
     }
 }

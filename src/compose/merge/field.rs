@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::model::Texts;
 use super::super::place::{At, Log};
+use super::super::rules::Rule;
 
 /// Go's zero value, which docker cannot tell from a field that was not written.
 pub(super) trait Zero {
@@ -53,7 +54,7 @@ pub(super) fn over<T: Zero>(base: &mut Option<At<T>>, later: Option<At<T>>, what
     if later.value.is_zero() && base.as_ref().is_some_and(|at| !at.value.is_zero()) {
         let message =
             format!("docker keeps the earlier file's `{what}`: false, zero and empty do not override");
-        log.error(later.place, message, format!("remove `{what}` from the earlier file"));
+        log.rule(Rule::MergeZero, later.place, message, format!("remove `{what}` from the earlier file"));
         return;
     }
     *base = Some(later);
@@ -82,7 +83,7 @@ pub(super) fn texts(base: &mut Texts, later: Texts, what: &str, empty_loses: boo
         if empty_loses && at.value.is_empty() && before {
             let message =
                 format!("docker keeps the earlier file's `{key}` of `{what}`: empty does not override");
-            log.error(at.place, message, format!("remove `{key}` from the earlier file"));
+            log.rule(Rule::MergeZero, at.place, message, format!("remove `{key}` from the earlier file"));
             continue;
         }
         base.insert(key, at);
@@ -109,7 +110,8 @@ pub(super) fn keyed<T: Clone + PartialEq, K: Ord + Clone>(
             let place = at.place;
             if own.insert(key(&at.value), at).is_some() {
                 let message = format!("docker merges {lost} into one when a service stands in several files");
-                log.error(
+                log.rule(
+                    Rule::MergeCollapse,
                     place,
                     message,
                     "write the service's list in a file that is not merged, or change it",

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use super::model::{File, Network, Object, Volume};
 use super::place::{At, Log};
+use super::rules::Rule;
 
 /// Merges files in their order.
 pub(super) fn merge(files: Vec<File>, log: &mut Log) -> File {
@@ -53,7 +54,12 @@ fn replace<T>(
                     "this replaces the whole {kind} `{key}` of an earlier file and loses its {}",
                     lost.join(", ")
                 );
-                log.error(entry.place, message, "repeat those fields here, or declare it in one file only");
+                log.rule(
+                    Rule::MergeReplaced,
+                    entry.place,
+                    message,
+                    "repeat those fields here, or declare it in one file only",
+                );
             }
         }
         base.insert(key, entry);

@@ -2,6 +2,7 @@
 
 use super::super::model::{Attachment, Deploy, Health, Logging, Port, Resources, Restart, Service, Update};
 use super::super::place::{At, Log};
+use super::super::rules::Rule;
 use super::field::{block, keyed, over, replace, texts};
 
 /// Merges `later` into `base`.
@@ -70,7 +71,8 @@ fn logging(base: &mut At<Logging>, later: At<Logging>, log: &mut Log) {
         (Some(options), Some(more)) => options.extend(more),
         (None, Some(more)) if !more.is_empty() => {
             let message = "docker drops these log options: the earlier file names the driver and no options";
-            log.error(
+            log.rule(
+                Rule::MergeLoggingOptions,
                 later.place,
                 message,
                 "write `options` into the earlier file too, or the driver only here",
@@ -91,11 +93,21 @@ fn attachment(base: &mut At<Attachment>, later: At<Attachment>, key: &str, log: 
     }
     if later.value.aliases.is_empty() && !base.value.aliases.is_empty() {
         let message = format!("this erases the aliases that an earlier file gives on `{key}`");
-        log.error(later.place, message, "repeat the aliases, or write the name without a map");
+        log.rule(
+            Rule::MergeAliases,
+            later.place,
+            message,
+            "repeat the aliases, or write the name without a map",
+        );
     }
     if later.value.driver_opts.is_some() && later.value.driver_opts != base.value.driver_opts {
         let message = format!("docker drops `driver_opts` of `{key}` in a later file");
-        log.error(later.place, message, "write them into the first file that names the network");
+        log.rule(
+            Rule::MergeDriverOpts,
+            later.place,
+            message,
+            "write them into the first file that names the network",
+        );
     }
     base.value.aliases = later.value.aliases;
 }
@@ -111,7 +123,12 @@ fn refuse_other_protocol(base: &[At<Port>], later: &[At<Port>], log: &mut Log) {
         if unpublished || protocol(&before.value) != protocol(&at.value) {
             let message =
                 format!("docker drops the port {} of an earlier file for this one", describe(&before.value));
-            log.error(at.place, message, "write both ports in one file that is not merged, or other numbers");
+            log.rule(
+                Rule::MergePortLost,
+                at.place,
+                message,
+                "write both ports in one file that is not merged, or other numbers",
+            );
         }
     }
 }
@@ -125,7 +142,10 @@ fn health(base: &mut Health, later: Health, log: &mut Log) {
     match later.test {
         Some(test) if both && !test.value.is_empty() => {
             let message = "docker appends this `test` to the earlier file's, which makes a broken check";
-            log.error(test.place, message, "write `test` in one file only");
+            log.rule(Rule::MergeHealthcheckTest, test.place, message, "write `test` in one file only");
+            if let Some(before) = base.test.as_mut() {
+                before.value.extend(test.value);
+            }
         }
         test => replace(&mut base.test, test.filter(|test| !test.value.is_empty())),
     }

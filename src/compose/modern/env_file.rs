@@ -3,6 +3,7 @@
 use super::super::fields::Fields;
 use super::super::model::EnvFile;
 use super::super::place::{At, Log};
+use super::super::rules::Rule;
 use super::super::tree::Tree;
 
 /// `{path, required, format}`.
@@ -14,12 +15,12 @@ pub(in super::super) fn read(item: &Tree, log: &mut Log) -> Option<At<EnvFile>> 
     let missing = fields.value("path").is_none();
     fields.finish(log);
     if missing {
-        log.error(item.place, "the item of `env_file` has no `path`", "add `path: FILE`");
+        log.rule(Rule::NewerSpelling, item.place, "the item of `env_file` has no `path`", "add `path: FILE`");
     }
     let raw = format.as_ref().is_some_and(|at| at.value == "raw");
     if let Some(format) = format.filter(|_| !raw) {
         let message = format!("`format: {}` is not known", format.value);
-        log.error(format.place, message, "write `format: raw`, or remove the line");
+        log.rule(Rule::NewerSpelling, format.place, message, "write `format: raw`, or remove the line");
     }
     Some(At::new(EnvFile { path: path?.value, required, raw }, item.place))
 }
@@ -32,6 +33,11 @@ pub(in super::super) fn refuse_dialect(key: &str, value: &At<String>, log: &mut 
     let comment = text.starts_with('#') || text.contains(" #") || text.contains("\t#");
     if key.contains(':') || quoted || comment || text.contains('$') || text.trim() != text {
         let message = format!("Compose reads quotes, variables, comments or blanks in the line of `{key}`");
-        log.error(value.place, message, "write `format: raw` if the text is meant as it stands");
+        log.rule(
+            Rule::NewerSpelling,
+            value.place,
+            message,
+            "write `format: raw` if the text is meant as it stands",
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! `tmpfs` of a service, and the newer fields of long mounts.
 
 use super::super::place::{Log, Place};
+use super::super::rules::Rule;
 use super::super::tree::{Field, Kind, Tree};
 use super::super::units;
 use super::values::{octal_text, text_as_number};
@@ -32,7 +33,12 @@ fn of_text(item: &Tree, log: &mut Log) -> Option<Tree> {
     };
     let (target, options) = text.split_once(':').unwrap_or((text, ""));
     if !target.starts_with('/') {
-        log.error(item.place, format!("`tmpfs: {text}` is no absolute path"), "write a path such as `/run`");
+        log.rule(
+            Rule::NewerSpelling,
+            item.place,
+            format!("`tmpfs: {text}` is no absolute path"),
+            "write a path such as `/run`",
+        );
         return None;
     }
     let mut mount = vec![("type", Kind::text("tmpfs")), ("target", Kind::text(target))];
@@ -76,7 +82,10 @@ fn of_option(option: &str, place: Place, log: &mut Log) -> Option<Wish> {
             .ok_or("write an octal mode such as `mode=1777`"),
         _ => Err("a swarm takes `size` and `mode` of a tmpfs, and mounts it `rw,noexec,nosuid,nodev`"),
     };
-    wish.map_err(|fix| log.error(place, format!("the tmpfs option `{option}` cannot be kept"), fix)).ok()
+    wish.map_err(|fix| {
+        log.rule(Rule::NewerSpelling, place, format!("the tmpfs option `{option}` cannot be kept"), fix)
+    })
+    .ok()
 }
 
 /// The newer fields of one item of `volumes`.
@@ -85,7 +94,8 @@ pub(super) fn long(item: &mut Tree, log: &mut Log) {
         && let Some(create) = remove(bind, "create_host_path")
         && create.value.kind != Kind::Bool(false)
     {
-        log.error(
+        log.rule(
+            Rule::NewerSpelling,
             create.key_place,
             "a swarm does not create the path of a bind mount on its nodes",
             "create the folder on the nodes and write `create_host_path: false`",

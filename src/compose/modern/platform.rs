@@ -2,6 +2,7 @@
 
 use super::super::model::Platform;
 use super::super::place::{At, Log};
+use super::super::rules::Rule;
 
 /// `OS/ARCHITECTURE`, in the engine's words. A variant is refused: the scheduler does not look at it.
 pub(in super::super) fn read(at: &At<String>, log: &mut Log) -> Option<At<Platform>> {
@@ -25,7 +26,7 @@ pub(in super::super) fn read(at: &At<String>, log: &mut Log) -> Option<At<Platfo
         _ => {
             let message = format!("`platform: {}` names no nodes of a swarm", at.value);
             let fix = "write `OS/ARCHITECTURE` such as `linux/amd64`; for a variant use node labels and constraints";
-            log.error(at.place, message, fix);
+            log.rule(Rule::NewerSpelling, at.place, message, fix);
             None
         }
     }

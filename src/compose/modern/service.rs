@@ -1,6 +1,7 @@
 //! One service.
 
 use super::super::place::Log;
+use super::super::rules::Rule;
 use super::super::tree::{Field, Kind, Tree};
 use super::values::{booleans, number_as_text, octal_text, pull_policy, text_as_number};
 use super::{child, items, map, mounts, remove};
@@ -53,7 +54,8 @@ fn port(item: &mut Tree, log: &mut Log) {
         && let Some((first, last)) = text.split_once('-')
         && first != last
     {
-        log.error(
+        log.rule(
+            Rule::NewerSpelling,
             published.place,
             format!("`published: {text}` asks for any free port of a range, which a swarm cannot choose"),
             "write one port; for every port of the range write the short form `FIRST-LAST:TARGET`",
@@ -111,7 +113,7 @@ fn scale(field: Field, fields: &mut Vec<Field>, log: &mut Log) {
         Some(replicas) if *replicas == field.value => {}
         Some(_) => {
             let message = "`scale` and `deploy.replicas` say different numbers";
-            log.error(field.value.place, message, "remove `scale`");
+            log.rule(Rule::NewerSpelling, field.value.place, message, "remove `scale`");
         }
         None => {
             let added = Field { key: "replicas".to_owned(), ..field };

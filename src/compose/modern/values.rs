@@ -1,6 +1,7 @@
 //! Single values.
 
 use super::super::place::Log;
+use super::super::rules::Rule;
 use super::super::tree::{Field, Kind, Tree};
 use super::{child, remove};
 
@@ -9,7 +10,12 @@ pub(super) fn project_name(field: &Field, stack: &str, log: &mut Log) {
     let written = field.value.kind.go_text().unwrap_or_default();
     if written != stack {
         let message = format!("the file's `name` is `{written}`, the stack is `{stack}`");
-        log.error(field.value.place, message, format!("remove the line, or write `name: {stack}`"));
+        log.rule(
+            Rule::NewerSpelling,
+            field.value.place,
+            message,
+            format!("remove the line, or write `name: {stack}`"),
+        );
     }
 }
 
@@ -78,5 +84,5 @@ pub(super) fn pull_policy(field: &Field, log: &mut Log) {
         "build" => "a swarm cannot build images",
         _ => "`pull_policy` takes `missing`, `always`, `daily` or `weekly`",
     };
-    log.error(field.value.place, message, "remove the line: images are pinned by digest");
+    log.rule(Rule::NewerSpelling, field.value.place, message, "remove the line: images are pinned by digest");
 }

@@ -7,13 +7,18 @@ use std::path::Path;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use holdfast::manifest::Mode;
+
 use super::harness::{Case, requests};
 
 /// Values that a key of a service may have. A file takes at most one of each.
 const KEYS: &[(&str, &[&str])] = &[
     ("hostname", &["a", "\"{{.Node.Hostname}}\"", "\"\""]),
     ("user", &["\"1000\"", "root"]),
-    ("working_dir", &["/srv"]),
+    ("working_dir", &["/srv", "$MISSING", "${N-a}x", "$N-a"]),
+    ("container_name", &["x"]),
+    ("privileged", &["true", "${YES}"]),
+    ("links", &["[a]"]),
     ("init", &["true", "false"]),
     ("read_only", &["true", "false", "${YES}"]),
     ("tty", &["true", "false"]),
@@ -103,6 +108,16 @@ fn write(folder: &Path, files: &[Vec<usize>]) {
 
 #[test]
 fn random_stacks_become_what_docker_creates() {
+    compare(Mode::Strict);
+}
+
+#[test]
+fn random_stacks_in_compat_become_what_docker_creates() {
+    compare(Mode::Compat);
+}
+
+/// Compares what `mode` accepts with docker.
+fn compare(mode: Mode) {
     let cases = std::env::var_os("HOLDFAST_TEST_FULL").map_or(60, |_| 2000);
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let compared = std::cell::Cell::new(0);
@@ -112,7 +127,7 @@ fn random_stacks_become_what_docker_creates() {
             let folder = tempfile::tempdir().unwrap();
             write(folder.path(), &files);
             let case = Case::open(folder.path());
-            let Ok(ours) = case.ours() else { return Ok(()) };
+            let Ok(ours) = case.read(mode) else { return Ok(()) };
             let docker = case.docker(&ours.stack).map_err(TestCaseError::fail)?;
             compared.set(compared.get() + 1);
             prop_assert_eq!(
@@ -125,7 +140,7 @@ fn random_stacks_become_what_docker_creates() {
         })
         .unwrap();
     eprintln!(
-        "{} of {cases} random stacks compared with docker, the others are refused here",
+        "{} of {cases} random stacks compared with docker in {mode:?}, the others are refused here",
         compared.get()
     );
     assert!(compared.get() > cases / 10, "too few stacks were accepted to prove anything");

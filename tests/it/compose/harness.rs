@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use holdfast::compose::{Input, Output, compile};
 use holdfast::desired::{ImageSpec, ObjectRef, StackSpec};
-use holdfast::manifest::Stack;
+use holdfast::manifest::{Mode, Stack};
 use holdfast::pins::Pins;
 use holdfast::source::Problem;
 use serde_json::{Value, json};
@@ -48,7 +48,12 @@ impl Case {
 
     /// What this crate makes of it.
     pub(super) fn ours(&self) -> Result<Output, Vec<Problem>> {
-        let stack = Stack { compose: self.files.clone(), env: self.env.clone(), ..Stack::default() };
+        self.read(Mode::Strict)
+    }
+
+    /// What this crate makes of it in a mode.
+    pub(super) fn read(&self, mode: Mode) -> Result<Output, Vec<Problem>> {
+        let stack = Stack { compose: self.files.clone(), env: self.env.clone(), mode, ..Stack::default() };
         let secrets = ["s_one", "s_two", "s_three"].map(str::to_owned).into();
         let images = BTreeMap::<String, ImageSpec>::new();
         let input = Input {

@@ -1,9 +1,11 @@
 //! Proves: compose files against the real docker CLI.
 
+mod compat;
 mod differential;
 mod generated;
 mod harness;
 mod house;
 mod random;
 mod refused;
+mod rules;
 mod translated;

@@ -12,7 +12,8 @@ fn problems(case: &Case, folder: &Path) -> String {
     let prefix = format!("{}/", folder.display());
     let lines = found.iter().map(|problem| {
         let fix = problem.fix.as_deref().unwrap_or("NO FIX");
-        format!("{problem}\n  fix: {fix}\n").replace(&prefix, "")
+        let rule = problem.rule.expect("every problem breaks a rule");
+        format!("{problem} [{rule}]\n  fix: {fix}\n").replace(&prefix, "")
     });
     lines.collect()
 }
