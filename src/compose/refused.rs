@@ -226,7 +226,6 @@ pub(super) fn fits(level: &str, key: &str, value: &Kind, minor: u8) -> bool {
         _ => false,
     };
     match (level, key) {
-        ("service network", _) => text(value),
         ("service", "cgroupns_mode") => minor >= 9 && text(value),
         ("service", "oom_score_adj") => minor >= 13 && matches!(value, Kind::Int(_)),
         ("service", "pid") => text(value) || *value == Kind::Null,
@@ -254,7 +253,7 @@ pub(super) fn fits(level: &str, key: &str, value: &Kind, minor: u8) -> bool {
             }),
             _ => text(value),
         },
-        ("service", _) => text(value),
+        ("service" | "service network", _) => text(value),
         _ => true,
     }
 }

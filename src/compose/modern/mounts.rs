@@ -83,7 +83,7 @@ fn of_option(option: &str, place: Place, log: &mut Log) -> Option<Wish> {
         _ => Err("a swarm takes `size` and `mode` of a tmpfs, and mounts it `rw,noexec,nosuid,nodev`"),
     };
     wish.map_err(|fix| {
-        log.rule(Rule::NewerSpelling, place, format!("the tmpfs option `{option}` cannot be kept"), fix)
+        log.rule(Rule::NewerSpelling, place, format!("the tmpfs option `{option}` cannot be kept"), fix);
     })
     .ok()
 }
