@@ -35,7 +35,7 @@ fn what_compat_accepts_is_what_docker_sends_and_strict_says_why_not() {
                 }
             }
             (Err(_), Ok(_)) if at < accepted => {
-                wrong.push(format!("{name}: compat refuses what strict accepts"))
+                wrong.push(format!("{name}: compat refuses what strict accepts"));
             }
             (Err(problems), _) => {
                 let allowed = |rule: &&Rule| !rule.followed();
