@@ -42,6 +42,7 @@ in
     stacks = section "Stacks from compose files.";
     traefik = section "The reverse proxy.";
     gates = section "What must be proven.";
+    keep = section "How much of what was before is kept, for a rollback.";
     paths = section "Folders.";
   };
 }

@@ -11,6 +11,7 @@ mod lock;
 mod order;
 mod pins;
 mod prove;
+mod rollback;
 mod status;
 mod stop;
 mod unlock;
@@ -43,14 +44,55 @@ async fn apply_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
     let compiled = ManuallyDrop::new(run.load(opened)?);
     let (engine, look) = connecting.done().await?;
     let mut host = unlock::unlock(run, &compiled)?;
-    let generation = run.generation(&compiled)?;
-    let observed = ManuallyDrop::new(converge::until_equal(run, (&engine, look), &mut host, tell).await?);
+    apply_host(run, (&engine, look), &mut host, tell).await
+}
+
+/// The line from what shall be to what is proven; the lock is held.
+async fn apply_host(
+    run: &mut Run<'_>,
+    (engine, look): (&Engine, Look),
+    host: &mut unlock::Host<'_>,
+    tell: &Tell<'_>,
+) -> Result<(), Stop> {
+    let generation = run.generation(host)?;
+    let observed = ManuallyDrop::new(converge::until_equal(run, (engine, look), host, tell).await?);
     host.keep_ciphertext(&generation)?;
     if run.order.verify {
-        prove::prove(run, &prove::Subject { engine: &engine, host: &host, observed: Some(&observed) }, tell)
-            .await?;
+        prove::prove(run, &prove::Subject { engine, host, observed: Some(&observed) }, tell).await?;
     }
-    run.settle(&generation, &host)
+    run.settle(&generation, host)
+}
+
+/// Brings back a generation that was recorded, whole, and proves it: the one of this number, or the last proven one
+/// before the current one.
+pub async fn rollback(order: &Order, to: Option<u64>, tell: &Tell<'_>) -> Record {
+    let mut run = Run::begin("rollback", order);
+    let ended = rollback_line(&mut run, to, tell).await;
+    run.end(ended)
+}
+
+async fn rollback_line(run: &mut Run<'_>, to: Option<u64>, tell: &Tell<'_>) -> Result<(), Stop> {
+    let state = rollback::state(run)?;
+    let from = rollback::choose(&state, to)?;
+    let opened = rollback::open(run, &from, state)?;
+    let _lock = run.lock(&opened)?;
+    rollback::still(&opened, &from, to)?;
+    run.from = Some(from);
+    let connecting = Look::begin(&opened.compiled.manifest.engine.address);
+    let compiled = run.load(opened)?;
+    let (engine, look) = connecting.done().await?;
+    let mut host = unlock::unlock(run, &compiled)?;
+    let ended = apply_host(run, (&engine, look), &mut host, tell).await;
+    rollback::say(run);
+    ended
+}
+
+/// Lists the generations that a rollback can bring back; reads only.
+#[must_use]
+pub fn generations(order: &Order) -> Record {
+    let mut run = Run::begin("rollback", order);
+    let ended = rollback::state(&mut run).and_then(|state| rollback::list(&mut run, &state));
+    run.end(ended)
 }
 
 /// Says what `apply` would do, and does nothing.

@@ -18,6 +18,7 @@ mod outcome;
 mod plan;
 mod problems;
 mod progress;
+mod rollback;
 mod schema;
 mod settings;
 mod socket_proxy;
@@ -55,6 +56,8 @@ enum Command {
     Verify(verify::Args),
     /// Show what is there, and where it differs.
     Status(status::Args),
+    /// Bring back a generation that was recorded, and prove it.
+    Rollback(rollback::Args),
     /// Remove what is recorded as ours.
     Destroy(destroy::Args),
     /// Lock what images of registries stand for.
@@ -87,6 +90,7 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
         Command::Apply(args) => wait(apply::run(&args, settings)),
         Command::Verify(args) => wait(verify::run(&args, settings)),
         Command::Status(args) => wait(status::run(&args, settings)),
+        Command::Rollback(args) => wait(rollback::run(&args, settings)),
         Command::Destroy(args) => wait(destroy::run(&args, settings)),
         Command::Image(args) => wait(image::run(&args, settings)),
         Command::Schema(args) => schema::run(&args, settings),

@@ -50,15 +50,19 @@ fn duration(text: &str) -> Result<Duration, String> {
 impl Part {
     /// An order for a command that only reads.
     pub(crate) fn order(&self, settings: &Settings) -> Order {
-        Order {
-            manifest: self.manifest.path(),
-            engine: settings.engine.clone(),
-            run_dir: settings.run_dir.clone(),
-            state_dir: settings.state_dir.clone(),
-            only: self.only.clone(),
-            identities: identities(),
-            ..Order::default()
-        }
+        Order { only: self.only.clone(), ..order(self.manifest.path(), settings) }
+    }
+}
+
+/// An order for a command that only reads, of the whole of a manifest.
+pub(crate) fn order(manifest: PathBuf, settings: &Settings) -> Order {
+    Order {
+        manifest,
+        engine: settings.engine.clone(),
+        run_dir: settings.run_dir.clone(),
+        state_dir: settings.state_dir.clone(),
+        identities: identities(),
+        ..Order::default()
     }
 }
 

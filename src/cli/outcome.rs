@@ -31,6 +31,11 @@ pub(crate) fn status(record: &Record, settings: &Settings) -> Exit {
     looked(record, settings, report::status_text)
 }
 
+/// Prints the generations that are kept.
+pub(crate) fn generations(record: &Record, settings: &Settings) -> Exit {
+    looked(record, settings, report::generations_text)
+}
+
 /// Prints what a command that only looks has found, unless it found nothing but an error.
 fn looked(record: &Record, settings: &Settings, text: impl Fn(&Record, bool) -> String) -> Exit {
     let exit = record.exit.or(wrong(record, settings));

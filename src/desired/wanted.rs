@@ -27,6 +27,8 @@ pub struct Desired<'a> {
     pub logins: Logins,
     /// What may be deleted and made anew.
     pub recreate: BTreeSet<Address>,
+    /// Names of secrets and configs that a kept generation needs.
+    pub kept: BTreeSet<String>,
 }
 
 /// What a manifest allows to be deleted and made anew.

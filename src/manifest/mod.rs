@@ -20,8 +20,8 @@ pub use gate::{
 };
 pub use load::{Loaded, load};
 pub use model::{
-    Engine, Host, Identities, Image, ImageConfig, Ipam, Manifest, Network, Node, Paths, Secret, SecretFormat,
-    Subnet, Swarm, Template,
+    Engine, Host, Identities, Image, ImageConfig, Ipam, Keep, Manifest, Network, Node, Paths, Secret,
+    SecretFormat, Subnet, Swarm, Template,
 };
 pub use registry::{ImagePolicy, Password, Registry};
 pub use schema::schema;

@@ -64,9 +64,35 @@ pub struct Manifest {
     /// What must be proven, by name; everything declared above carries derived gates beside these.
     #[serde(default)]
     pub gates: BTreeMap<String, Gate>,
+    /// How much of what was before is kept.
+    #[serde(default)]
+    pub keep: Keep,
     /// Folders.
     #[serde(default)]
     pub paths: Paths,
+}
+
+/// How much of what was before is kept, for a rollback.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Keep {
+    /// Generations besides the current one; the last proven one before it always stays.
+    #[serde(default = "five")]
+    pub generations: usize,
+    /// Former versions of each Swarm secret and config; what a kept generation or a service's previous spec refers to
+    /// always stays.
+    #[serde(default = "five")]
+    pub objects: usize,
+}
+
+const fn five() -> usize {
+    5
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        Self { generations: five(), objects: five() }
+    }
 }
 
 fn default_instance() -> String {

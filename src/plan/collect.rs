@@ -1,6 +1,7 @@
 //! What left: removed after the rest has converged; volumes are kept.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -15,12 +16,15 @@ use crate::observed::{Object, Ownership, at};
 
 /// Why things go.
 pub(super) const LEFT: &str = "left the manifest";
+/// Why objects go.
+pub(super) const UNUSED: &str = "nothing that runs or is kept refers to it any more";
 
 /// Plans the removal of services, networks, secrets and configs that are ours and no longer wanted, and the mirror
 /// of the ownership record.
 pub(super) fn plan(builder: &mut Builder<'_>) {
     if builder.manager().is_some() {
         keep_what_others_use(builder);
+        keep_what_services_go_back_to(builder);
         services(builder);
         networks(builder);
         objects(builder);
@@ -41,6 +45,22 @@ fn keep_what_others_use(builder: &mut Builder<'_>) {
     let names: Vec<String> =
         specs.flat_map(|spec| referenced(spec).into_iter().chain(attached(spec))).collect();
     builder.referenced.extend(names);
+}
+
+/// A service that stays may be rolled back by the engine itself, to the spec before its last one, which is what is
+/// stored now once it is updated.
+fn keep_what_services_go_back_to(builder: &mut Builder<'_>) {
+    let desired = builder.desired;
+    let stacks = desired.compiled.stacks.values();
+    let stay = stacks.flat_map(|stack| stack.services.values().map(|service| &service.name));
+    let stay = stay.filter_map(|name| builder.observed.services.get(name));
+    let names: Vec<String> = stay.flat_map(|service| both_specs(&service.raw)).collect();
+    builder.referenced.extend(names);
+}
+
+/// What the current and the previous spec of a service refer to.
+fn both_specs(raw: &Value) -> Vec<String> {
+    [at(raw, "/Spec"), at(raw, "/PreviousSpec")].into_iter().flat_map(referenced).collect()
 }
 
 /// Networks that a stored service spec is attached to, by id or by name.
@@ -120,39 +140,58 @@ fn networks(builder: &mut Builder<'_>) {
     }
 }
 
-/// Secrets and configs that are recorded as ours and that nothing wanted refers to any more.
+/// Secrets and configs that are recorded as ours and that neither what is wanted, nor a kept generation, nor a spec
+/// that a service may go back to refers to; of these the newest versions stay.
 fn objects(builder: &mut Builder<'_>) {
     let (desired, observed) = (builder.desired, builder.observed);
     let wanted = desired.ownership();
-    let goes =
-        |name: &String, keep: &BTreeSet<String>| !keep.contains(name) && !builder.referenced.contains(name);
-    let secrets: Vec<&Object> = (desired.recorded.secrets.iter())
-        .filter(|name| goes(name, &wanted.secrets))
-        .filter_map(|name| observed.secrets.get(name))
-        .collect();
-    let configs: Vec<&Object> = (desired.recorded.configs.iter())
-        .filter(|name| goes(name, &wanted.configs))
-        .filter_map(|name| observed.configs.get(name))
-        .collect();
-    for secret in secrets {
+    let mut needed = builder.referenced.clone();
+    needed.extend(desired.kept.iter().cloned());
+    let versions = desired.compiled.manifest.keep.objects;
+    let secrets = former(&desired.recorded.secrets, &wanted.secrets, &observed.secrets);
+    let configs = former(&desired.recorded.configs, &wanted.configs, &observed.configs);
+    for secret in beyond(secrets, &needed, versions) {
         let action = Action::Swarm(SwarmAction::RemoveSecret(secret.id.clone()));
-        remove(
-            builder,
-            object_address(secret, Kind::Secret),
-            Group::Collection,
-            action,
-            "nothing refers to it any more",
-        );
+        remove(builder, object_address(secret, Kind::Secret), Group::Collection, action, UNUSED);
     }
-    for config in configs {
+    for config in beyond(configs, &needed, versions) {
         let action = Action::Swarm(SwarmAction::RemoveConfig(config.id.clone()));
-        remove(
-            builder,
-            object_address(config, Kind::Config),
-            Group::Collection,
-            action,
-            "nothing refers to it any more",
-        );
+        remove(builder, object_address(config, Kind::Config), Group::Collection, action, UNUSED);
+    }
+}
+
+/// Objects that were made by us and are not wanted any more.
+pub(super) fn former<'o>(
+    recorded: &BTreeSet<String>,
+    wanted: &BTreeSet<String>,
+    observed: &'o BTreeMap<String, Object>,
+) -> Vec<&'o Object> {
+    recorded.difference(wanted).filter_map(|name| observed.get(name)).collect()
+}
+
+/// Those that nothing needs and that are not among the newest `versions` of their name.
+pub(super) fn beyond<'o>(
+    former: Vec<&'o Object>,
+    needed: &BTreeSet<String>,
+    versions: usize,
+) -> Vec<&'o Object> {
+    let mut by_name: BTreeMap<&str, Vec<&Object>> = BTreeMap::new();
+    for object in former {
+        by_name.entry(base_name(&object.name)).or_default().push(object);
+    }
+    let mut gone = Vec::new();
+    for mut objects in by_name.into_values() {
+        objects.sort_by_key(|object| Reverse(at(&object.raw, "/CreatedAt").as_str()));
+        gone.extend(objects.into_iter().skip(versions).filter(|object| !needed.contains(&object.name)));
+    }
+    gone
+}
+
+/// The name of an object without the digest of its content.
+fn base_name(name: &str) -> &str {
+    match name.rsplit_once('_') {
+        Some((base, digest)) if digest.len() == 12 && digest.bytes().all(|b| b.is_ascii_hexdigit()) => base,
+        _ => name,
     }
 }
 

@@ -80,6 +80,7 @@ pub(super) fn desired(compiled: &Compiled) -> Desired<'_> {
         recorded: Ownership::new("main"),
         logins: crate::desired::Logins::default(),
         recreate: std::collections::BTreeSet::new(),
+        kept: std::collections::BTreeSet::new(),
     }
 }
 

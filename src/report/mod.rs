@@ -1,6 +1,7 @@
 //! One record, many prints; and the exit code, decided in one place.
 
 mod exit;
+mod generations;
 mod junit;
 mod paint;
 mod plan;
@@ -9,12 +10,13 @@ mod status;
 mod text;
 
 pub use exit::Exit;
+pub use generations::generations_text;
 pub use junit::junit;
 pub(crate) use paint::plain;
 pub use plan::plan_text;
 pub use record::{
-    Attempt, Failure, GateResult, Outcome, Record, ServiceOutcome, ServiceStatus, StepOutcome, Verdict,
-    gates_exit,
+    Attempt, Failure, GateResult, GenerationRow, Outcome, Record, ServiceOutcome, ServiceStatus, StepOutcome,
+    Verdict, gates_exit,
 };
 pub use status::status_text;
 pub use text::text;

@@ -44,6 +44,12 @@ pub struct Record {
     pub secrets: Vec<Failure>,
     /// Gates.
     pub gates: Vec<GateResult>,
+    /// The generation that was applied.
+    pub generation: Option<u64>,
+    /// The generation that was brought back.
+    pub rollback_of: Option<u64>,
+    /// Generations, where the command listed them.
+    pub generations: Vec<GenerationRow>,
     /// Services, where the command looked at them.
     pub services: Vec<ServiceStatus>,
     /// Requests to the engine that were not GET or HEAD.
@@ -57,6 +63,23 @@ pub struct Record {
     /// What is wrong with the manifest or the compose files, with places; printed by the command line.
     #[serde(skip)]
     pub problems: Vec<Problem>,
+}
+
+/// A generation that is kept.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct GenerationRow {
+    /// Its number.
+    pub number: u64,
+    /// When it was made, RFC 3339.
+    pub created: String,
+    /// `applying`, `applied`, `proven` or `failed`.
+    pub status: String,
+    /// SHA-256 of its compiled manifest, hex; empty where a former version made it.
+    pub manifest: String,
+    /// The generation that it brought back.
+    pub rollback_of: Option<u64>,
+    /// True for the one that `holdfast rollback` goes back to.
+    pub target: bool,
 }
 
 /// A service as it is.

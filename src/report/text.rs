@@ -183,7 +183,7 @@ fn summary(record: &Record) -> String {
     let succeeded =
         |verb| record.steps.iter().filter(|step| step.verb == verb && step.error.is_none()).count();
     if record.steps.is_empty() {
-        if record.command == "apply" {
+        if matches!(record.command.as_str(), "apply" | "rollback") {
             parts.push("nothing to do".to_owned());
         }
     } else {

@@ -1,6 +1,7 @@
 //! A run: its order, its record, its generation.
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
@@ -10,8 +11,9 @@ use super::order::Order;
 use super::stop::Stop;
 use super::unlock::Host;
 use crate::desired::Compiled;
+use crate::manifest::Manifest;
 use crate::report::{Exit, Record};
-use crate::state::{Generation, Generations, Lock, Status};
+use crate::state::{Generation, Generations, Lock, Origin, Status};
 
 /// A run under way.
 pub(super) struct Run<'o> {
@@ -21,6 +23,8 @@ pub(super) struct Run<'o> {
     pub(super) since: i64,
     /// True once it holds the lock: only then may it change anything.
     pub(super) writes: bool,
+    /// The generation that is brought back, in a rollback.
+    pub(super) from: Option<Generation>,
     started: Instant,
     /// Texts of the compiled manifest, for its digest and its generation.
     texts: Vec<(PathBuf, Vec<u8>)>,
@@ -44,6 +48,7 @@ impl<'o> Run<'o> {
             record,
             since: now.as_second(),
             writes: false,
+            from: None,
             started: Instant::now(),
             texts: Vec::new(),
         }
@@ -51,7 +56,12 @@ impl<'o> Run<'o> {
 
     /// load, its first half: the manifest says where the engine, the lock and the state are. A file is compiled whole.
     pub(super) fn open(&mut self) -> Result<Compilation, Stop> {
-        let mut opened = compile::open(&self.order.manifest)?;
+        self.open_at(&self.order.manifest)
+    }
+
+    /// As [`Self::open`], from another place than the order says.
+    pub(super) fn open_at(&mut self, path: &Path) -> Result<Compilation, Stop> {
+        let mut opened = compile::open(path)?;
         self.record.warnings.extend(opened.warnings.iter().map(ToString::to_string));
         if opened.texts.is_empty() {
             opened.texts = compile::texts(&opened.compiled)?;
@@ -104,9 +114,35 @@ impl<'o> Run<'o> {
         )
     }
 
-    /// The generation of this manifest: written before anything is changed, and not again while it is the newest.
-    pub(super) fn generation(&self, compiled: &Compiled) -> Result<Generation, Stop> {
-        Ok(Generations::new(&compiled.manifest.paths.state).open(&self.texts)?)
+    /// The generation of this manifest and these secrets: written before anything is changed, and not again while it
+    /// is the newest.
+    pub(super) fn generation(&mut self, host: &Host<'_>) -> Result<Generation, Stop> {
+        let origin = Origin {
+            created: self.record.started.clone(),
+            manifest: self.record.manifest.clone(),
+            rollback_of: self.from.as_ref().map(|from| from.number),
+        };
+        let generations = Generations::new(&host.manifest().paths.state);
+        let generation = generations.open(&self.texts, &origin)?;
+        generation.set_needs(&host.needs())?;
+        self.record.generation = Some(generation.number);
+        self.record.rollback_of = origin.rollback_of;
+        Ok(generation)
+    }
+
+    /// The keyed digests of its secrets are part of what a generation is, and not of its manifest's digest.
+    pub(super) fn add_secrets(&mut self, digests: &BTreeMap<String, String>) {
+        self.texts.push(Generation::secrets_text(digests));
+    }
+
+    /// Names of secrets and configs that the generations need which will be kept after this run.
+    pub(super) fn kept(&self, manifest: &Manifest) -> Result<BTreeSet<String>, Stop> {
+        let generations = Generations::new(&manifest.paths.state);
+        let mut names = BTreeSet::new();
+        for generation in generations.kept(Some(&self.texts), manifest.keep.generations)? {
+            names.extend(generation.needs()?.objects);
+        }
+        Ok(names)
     }
 
     /// The generation's end: proven when every gate held, failed when one did not, applied when none was asked. What
@@ -130,7 +166,21 @@ impl<'o> Run<'o> {
         if let Some(status) = status {
             generation.set_status(status)?;
         }
-        Ok(Generations::new(&host.manifest().paths.state).collect()?)
+        let manifest = host.manifest();
+        Ok(Generations::new(&manifest.paths.state).collect(manifest.keep.generations)?)
+    }
+
+    /// Every gate of the whole manifest held: so the generation that was applied without gates is proven, if nothing
+    /// was applied since.
+    pub(super) fn prove_generation(&self, manifest: &Manifest) -> Result<(), Stop> {
+        let newest = Generations::new(&manifest.paths.state).newest()?;
+        let applied = newest.filter(|newest| {
+            newest.status() == Some(Status::Applied) && newest.origin().manifest == self.record.manifest
+        });
+        if let Some(generation) = applied.filter(|_| self.order.only.is_none()) {
+            generation.set_status(Status::Proven)?;
+        }
+        Ok(())
     }
 
     /// The record, with its end.

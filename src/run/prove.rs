@@ -74,7 +74,10 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
     } else if run.record.exit == Exit::Ok {
         // A run that holds the lock is changing things: what was seen before is no proof of what it leaves.
         match Lock::take(&manifest.paths.run, &run.holder(), Duration::ZERO) {
-            Ok(_lock) => drop(proven.write(&manifest.paths.run)?),
+            Ok(_lock) => {
+                proven.write(&manifest.paths.run)?;
+                run.prove_generation(manifest)?;
+            }
             Err(LockError::Held { .. }) => {}
             Err(error) => return Err(error.into()),
         }

@@ -20,7 +20,7 @@ use crate::plan::{Action, Plan, SwarmAction};
 use crate::report::{Exit, Failure, StepOutcome, chain};
 use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
 use crate::state::{
-    Generation, Generations, Recreating, StateError, read_logins, read_ownership, write_durably, write_logins,
+    Generation, Generations, Needs, Recreating, StateError, read_logins, read_ownership, write_durably, write_logins,
 };
 use crate::swarm::{Engine, Look};
 use crate::traefik;
@@ -48,20 +48,23 @@ pub(super) struct Host<'c> {
 pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Host<'c>, Stop> {
     let manifest = &compiled.manifest;
     let identities = Identities::load(&manifest.identities, &run.order.identities);
-    let kept =
-        Generations::new(&manifest.paths.state).last_applied()?.map(|generation| generation.ciphertext());
-    let mut unlocked = secrets::unlock(manifest, &identities, kept.as_deref());
-    files::fall_back(&manifest.paths.run, &mut unlocked);
+    let (mut unlocked, kept) = open(run, manifest, &identities)?;
     secrets::render_templates(manifest, &mut unlocked);
     let key = naming_key(manifest, &unlocked, run.writes)?;
     let instance = &manifest.instance;
     let (wanted, mut failures) = files::wanted(manifest, &unlocked, &key, instance);
     let generated = generate(compiled, &mut unlocked, &mut failures);
-    let digests = unlocked
-        .values
-        .iter()
-        .map(|(name, value)| (name.clone(), secrets::digest(&key, instance, "secret", name, value)))
-        .collect();
+    // An object that is still there is found by the digest it was made with, also without the value.
+    let mut digests = match &run.from {
+        Some(from) => from.needs()?.digests,
+        None => BTreeMap::new(),
+    };
+    let digest = |(name, value): (&String, &SecretBytes)| {
+        (name.clone(), secrets::digest(&key, instance, "secret", name, value))
+    };
+    digests.extend(unlocked.values.iter().map(digest));
+    run.add_secrets(&of_secrets(manifest, &digests)?);
+    let kept_objects = run.kept(manifest)?;
     let describe = |(path, bytes): (&String, &SecretBytes)| {
         let digest = secrets::digest(&key, instance, "generated", path, bytes);
         (path.clone(), InstalledFile { digest, uid: 0, gid: 0, mode: GENERATED_MODE })
@@ -82,6 +85,7 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         recorded: record.unwrap_or_else(|| Ownership::new(instance)),
         logins,
         recreate: allowed(run, manifest),
+        kept: kept_objects,
     };
     run.record.warnings.append(&mut unlocked.warnings);
     run.record.secrets.clone_from(&unlocked.failures);
@@ -90,6 +94,38 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         run.record.exit = run.record.exit.or(Exit::SecretFailed);
     }
     Ok(Host { desired, unlocked, generated, key, kept, unrecorded, written: BTreeMap::new() })
+}
+
+/// Opens the secrets: those of today, or those of the generation that is brought back; and the folder of the kept ones.
+fn open(
+    run: &Run<'_>,
+    manifest: &Manifest,
+    identities: &Identities,
+) -> Result<(Unlocked, Option<PathBuf>), Stop> {
+    if let Some(from) = &run.from {
+        // What is installed belongs to another generation.
+        let kept = from.ciphertext();
+        return Ok((secrets::unlock_kept(manifest, identities, &kept), Some(kept)));
+    }
+    let last = Generations::new(&manifest.paths.state).last_applied()?;
+    let kept = last.map(|generation| generation.ciphertext());
+    let mut unlocked = secrets::unlock(manifest, identities, kept.as_deref());
+    files::fall_back(&manifest.paths.run, &mut unlocked);
+    Ok((unlocked, kept))
+}
+
+/// The keyed digests that make a generation: of one that does not open today, the one that it had before.
+fn of_secrets(
+    manifest: &Manifest,
+    digests: &BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, Stop> {
+    let newest = Generations::new(&manifest.paths.state).newest()?;
+    let before = newest.map(|newest| newest.secrets()).unwrap_or_default();
+    let of = |name: &String| {
+        let digest = digests.get(name).or_else(|| before.get(name))?;
+        Some((name.clone(), digest.clone()))
+    };
+    Ok(manifest.secrets.keys().filter_map(of).collect())
 }
 
 /// What may be deleted and made anew: by the manifest, by the command line, or by a run that was killed meanwhile.
@@ -175,6 +211,17 @@ fn content(file: &GeneratedFile, unlocked: &Unlocked) -> Result<SecretBytes, Str
 impl Host<'_> {
     pub(super) fn manifest(&self) -> &Manifest {
         &self.desired.compiled.manifest
+    }
+
+    /// What this generation needs to run again.
+    pub(super) fn needs(&self) -> Needs {
+        let own = self.desired.ownership();
+        let loaded = self.desired.compiled.images.values().filter(|image| image.source.is_some());
+        Needs {
+            objects: own.secrets.into_iter().chain(own.configs).collect(),
+            images: loaded.map(|image| image.reference.clone()).collect(),
+            digests: self.desired.digests.clone(),
+        }
     }
 
     /// One look at engine and host; at the engine it may be `begun` already. An engine that was just started, or told to

@@ -29,5 +29,5 @@ pub use identity::{Identities, IdentityEnv};
 pub use keep::keep_ciphertext;
 pub use login::{Login, logins};
 pub use template::render_templates;
-pub use unlock::unlock;
+pub use unlock::{unlock, unlock_kept};
 pub use value::{SecretBytes, Unlocked};

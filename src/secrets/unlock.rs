@@ -62,6 +62,28 @@ pub fn unlock(manifest: &Manifest, identities: &Identities, kept: Option<&Path>)
     unlocked
 }
 
+/// Opens every secret of `manifest` as it was kept in `kept`, a folder that [`super::keep_ciphertext`] wrote; the sops
+/// files are not looked at.
+#[must_use]
+pub fn unlock_kept(manifest: &Manifest, identities: &Identities, kept: &Path) -> Unlocked {
+    let mut unlocked = Unlocked::default();
+    let copies = Kept::load(kept);
+    for name in manifest.secrets.keys() {
+        if let Some((found, opened)) = last_good(Some(&copies), name, identities) {
+            unlocked.values.insert(name.clone(), found);
+            unlocked.opened.insert(name.clone(), opened);
+        } else {
+            let reason = format!("no copy of its ciphertext in `{}` opens", kept.display());
+            unlocked.failures.push(Failure {
+                address: Address::new(Kind::Secret, name),
+                reason,
+                kept: false,
+            });
+        }
+    }
+    unlocked
+}
+
 /// The value that the secret had when it last opened.
 fn last_good(kept: Option<&Kept<'_>>, name: &str, identities: &Identities) -> Option<(SecretBytes, Opened)> {
     let opened = kept?.find(name)?;

@@ -7,7 +7,8 @@
 //! <paths.state>/logins.json           which login of a registry each service was last written with
 //! <paths.state>/ownership.json           what is ours; written before anything is made
 //! <paths.state>/recreating.json          what may be deleted and made anew, while that is under way
-//! <paths.state>/generations/N/manifest.json, specs/, ciphertext/, status, run.json
+//! <paths.state>/generations/N/manifest.json, specs/, secrets.json   what was applied; the secrets as keyed digests
+//! <paths.state>/generations/N/ciphertext/, origin.json, needs.json, status, run.json
 //! ```
 //!
 //! Every file is written beside its place, synced, renamed, and its folder synced: a crash leaves the old text or
@@ -17,6 +18,7 @@ mod files;
 mod generation;
 mod lock;
 mod logins;
+mod needs;
 mod ownership;
 mod proven;
 mod recreating;
@@ -27,6 +29,7 @@ pub use files::write_durably;
 pub use generation::{Generation, Generations, Status};
 pub use lock::{Lock, LockError};
 pub use logins::{read_logins, write_logins};
+pub use needs::{Needs, Origin};
 pub use ownership::{read_ownership, write_ownership};
 pub use proven::Proven;
 pub use recreating::Recreating;

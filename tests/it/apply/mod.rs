@@ -7,3 +7,4 @@ mod line;
 mod order;
 mod parts;
 mod recreate;
+mod rollback;

@@ -122,6 +122,14 @@ impl World {
         Ran::new(&self.command(args).output().expect("the program runs"))
     }
 
+    /// Runs the program with its state folder and nothing else of the manifest.
+    pub(crate) fn run_on_state(&self, args: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+        command.args(args).arg("--state-dir").arg(self.path("state")).stdin(Stdio::null());
+        command.env_remove("HOLDFAST_MANIFEST").env_remove("SOPS_AGE_KEY");
+        Ran::new(&command.output().expect("the program runs"))
+    }
+
     /// `apply --json`, which must end well.
     pub(crate) fn apply(&self) -> Value {
         self.run(&["apply", "--json"]).expect(0).json()

@@ -1,0 +1,50 @@
+//! `holdfast rollback [N]`: brings back a generation that was recorded, and proves it.
+
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+use super::order::{Allowed, Writing, order};
+use super::outcome;
+use super::progress::Progress;
+use super::settings::Settings;
+use crate::report::Exit;
+use crate::run::{self, Order, Said};
+
+/// Arguments of `rollback`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The generation; the last proven one before the current one when absent.
+    #[arg(value_name = "N")]
+    to: Option<u64>,
+    /// List the generations that are kept, and do nothing.
+    #[arg(long, conflicts_with = "to")]
+    list: bool,
+    /// A manifest whose `paths.state` says where the generations are; nothing else of it counts.
+    #[arg(long, value_name = "MANIFEST", env = "HOLDFAST_MANIFEST")]
+    manifest: Option<PathBuf>,
+    #[command(flatten)]
+    allowed: Allowed,
+    #[command(flatten)]
+    writing: Writing,
+    /// Leave the gates to a later `verify`.
+    #[arg(long)]
+    no_verify: bool,
+    /// Also write the report as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+/// Runs `rollback`.
+pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
+    let order = order(args.manifest.clone().unwrap_or_default(), settings);
+    if args.list {
+        return outcome::generations(&run::generations(&order), settings);
+    }
+    let order = args.writing.apply_to(args.allowed.apply_to(order));
+    let order = Order { verify: !args.no_verify, ..order };
+    let mut progress = Progress::new(settings);
+    let mut tell = |said: Said<'_>| progress.tell(&said);
+    let record = run::rollback(&order, args.to, &RefCell::new(&mut tell)).await;
+    progress.clear();
+    outcome::report(&record, settings, args.junit.as_deref())
+}
