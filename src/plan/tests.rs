@@ -245,7 +245,7 @@ fn what_left_goes_last_and_only_if_it_is_ours() {
     let foreign = object("other_app", json!({ "Name": "other_app" }));
     observed.services.insert("other_app".into(), foreign);
     observed.secrets.insert("theirs".into(), object("theirs", Value::Null));
-    let without = compiled(&json!({}), &[]);
+    let without = compiled(&json!({ "keep": { "generations": 0, "objects": 0 } }), &[]);
     let mut after = desired(&without);
     after.recorded = before.ownership();
     let plan = plan(&after, &observed, None).unwrap();
@@ -267,6 +267,30 @@ fn what_left_goes_last_and_only_if_it_is_ours() {
             < groups.iter().position(|group| *group == Group::Collection)
     );
     assert!(plan.steps.iter().all(|step| step.group != Group::Collection || step.needs.contains(&0)));
+}
+
+#[test]
+fn former_objects_stay_for_a_kept_generation_a_previous_spec_or_as_the_newest_versions() {
+    let compiled = compiled(&json!({ "keep": { "generations": 5, "objects": 2 } }), &[web()]);
+    let mut desired = desired(&compiled);
+    let mut observed = settle(&desired, manager());
+    let old = |day: u8| format!("web_page_00000000000{day}");
+    for day in 1..=7 {
+        let mut config = object(&old(day), Value::Null);
+        config.raw["CreatedAt"] = json!(format!("2026-01-0{day}T00:00:00Z"));
+        observed.configs.insert(old(day), config);
+        desired.recorded.configs.insert(old(day));
+    }
+    let refers = json!([{ "ConfigName": old(1) }]);
+    let service = observed.services.get_mut("web_app").unwrap();
+    service.raw["PreviousSpec"] = json!({ "TaskTemplate": { "ContainerSpec": { "Configs": refers } } });
+    desired.kept.insert(old(3));
+    let plan = plan(&desired, &observed, None).unwrap();
+    let gone: Vec<String> = (plan.steps.iter().filter(|step| step.verb == Verb::Delete))
+        .map(|step| step.address.leaf().name.clone())
+        .collect();
+    // 1 is gone back to by the engine, 3 by a rollback; 6 and 7 are the newest.
+    assert_eq!(gone, ["page_000000000005", "page_000000000004", "page_000000000002"]);
 }
 
 #[test]
