@@ -13,10 +13,15 @@ use serde_json::Value;
 pub use misfit::{Cluster, Misfit};
 pub use ownership::Ownership;
 
-/// The value at a JSON pointer, `null` where there is none.
+/// The value at a JSON pointer without escapes, `null` where there is none. Several times as quick as
+/// [`Value::pointer`], which makes a new string of every key.
 #[must_use]
 pub fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
-    value.pointer(pointer).unwrap_or(&Value::Null)
+    let step = |value: &'a Value, key: &str| match value {
+        Value::Array(list) => key.parse::<usize>().ok().and_then(|index| list.get(index)),
+        other => other.get(key),
+    };
+    pointer.split('/').skip(1).fold(value, |value, key| step(value, key).unwrap_or(&Value::Null))
 }
 
 /// One look at the engine.

@@ -6,6 +6,7 @@ use std::thread;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
+use super::observe::Answers;
 use super::{Engine, EngineError};
 use crate::observed::Observed;
 
@@ -18,7 +19,7 @@ pub struct Connecting {
 
 /// A look that is under way. Dropped before its end, it ends by itself and nobody hears of it.
 pub struct Look {
-    observed: oneshot::Receiver<Result<Observed, EngineError>>,
+    answers: oneshot::Receiver<Result<Answers, EngineError>>,
 }
 
 impl Look {
@@ -26,14 +27,14 @@ impl Look {
     #[must_use]
     pub fn begin(address: &str) -> Connecting {
         let (connected, engine) = oneshot::channel();
-        let (seen, observed) = oneshot::channel();
+        let (seen, answers) = oneshot::channel();
         let asked = address.to_owned();
         let look = async move {
             // When the run has ended meanwhile nobody listens any more.
             match Engine::connect(&asked).await {
                 Ok(engine) => {
                     drop(connected.send(Ok(engine.clone())));
-                    drop(seen.send(engine.observe().await));
+                    drop(seen.send(engine.ask().await));
                 }
                 Err(error) => drop(connected.send(Err(error))),
             }
@@ -44,7 +45,7 @@ impl Look {
                 runtime.block_on(look);
             }
         }));
-        Connecting { address: address.to_owned(), engine, look: Self { observed } }
+        Connecting { address: address.to_owned(), engine, look: Self { answers } }
     }
 
     /// What was seen.
@@ -52,8 +53,8 @@ impl Look {
     /// # Errors
     /// Those of [`Engine::observe`].
     pub async fn seen(self, engine: &Engine) -> Result<Observed, EngineError> {
-        match self.observed.await {
-            Ok(seen) => seen,
+        match self.answers.await {
+            Ok(answers) => answers?.read(),
             Err(_) => engine.observe().await,
         }
     }

@@ -2,10 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use hyper::body::Bytes;
 use serde_json::Value;
 
+use super::transport::parse;
 use super::{Engine, EngineError};
 use crate::observed::{EngineInfo, ManagerState, Object, Observed, SwarmState, Task, at};
+
+/// What the engine answered to one look. What can be long is read by whoever wants it, and on that thread: memory
+/// that a second thread asks for costs a system call for each page.
+pub(super) struct Answers {
+    engine: EngineInfo,
+    swarm: SwarmState,
+    nodes: BTreeMap<String, Object>,
+    services: Bytes,
+    tasks: Bytes,
+    networks: Bytes,
+    secrets: Bytes,
+    configs: Bytes,
+    images: Bytes,
+}
 
 impl Engine {
     /// Everything that [`Observed`] holds: one request a kind; elsewhere than on a manager only what exists without a
@@ -14,45 +30,45 @@ impl Engine {
     /// # Errors
     /// Any [`EngineError`] of a GET.
     pub async fn observe(&self) -> Result<Observed, EngineError> {
-        let get = |path| self.transport.get(path);
+        self.ask().await?.read()
+    }
+
+    /// [`Engine::observe`] as far as the engine is needed for it.
+    pub(super) async fn ask(&self) -> Result<Answers, EngineError> {
+        let get = |path| self.transport.get_raw(path);
         // Three connections side by side: what takes the engine longest (services, tasks) goes first on its own, and
         // each further connection would cost more than it saves.
         let of_swarm = async {
-            let swarm = get("/swarm").await?;
-            Ok::<_, EngineError>((
-                swarm,
-                get("/nodes").await?,
-                get("/secrets").await?,
-                get("/configs").await?,
-            ))
+            let swarm = self.transport.get("/swarm").await?;
+            let nodes = self.transport.get("/nodes").await?;
+            Ok::<_, EngineError>((swarm, nodes, get("/secrets").await?, get("/configs").await?))
         };
         let of_node = async { (get("/tasks").await, get("/networks").await, get("/images/json").await) };
         let (services, (tasks, networks, images), of_swarm) =
             tokio::join!(get("/services"), of_node, of_swarm);
+        let (networks, images) = (networks?, images?);
         let (swarm, nodes, secrets, configs) = match of_swarm {
             Ok(answers) => answers,
-            Err(EngineError::NotManager { .. }) => return self.observe_outside(networks?, &images?).await,
+            Err(EngineError::NotManager { .. }) => return self.ask_outside(networks, images).await,
             Err(other) => return Err(other),
         };
         let nodes = objects(nodes, |node| at(node, "/ID").as_str());
         let manager = self.manager(swarm, &nodes).await?;
-        let engine = engine_info(&self.info, nodes.get(&manager.node_id));
-        Ok(Observed {
-            engine,
+        Ok(Answers {
+            engine: engine_info(&self.info, nodes.get(&manager.node_id)),
             swarm: SwarmState::Manager(Box::new(manager)),
-            networks: objects(networks?, name_of),
-            services: objects(services?, name_of),
-            secrets: objects(secrets, name_of),
-            configs: objects(configs, name_of),
             nodes,
-            tasks: tasks_by_service(&tasks?),
-            images: image_names(&images?),
-            ..Observed::default()
+            services: services?,
+            tasks: tasks?,
+            networks,
+            secrets,
+            configs,
+            images,
         })
     }
 
     /// What there is on a node that manages no swarm.
-    async fn observe_outside(&self, networks: Value, images: &Value) -> Result<Observed, EngineError> {
+    async fn ask_outside(&self, networks: Bytes, images: Bytes) -> Result<Answers, EngineError> {
         let info = &self.transport.get("/info").await?;
         let state = text(at(info, "/Swarm/LocalNodeState"));
         let swarm = if state == "inactive" {
@@ -61,12 +77,17 @@ impl Engine {
             SwarmState::NotManager(state_words(info))
         };
         let platform = format!("{}/{}", text(at(info, "/OSType")), go_arch(&text(at(info, "/Architecture"))));
-        Ok(Observed {
+        let none = || Bytes::from_static(b"[]");
+        Ok(Answers {
             engine: EngineInfo { name: text(at(info, "/Name")), platform, ..self.info.clone() },
             swarm,
-            networks: objects(networks, name_of),
-            images: image_names(images),
-            ..Observed::default()
+            nodes: BTreeMap::new(),
+            services: none(),
+            tasks: none(),
+            networks,
+            secrets: none(),
+            configs: none(),
+            images,
         })
     }
 
@@ -92,6 +113,28 @@ impl Engine {
         };
         let version = at(&swarm, "/Version/Index").as_u64().unwrap_or_default();
         Ok(ManagerState { swarm_id: text(at(&swarm, "/ID")), node_id, node_addr, version, raw: swarm })
+    }
+}
+
+impl Answers {
+    /// What they say.
+    ///
+    /// # Errors
+    /// [`EngineError::Answer`] for what is no JSON.
+    pub(super) fn read(self) -> Result<Observed, EngineError> {
+        let list = |body: &Bytes, path: &str| parse(body, || format!("GET {path}"));
+        Ok(Observed {
+            engine: self.engine,
+            swarm: self.swarm,
+            nodes: self.nodes,
+            services: objects(list(&self.services, "/services")?, name_of),
+            tasks: tasks_by_service(&list(&self.tasks, "/tasks")?),
+            networks: objects(list(&self.networks, "/networks")?, name_of),
+            secrets: objects(list(&self.secrets, "/secrets")?, name_of),
+            configs: objects(list(&self.configs, "/configs")?, name_of),
+            images: image_names(&list(&self.images, "/images/json")?),
+            ..Observed::default()
+        })
     }
 }
 

@@ -165,8 +165,13 @@ impl Transport {
 
     /// `GET` of an API path that answers JSON.
     pub(crate) async fn get(&self, path: &str) -> Result<Value, EngineError> {
-        let body = self.call(Method::GET, path, Bytes::new()).await?;
+        let body = self.get_raw(path).await?;
         parse(&body, || format!("GET {path}"))
+    }
+
+    /// `GET` of an API path, not read yet.
+    pub(crate) async fn get_raw(&self, path: &str) -> Result<Bytes, EngineError> {
+        self.call(Method::GET, path, Bytes::new()).await
     }
 
     /// `POST` of JSON; the answer's body, which may be empty.

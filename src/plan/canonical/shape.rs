@@ -4,6 +4,8 @@
 //! become nothing; an empty message stays a message, and swarmkit's comparison counts the difference; enumerations come
 //! back in lower case with their default filled in.
 
+use std::cmp::Ordering;
+
 use serde_json::{Map, Value};
 
 use super::NetworkNames;
@@ -55,6 +57,14 @@ fn is_listed(fields: Fields, key: &str) -> bool {
     fields.iter().any(|(name, _)| *name == key)
 }
 
+fn value_of<'a>(field: Option<(&String, &'a Value)>) -> &'a Value {
+    field.map_or(&Value::Null, |(_, value)| value)
+}
+
+fn shape_of(fields: Fields, key: &str) -> Shape {
+    fields.iter().find(|(name, _)| *name == key).map_or(Shape::Zero, |(_, shape)| *shape)
+}
+
 fn canonical(value: &Value, shape: Shape, names: &NetworkNames) -> Option<Value> {
     match shape {
         Shape::Zero => (!is_zero(value)).then(|| value.clone()),
@@ -90,18 +100,28 @@ fn messages(list: &Value, fields: Fields, names: &NetworkNames) -> Option<Vec<Va
     Some(list.iter().map(|value| message(value, fields, names).into()).collect())
 }
 
-/// True exactly when the canonical forms of two messages are equal. Nothing is copied on the way: almost every service
-/// of almost every run is equal, and is only looked at here.
+/// True exactly when the canonical forms of two messages are equal. Nothing is copied or looked up on the way: almost
+/// every service of almost every run is equal, and is only walked through here. A field that neither has is the same.
 pub(super) fn same_message(one: &Value, other: &Value, fields: Fields, names: &NetworkNames) -> bool {
     let empty = Map::new();
     let (one, other) = (one.as_object().unwrap_or(&empty), other.as_object().unwrap_or(&empty));
-    let field = |name: &str, shape| {
-        let (one, other) = (one.get(name).unwrap_or(&Value::Null), other.get(name).unwrap_or(&Value::Null));
-        same(one, other, shape, names)
-    };
-    let unlisted = one.keys().chain(other.keys().filter(|key| !one.contains_key(*key)));
-    fields.iter().all(|(name, shape)| field(name, *shape))
-        && unlisted.filter(|key| !is_listed(fields, key)).all(|key| field(key, Shape::Zero))
+    // Both are sorted by key.
+    let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
+    loop {
+        let (key, left, right) = match (one.peek(), other.peek()) {
+            (None, None) => return true,
+            (Some((key, _)), Some((than, _))) => match key.cmp(than) {
+                Ordering::Less => (*key, one.next(), None),
+                Ordering::Equal => (*key, one.next(), other.next()),
+                Ordering::Greater => (*than, None, other.next()),
+            },
+            (Some((key, _)), None) => (*key, one.next(), None),
+            (None, Some((key, _))) => (*key, None, other.next()),
+        };
+        if !same(value_of(left), value_of(right), shape_of(fields, key), names) {
+            return false;
+        }
+    }
 }
 
 /// True exactly when `canonical` says the same of both.
