@@ -169,7 +169,7 @@ impl ServiceSpec {
     /// How many replicas there shall be; `None` for global services and jobs.
     #[must_use]
     pub fn replicas(&self) -> Option<u64> {
-        let mode = self.body.pointer("/Mode/Replicated")?;
+        let mode = self.body.get("Mode")?.get("Replicated")?;
         // The engine's default.
         Some(mode.get("Replicas").and_then(Value::as_u64).unwrap_or(1))
     }

@@ -10,7 +10,7 @@ use super::probe::Context;
 use super::seen::Seen;
 use crate::manifest::SwarmGate;
 use crate::observed::placement::{NodeFacts, eligible};
-use crate::observed::{Object, Observed, Task};
+use crate::observed::{Object, Observed, Task, at};
 
 /// As many services are named in a reason; the rest is counted.
 const NAMED: usize = 5;
@@ -109,7 +109,7 @@ enum Mode {
 }
 
 fn mode(service: &Object) -> Option<Mode> {
-    let mode = service.raw.pointer("/Spec/Mode")?;
+    let mode = at(&service.raw, "/Spec/Mode");
     if let Some(replicated) = mode.get("Replicated") {
         return Some(Mode::Replicated(replicated.get("Replicas").and_then(Value::as_u64).unwrap_or(1)));
     }
@@ -128,9 +128,8 @@ impl View<'_> {
         let name = self.name;
         let mut problems = Vec::new();
         problems.extend(update_problem(name, self.service, self.expected.equal));
-        let image =
-            self.service.raw.pointer("/Spec/TaskTemplate/ContainerSpec/Image").and_then(Value::as_str);
-        let image = image.unwrap_or_default();
+        let image = at(&self.service.raw, "/Spec/TaskTemplate/ContainerSpec/Image");
+        let image = image.as_str().unwrap_or_default();
         if !self.expected.image.is_empty() && image != self.expected.image {
             problems
                 .push(format!("`{name}` is set to image `{image}`, declared is `{}`", self.expected.image));
@@ -191,7 +190,7 @@ impl View<'_> {
 
     /// A job holds when its last execution has completed as often as it should.
     fn judge_job(&self, total: u64, problems: &mut Vec<String>) -> Count {
-        let iteration = self.service.raw.pointer("/JobStatus/JobIteration/Index").and_then(Value::as_u64);
+        let iteration = at(&self.service.raw, "/JobStatus/JobIteration/Index").as_u64();
         let current = |task: &&Task| iteration.is_none() || task.iteration == iteration;
         let done = self.tasks.iter().filter(current).filter(|task| task.state == "complete").count() as u64;
         if done < total {

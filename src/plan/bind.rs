@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, ObjectRef, ServiceSpec, StackSpec};
-use crate::observed::{Object, Observed};
+use crate::observed::{Object, Observed, at};
 
 /// A service body with object names and, as far as they are known, ids.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,7 +109,7 @@ impl BoundService<'_> {
 /// Names of secrets and configs that a stored service spec refers to.
 pub(super) fn referenced(spec: &Value) -> Vec<String> {
     let list = |pointer: &str, key: &str| -> Vec<String> {
-        let items = spec.pointer(pointer).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let items = at(spec, pointer).as_array().map(Vec::as_slice).unwrap_or_default();
         items.iter().filter_map(|item| item.get(key)?.as_str().map(str::to_owned)).collect()
     };
     let mut names = list("/TaskTemplate/ContainerSpec/Secrets", "SecretName");

@@ -3,10 +3,11 @@
 
 use std::thread;
 
+use hyper::body::Bytes;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-use super::observe::Answers;
+use super::observe::{Answers, services_in};
 use super::{Engine, EngineError};
 use crate::observed::Observed;
 
@@ -19,6 +20,7 @@ pub struct Connecting {
 
 /// A look that is under way. Dropped before its end, it ends by itself and nobody hears of it.
 pub struct Look {
+    services: oneshot::Receiver<Bytes>,
     answers: oneshot::Receiver<Result<Answers, EngineError>>,
 }
 
@@ -28,13 +30,14 @@ impl Look {
     pub fn begin(address: &str) -> Connecting {
         let (connected, engine) = oneshot::channel();
         let (seen, answers) = oneshot::channel();
+        let (early, services) = oneshot::channel();
         let asked = address.to_owned();
         let look = async move {
             // When the run has ended meanwhile nobody listens any more.
             match Engine::connect(&asked).await {
                 Ok(engine) => {
                     drop(connected.send(Ok(engine.clone())));
-                    drop(seen.send(engine.ask().await));
+                    drop(seen.send(engine.ask(early).await));
                 }
                 Err(error) => drop(connected.send(Err(error))),
             }
@@ -45,7 +48,7 @@ impl Look {
                 runtime.block_on(look);
             }
         }));
-        Connecting { address: address.to_owned(), engine, look: Self { answers } }
+        Connecting { address: address.to_owned(), engine, look: Self { services, answers } }
     }
 
     /// What was seen.
@@ -53,8 +56,9 @@ impl Look {
     /// # Errors
     /// Those of [`Engine::observe`].
     pub async fn seen(self, engine: &Engine) -> Result<Observed, EngineError> {
+        let services = services_in(self.services).await?;
         match self.answers.await {
-            Ok(answers) => answers?.read(),
+            Ok(answers) => answers?.read(services),
             Err(_) => engine.observe().await,
         }
     }

@@ -53,8 +53,10 @@ impl Engine {
             .filter(|path| path.starts_with('/'))
             .ok_or_else(|| EngineError::Address { address: address.to_owned() })?;
         let path = PathBuf::from(path);
-        let info = ping(&Transport::new(path.clone(), String::new())).await?;
-        let transport = Arc::new(Transport::new(path, format!("/v{}", info.api)));
+        let mut transport = Transport::new(path);
+        let info = ping(&transport).await?;
+        transport.agree(&info.api);
+        let transport = Arc::new(transport);
         let docker = typed_client(&transport, &info.api)?;
         Ok(Self { transport, docker, info })
     }

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use hyper::body::Bytes;
 use serde_json::Value;
+use tokio::sync::oneshot;
 
 use super::transport::parse;
 use super::{Engine, EngineError};
 use crate::observed::{EngineInfo, ManagerState, Object, Observed, SwarmState, Task, at};
 
-/// What the engine answered to one look. What can be long is read by whoever wants it, and on that thread: memory
-/// that a second thread asks for costs a system call for each page.
+/// What the engine answered to one look, but for the services. What can be long is read by whoever wants it, and on that
+/// thread: memory that a second thread asks for costs a system call for each page.
 pub(super) struct Answers {
     engine: EngineInfo,
     swarm: SwarmState,
     nodes: BTreeMap<String, Object>,
-    services: Bytes,
     tasks: Bytes,
     networks: Bytes,
     secrets: Bytes,
@@ -30,35 +30,43 @@ impl Engine {
     /// # Errors
     /// Any [`EngineError`] of a GET.
     pub async fn observe(&self) -> Result<Observed, EngineError> {
-        self.ask().await?.read()
+        let (early, services) = oneshot::channel();
+        let answers = self.ask(early).await?;
+        answers.read(services_in(services).await?)
     }
 
-    /// [`Engine::observe`] as far as the engine is needed for it.
-    pub(super) async fn ask(&self) -> Result<Answers, EngineError> {
+    /// [`Engine::observe`] as far as the engine is needed for it. The services are by far the longest answer and go
+    /// ahead of the others, so that they are read while the engine still answers; elsewhere than on a manager there are
+    /// none.
+    pub(super) async fn ask(&self, services: oneshot::Sender<Bytes>) -> Result<Answers, EngineError> {
         let get = |path| self.transport.get_raw(path);
         // Three connections side by side: what takes the engine longest (services, tasks) goes first on its own, and
         // each further connection would cost more than it saves.
+        let of_services = async {
+            // Nobody waits for them any more when the run has ended meanwhile.
+            drop(services.send(get("/services").await?));
+            Ok::<_, EngineError>(())
+        };
         let of_swarm = async {
             let swarm = self.transport.get("/swarm").await?;
             let nodes = self.transport.get("/nodes").await?;
             Ok::<_, EngineError>((swarm, nodes, get("/secrets").await?, get("/configs").await?))
         };
         let of_node = async { (get("/tasks").await, get("/networks").await, get("/images/json").await) };
-        let (services, (tasks, networks, images), of_swarm) =
-            tokio::join!(get("/services"), of_node, of_swarm);
+        let (of_services, (tasks, networks, images), of_swarm) = tokio::join!(of_services, of_node, of_swarm);
         let (networks, images) = (networks?, images?);
         let (swarm, nodes, secrets, configs) = match of_swarm {
             Ok(answers) => answers,
             Err(EngineError::NotManager { .. }) => return self.ask_outside(networks, images).await,
             Err(other) => return Err(other),
         };
+        of_services?;
         let nodes = objects(nodes, |node| at(node, "/ID").as_str());
         let manager = self.manager(swarm, &nodes).await?;
         Ok(Answers {
             engine: engine_info(&self.info, nodes.get(&manager.node_id)),
             swarm: SwarmState::Manager(Box::new(manager)),
             nodes,
-            services: services?,
             tasks: tasks?,
             networks,
             secrets,
@@ -82,7 +90,6 @@ impl Engine {
             engine: EngineInfo { name: text(at(info, "/Name")), platform, ..self.info.clone() },
             swarm,
             nodes: BTreeMap::new(),
-            services: none(),
             tasks: none(),
             networks,
             secrets: none(),
@@ -117,17 +124,16 @@ impl Engine {
 }
 
 impl Answers {
-    /// What they say.
+    /// What they say, beside these services.
     ///
     /// # Errors
     /// [`EngineError::Answer`] for what is no JSON.
-    pub(super) fn read(self) -> Result<Observed, EngineError> {
-        let list = |body: &Bytes, path: &str| parse(body, || format!("GET {path}"));
+    pub(super) fn read(self, services: BTreeMap<String, Object>) -> Result<Observed, EngineError> {
         Ok(Observed {
             engine: self.engine,
             swarm: self.swarm,
             nodes: self.nodes,
-            services: objects(list(&self.services, "/services")?, name_of),
+            services,
             tasks: tasks_by_service(&list(&self.tasks, "/tasks")?),
             networks: objects(list(&self.networks, "/networks")?, name_of),
             secrets: objects(list(&self.secrets, "/secrets")?, name_of),
@@ -136,6 +142,20 @@ impl Answers {
             ..Observed::default()
         })
     }
+}
+
+/// The services, once they are there; none where the engine was not asked to the end.
+pub(super) async fn services_in(
+    services: oneshot::Receiver<Bytes>,
+) -> Result<BTreeMap<String, Object>, EngineError> {
+    match services.await {
+        Ok(body) => Ok(objects(list(&body, "/services")?, name_of)),
+        Err(_) => Ok(BTreeMap::new()),
+    }
+}
+
+fn list(body: &Bytes, path: &str) -> Result<Value, EngineError> {
+    parse(body, || format!("GET {path}"))
 }
 
 /// The engine's word for its state, and its error where it has one. A manager that was none a moment ago, when it was

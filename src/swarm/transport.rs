@@ -39,8 +39,13 @@ pub(crate) struct Answer {
 }
 
 impl Transport {
-    pub(crate) fn new(path: PathBuf, prefix: String) -> Self {
-        Self { path, prefix, idle: Mutex::new(Vec::new()), writes: AtomicU64::new(0) }
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, prefix: String::new(), idle: Mutex::new(Vec::new()), writes: AtomicU64::new(0) }
+    }
+
+    /// From here on every path is one of this API version, `1.41`.
+    pub(crate) fn agree(&mut self, api: &str) {
+        self.prefix = format!("/v{api}");
     }
 
     /// What paths of the API begin with.

@@ -6,6 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 root=$PWD
 work=$root/target/bench
+# In memory, as the folder that a host has by default is.
+run=/run/holdfast-bench
 services=100
 engine=$root/tests/engine/engine.sh
 
@@ -14,7 +16,8 @@ down() {
   for name in $("$engine" list); do
     case $name in bench-h | bench-d) "$engine" down "$name" ;; esac
   done
-  awk '{print $5}' /proc/self/mountinfo | grep -E "^$work/" | tac | while read -r mount; do umount "$mount"; done || true
+  awk '{print $5}' /proc/self/mountinfo | grep -E "^($work|$run)/" | tac | while read -r mount; do umount "$mount"; done || true
+  rm -rf "$run"
 }
 trap down EXIT
 down
@@ -72,7 +75,7 @@ cat >"$work/manifest.json" <<JSON
   "instance": "bench",
   "host": { "name": "bench" },
   "engine": { "address": "unix://$socket" },
-  "paths": { "run": "$work/run", "state": "$work/state" },
+  "paths": { "run": "$run", "state": "$work/state" },
   "swarm": { "advertise": "$ip", "listen": "$ip:2377" },
   "networks": { "proxy": {} },
   "images": { "busybox": { "rootfs": "busybox.tar", "config": { "cmd": ["/bin/busybox", "sleep", "600"] } } },
