@@ -16,7 +16,7 @@ mod status;
 mod stop;
 mod unlock;
 
-pub use compile::{Compilation, compile, write as write_compiled};
+pub use compile::{Compilation, check, compile, write as write_compiled};
 pub use lock::{LockOrder, LockOutcome, LockedImage, Locking, lock};
 pub use order::{Order, Said, Tell};
 pub use stop::Stop;

@@ -42,6 +42,10 @@ pub struct Staged {
     pub outcomes: Vec<StepOutcome>,
     /// The worst of their exit codes.
     pub exit: Exit,
+    /// Ids of the steps that were carried out.
+    pub done: BTreeSet<usize>,
+    /// Ids of the steps that failed; what only needs another look is in neither.
+    pub failed: BTreeSet<usize>,
 }
 
 /// What is told while steps run.
@@ -78,8 +82,12 @@ pub async fn stage(world: &World<'_>, plan: &Plan, tell: &Tell<'_>) -> Staged {
             }
             match end {
                 // An object that changed since it was read costs nothing: the caller looks and plans again.
-                End::Done | End::Again => {}
-                End::Failed(exit) => staged.exit = staged.exit.or(exit),
+                End::Again => {}
+                End::Done => drop(staged.done.insert(step.id)),
+                End::Failed(exit) => {
+                    staged.exit = staged.exit.or(exit);
+                    staged.failed.insert(step.id);
+                }
             }
             tell.borrow_mut()(Event::Ended(&outcome));
             staged.outcomes.push(outcome);

@@ -44,7 +44,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Check a manifest and print every problem with its place and its fix.
+    /// Check a manifest and the files that it names; print every problem with its place and its fix.
     Check(check::Args),
     /// Resolve everything that needs no host, into a folder that every command takes.
     Compile(compile::Args),

@@ -18,6 +18,8 @@ pub(crate) fn report(record: &Record, settings: &Settings, junit: Option<&Path>)
             exit = exit.or(Exit::Internal);
         }
     }
+    let Record { run, command, writes, elapsed_ms, .. } = record;
+    tracing::info!(run, exit = exit.code(), outcome = exit.name(), writes, elapsed_ms, "{command} ended");
     exit
 }
 

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{Compiled, Logins, StackSpec, object_name};
 use crate::address::{Address, Kind};
 use crate::manifest::Manifest;
-use crate::observed::{InstalledFile, Ownership};
+use crate::observed::{InstalledFile, Ownership, stack_volumes};
 
 /// Everything that shall be, with the names that only this host can know. No secret value is in here.
 #[derive(Clone, Debug)]
@@ -73,8 +73,11 @@ impl Desired<'_> {
         own.networks = manifest.networks.keys().cloned().collect();
         let installed = self.compiled.generated.iter().filter(|file| file.installed);
         own.files = installed.map(|file| file.path.display().to_string()).collect();
+        own.volumes.clone_from(&self.recorded.volumes);
         for (name, stack) in &self.compiled.stacks {
             own.stacks.insert(name.clone());
+            own.volumes
+                .extend(stack.services.values().flat_map(|service| stack_volumes(&service.body, name)));
             own.secrets.extend(stack.secrets.keys().filter_map(|key| self.secret_name(stack, key)));
             own.configs.extend(stack.configs.keys().filter_map(|key| Self::config_name(stack, key)));
         }

@@ -1,4 +1,10 @@
 //! `absence`: no line of a log matches, and the log was really read.
+//!
+//! What counts is the log of the tasks that are there: of those made since the run started, and of those that ran
+//! before and still do, from their beginning. A proof of life that is written once at the start is so found on every
+//! later run, and what a task wrote that an update has replaced is no longer held against the service.
+
+use std::collections::BTreeSet;
 
 use regex::Regex;
 use serde_json::json;
@@ -8,6 +14,7 @@ use super::probe::Context;
 use super::seen::{Hope, Seen, Trouble};
 use super::swarm::seconds;
 use crate::manifest::AbsenceGate;
+use crate::observed::Task;
 use crate::report::Verdict;
 
 /// A gate, ready to run.
@@ -17,6 +24,36 @@ pub(super) struct Absence {
     service: String,
     unwanted: Regex,
     life: Regex,
+}
+
+/// Counts lines as they come, so that a log of any length needs no memory.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    unwanted: Regex,
+    life: Regex,
+    lines: u64,
+    hits: u64,
+    first: String,
+    alive: u64,
+}
+
+impl Tally {
+    fn new(unwanted: &Regex, life: &Regex) -> Self {
+        let (unwanted, life) = (unwanted.clone(), life.clone());
+        Self { unwanted, life, lines: 0, hits: 0, first: String::new(), alive: 0 }
+    }
+
+    /// Takes in one line, without its line break.
+    pub fn read(&mut self, line: &str) {
+        self.lines += 1;
+        self.alive += u64::from(self.life.is_match(line));
+        if self.unwanted.is_match(line) {
+            if self.hits == 0 {
+                self.first = excerpt(line);
+            }
+            self.hits += 1;
+        }
+    }
 }
 
 impl Absence {
@@ -36,59 +73,66 @@ impl Absence {
     }
 
     pub(super) async fn attempt(&self, context: &Context<'_, '_>) -> Seen {
-        let since = match self.since(context).await {
-            Ok(since) => since,
+        let (tasks, since) = match self.window(context).await {
+            Ok(window) => window,
             Err(seen) => return seen,
         };
         let read = async {
-            let lines = (context.shared.sources.service_log)(self.service.clone(), since).await;
-            lines.map_err(|why| {
-                Trouble::unknown(format!("the log of `{}` could not be read: {why}", self.service))
-            })
+            let mut tally = Tally::new(&self.unwanted, &self.life);
+            for task in &tasks {
+                let more = (context.shared.sources.task_log)(task.clone(), since, tally).await;
+                tally = more.map_err(|why| {
+                    Trouble::unknown(format!("the log of `{}` could not be read: {why}", self.service))
+                })?;
+            }
+            Ok(tally)
         };
-        let late = |time: &str| format!("the log of `{}` did not come within {time}", self.service);
+        let late = |time: &str| {
+            format!(
+                "the log of `{}` was not read to its end within {time}; `attempt` gives it more",
+                self.service
+            )
+        };
         match context.budget().within(read, late).await {
-            Ok(lines) => judge_absence(&self.unwanted, &self.life, &lines),
+            Ok(tally) => judge_absence(&tally),
             // A log that did not come says nothing either way.
             Err(trouble) => Trouble { verdict: Verdict::Unknown, ..trouble }.into(),
         }
     }
 
-    /// From when on the log counts: the run's start for what it changed, else the start of the oldest running task.
-    async fn since(&self, context: &Context<'_, '_>) -> Result<i64, Seen> {
-        let start = context.shared.sources.since;
-        if context.changed {
-            return Ok(start);
-        }
+    /// The tasks whose log counts, and from when on.
+    async fn window(&self, context: &Context<'_, '_>) -> Result<(BTreeSet<String>, i64), Seen> {
         let look = context.look().await?;
         let Some(service) = look.services.get(&self.service) else {
             return Err(Seen::fail(format!("service `{}` does not exist", self.service), json!({})));
         };
-        let tasks = look.tasks.get(&service.id).into_iter().flatten();
-        let running = tasks.filter(|task| task.desired == "running" && task.state == "running");
-        Ok(running.filter_map(|task| seconds(&task.created)).chain([start]).min().unwrap_or(start))
+        let tasks = look.tasks.get(&service.id).map(Vec::as_slice).unwrap_or_default();
+        Ok(window(tasks, context.shared.sources.since))
     }
 }
 
-/// Judges log lines: none may match `unwanted`, at least one must match `life`.
-pub(super) fn judge_absence(unwanted: &Regex, life: &Regex, lines: &[String]) -> Seen {
-    let hits: Vec<_> = lines.iter().filter(|line| unwanted.is_match(line)).collect();
-    let alive = lines.iter().filter(|line| life.is_match(line)).count();
-    let facts = json!({ "lines": lines.len(), "unwanted": hits.len(), "proof_of_life": alive });
-    if let Some(first) = hits.first() {
-        let reason = format!(
-            "{} of {} lines match `{unwanted}`; the first is {}",
-            hits.len(),
-            lines.len(),
-            excerpt(first)
-        );
+/// The tasks whose log counts, and from when on: since the run started, or since the oldest task that runs was made.
+fn window(tasks: &[Task], start: i64) -> (BTreeSet<String>, i64) {
+    let made = |task: &Task| seconds(&task.created);
+    let runs = |task: &&Task| task.desired == "running" && task.state == "running";
+    let since = tasks.iter().filter(runs).filter_map(made).chain([start]).min().unwrap_or(start);
+    let counts = |task: &&Task| !task.container.is_empty() && made(task).is_none_or(|made| made >= since);
+    (tasks.iter().filter(counts).map(|task| task.id.clone()).collect(), since)
+}
+
+/// Judges what was counted: no line may be unwanted, at least one must be a proof of life.
+fn judge_absence(tally: &Tally) -> Seen {
+    let Tally { unwanted, life, lines, hits, first, alive } = tally;
+    let facts = json!({ "lines": lines, "unwanted": hits, "proof_of_life": alive });
+    if *hits > 0 {
+        let reason = format!("{hits} of {lines} lines match `{unwanted}`; the first is {first}");
         return Seen::fail(reason, facts).with_hope(Hope::Never);
     }
-    if alive == 0 {
-        let reason = format!("no proof of life: none of {} lines matches `{life}`", lines.len());
+    if *alive == 0 {
+        let reason = format!("no proof of life: none of {lines} lines matches `{life}`");
         return Seen::new(Verdict::Unknown, reason, facts);
     }
-    Seen::pass(format!("none of {} lines matches `{unwanted}`", lines.len()), facts)
+    Seen::pass(format!("none of {lines} lines matches `{unwanted}`"), facts)
 }
 
 #[cfg(test)]
@@ -96,8 +140,9 @@ mod tests {
     use super::*;
 
     fn judge(lines: &[&str]) -> Seen {
-        let lines: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
-        judge_absence(&Regex::new("acme").unwrap(), &Regex::new("listening").unwrap(), &lines)
+        let mut tally = Tally::new(&Regex::new("acme").unwrap(), &Regex::new("listening").unwrap());
+        lines.iter().for_each(|line| tally.read(line));
+        judge_absence(&tally)
     }
 
     #[test]
@@ -112,5 +157,34 @@ mod tests {
         let seen = judge(&["listening on 443", "acme: obtaining a certificate"]);
         assert_eq!((seen.verdict, seen.hope), (Verdict::Fail, Hope::Never));
         assert!(seen.reason.starts_with("1 of 2 lines match `acme`; the first is \"acme: obtaining"));
+    }
+
+    fn task(id: &str, made: i64, state: &str) -> Task {
+        Task {
+            id: id.to_owned(),
+            container: format!("c-{id}"),
+            created: jiff::Timestamp::from_second(made).unwrap().to_string(),
+            desired: if state == "running" { "running" } else { "shutdown" }.to_owned(),
+            state: state.to_owned(),
+            ..Task::default()
+        }
+    }
+
+    fn counted(tasks: &[Task], start: i64) -> (Vec<String>, i64) {
+        let (tasks, since) = window(tasks, start);
+        (tasks.into_iter().collect(), since)
+    }
+
+    #[test]
+    fn the_whole_log_of_what_runs_counts_and_nothing_of_what_was_replaced() {
+        // A switch or a boot that changed nothing, and `verify`: the task began long ago.
+        let settled = [task("before", 50, "shutdown"), task("now", 100, "running")];
+        assert_eq!(counted(&settled, 1000), (vec!["now".to_owned()], 100));
+        // The run replaced it, and its first try crashed.
+        let fresh =
+            [task("old", 100, "shutdown"), task("crashed", 1001, "failed"), task("new", 1003, "running")];
+        assert_eq!(counted(&fresh, 1000), (vec!["crashed".to_owned(), "new".to_owned()], 1000));
+        // Nothing runs: nothing of the past is taken for a proof.
+        assert_eq!(counted(&[task("old", 100, "failed")], 1000), (Vec::new(), 1000));
     }
 }

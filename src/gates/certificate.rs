@@ -1,7 +1,8 @@
 //! `certificate`: what an address serves for a name, all of it, and whether it is what was declared.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 use regex::Regex;
@@ -10,13 +11,14 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Serialize;
 use serde_json::json;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use super::chain::{self, Cert, Trust, name_problem, refusal_problems, validity_problem};
 use super::https::{pattern, together};
 use super::legacy::{self, Old};
 use super::net::{Budget, connect, resolve};
 use super::probe::Context;
+use super::read::{aside, bounded};
 use super::seen::{Hope, Seen, Trouble};
 use super::tls::{BOTH, Handshake, ONLY_1_2, Refusal, Roots, Wish, handshake, read_certs};
 use crate::manifest::{CertificateGate, TlsVersion};
@@ -51,6 +53,9 @@ pub(super) struct Served {
     pub(super) file: Option<Cert>,
     /// Whether the declared key belongs to the leaf.
     pub(super) key_belongs: Option<bool>,
+    /// True when the leaf is the very certificate that is declared: no other is on its way.
+    #[serde(skip)]
+    pub(super) declared: bool,
 }
 
 impl Certificate {
@@ -71,7 +76,7 @@ impl Certificate {
     }
 
     pub(super) async fn attempt(&self, context: &Context<'_, '_>) -> Seen {
-        let roots = match context.shared.roots(self.gate.ca.as_deref()) {
+        let roots = match context.shared.roots(self.gate.ca.as_deref()).await {
             Ok(roots) => roots,
             Err(reason) => return Seen::unknown(reason),
         };
@@ -85,20 +90,26 @@ impl Certificate {
             self.gate.at.clone()
         };
         let roots = roots.as_ref();
-        let each =
-            addresses.iter().map(|at| async move { (at.to_string(), self.at(*at, roots, budget).await) });
+        let declared = context.shared.sources.declared;
+        let each = addresses
+            .iter()
+            .map(|at| async move { (at.to_string(), self.at(*at, roots, budget, declared).await) });
         together(join_all(each).await)
     }
 
-    async fn at(&self, at: SocketAddr, roots: &Roots, budget: Budget) -> Seen {
+    async fn at(&self, at: SocketAddr, roots: &Roots, budget: Budget, declared: &BTreeSet<String>) -> Seen {
         let mut served = Served::default();
         let trouble = self.look(at, roots, budget, &mut served).await.err();
         if let Some(trouble) = trouble {
             return Seen::new(trouble.verdict, trouble.reason, json!(served));
         }
-        if let Err(reason) = self.compare_files(&mut served) {
+        if let Err(reason) = self.compare_files(&mut served).await {
             return Seen::new(Verdict::Unknown, reason, json!(served));
         }
+        served.declared = served.chain.first().is_some_and(|leaf| match &served.file {
+            Some(file) => file.sha256 == leaf.sha256,
+            None => declared.contains(&leaf.sha256),
+        });
         judge_certificate(&self.gate, self.issuer.as_ref(), &served, jiff::Timestamp::now().as_second())
     }
 
@@ -148,24 +159,29 @@ impl Certificate {
         Ok(())
     }
 
-    fn compare_files(&self, served: &mut Served) -> Result<(), String> {
-        if let Some(path) = &self.gate.equals {
-            let first = read_certs(path)?.into_iter().next();
-            let first = first.map(|der| Cert::read(&der)).transpose();
-            served.file = first.map_err(|why| format!("`{}` is {why}", path.display()))?;
+    async fn compare_files(&self, served: &mut Served) -> Result<(), String> {
+        if let Some(path) = self.gate.equals.clone() {
+            served.file = aside(move || first_of(&path)).await?;
         }
-        if let (Some(path), Some(leaf)) = (&self.gate.key, served.chain.first()) {
-            served.key_belongs = Some(public_key(path)? == leaf.public_key);
+        if let (Some(path), Some(leaf)) = (self.gate.key.clone(), served.chain.first()) {
+            let key: PathBuf = path;
+            served.key_belongs = Some(aside(move || public_key(&key)).await? == leaf.public_key);
         }
         Ok(())
     }
 }
 
+/// The first certificate of a PEM file.
+fn first_of(path: &Path) -> Result<Option<Cert>, String> {
+    let first = read_certs(path)?.into_iter().next();
+    let first = first.map(|der| Cert::read(&der)).transpose();
+    first.map_err(|why| format!("`{}` is {why}", path.display()))
+}
+
 /// The public half of a private key, as `SubjectPublicKeyInfo`; the private one is wiped after use.
 fn public_key(path: &Path) -> Result<Vec<u8>, String> {
     let shown = path.display();
-    let text = std::fs::read(path).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
-    let text = Zeroizing::new(text);
+    let text = bounded(path)?;
     let mut key =
         PrivateKeyDer::from_pem_slice(&text).map_err(|_| format!("`{shown}` holds no private key"))?;
     let signing = any_supported_type(&key);
@@ -217,6 +233,12 @@ pub(super) fn judge_certificate(
             leaf.label()
         ));
     }
+    // Another certificate may be on its way to the wire; of the declared one these stay as they are.
+    let settled = served.declared
+        && leaf.not_before.0 <= now
+        && (leaf.is_past_cure(&gate.name, now)
+            || time_left_problem(gate, leaf, now).is_some()
+            || served.key_belongs == Some(false));
     let unclear = version_problems(&served.lower, &mut problems);
     if problems.is_empty() && !unclear.is_empty() {
         return Seen::new(Verdict::Unknown, unclear.join("; "), facts);
@@ -224,7 +246,8 @@ pub(super) fn judge_certificate(
     let left = (leaf.not_after.0 - now) / DAY;
     let holds = format!("`{}`, valid until {} ({left} days)", leaf.names.join("`, `"), leaf.not_after);
     let seen = Seen::judged(&problems, holds, facts);
-    if lasting { seen.with_hope(Hope::OnlyAfterChange) } else { seen }
+    let seen = if lasting || settled { seen.with_hope(Hope::OnlyAfterChange) } else { seen };
+    seen.hopeless_if(settled)
 }
 
 /// Old versions that were accepted are problems; what could not be found out is returned.

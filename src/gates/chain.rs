@@ -95,6 +95,11 @@ impl Cert {
         })
     }
 
+    /// True when this very certificate can hold for the name at no later time.
+    pub(super) fn is_past_cure(&self, name: &str, now: i64) -> bool {
+        self.not_after.0 < now || !self.covers(name)
+    }
+
     /// Names the certificate in a reason: its subject, or its first name where the subject is empty.
     pub(super) fn label(&self) -> &str {
         if self.subject.is_empty() { self.names.first().map_or("", String::as_str) } else { &self.subject }

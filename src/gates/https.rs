@@ -1,6 +1,6 @@
 //! `https`: a request and what must come back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use futures_util::future::join_all;
@@ -267,7 +267,7 @@ impl Https {
 
     pub(super) async fn attempt(&self, context: &Context<'_, '_>) -> Seen {
         let roots = if self.target.tls || self.gate.follow > 0 {
-            match context.shared.roots(self.gate.ca.as_deref()) {
+            match context.shared.roots(self.gate.ca.as_deref()).await {
                 Ok(roots) => Some(roots),
                 Err(reason) => return Seen::unknown(reason),
             }
@@ -275,23 +275,35 @@ impl Https {
             None
         };
         let (budget, roots) = (context.budget(), roots.as_deref());
+        let declared = context.shared.sources.declared;
         if self.gate.at.is_empty() {
-            let seen = self.at(None, roots, budget).await;
+            let seen = self.at(None, roots, budget, declared).await;
             return together(vec![(String::new(), seen)]);
         }
         let each = self
             .gate
             .at
             .iter()
-            .map(|at| async move { (at.to_string(), self.at(Some(*at), roots, budget).await) });
+            .map(|at| async move { (at.to_string(), self.at(Some(*at), roots, budget, declared).await) });
         together(join_all(each).await)
     }
 
     /// Asks one address and judges its answer.
-    async fn at(&self, at: Option<SocketAddr>, roots: Option<&Roots>, budget: Budget) -> Seen {
+    async fn at(
+        &self,
+        at: Option<SocketAddr>,
+        roots: Option<&Roots>,
+        budget: Budget,
+        declared: &BTreeSet<String>,
+    ) -> Seen {
         let mut exchange = Exchange::default();
         if let Err(seen) = self.talk(at, roots, budget, &mut exchange).await {
-            return Seen { facts: facts(&exchange), ..seen };
+            let settled = exchange.hops.is_empty()
+                && exchange.chain.first().is_some_and(|leaf| {
+                    let now = jiff::Timestamp::now().as_second();
+                    declared.contains(&leaf.sha256) && leaf.is_past_cure(&self.target.host, now)
+                });
+            return Seen { facts: facts(&exchange), ..seen }.hopeless_if(settled);
         }
         let (verdict, problems) = judge_https(&self.expect, &exchange.answer);
         let holds = format!("status {}", exchange.answer.status);
@@ -433,8 +445,14 @@ pub(super) fn together(mut each: Vec<(String, Seen)>) -> Seen {
     } else {
         failing.iter().map(|(at, seen)| format!("at {at}: {}", seen.reason)).collect::<Vec<_>>().join("; ")
     };
-    let hopeless = !failing.is_empty() && failing.iter().all(|(_, seen)| seen.hope == Hope::OnlyAfterChange);
+    // One that cannot hold any more is enough, since all must.
+    let never = failing.iter().any(|(_, seen)| seen.hope == Hope::Never);
+    let lasting = !failing.is_empty() && failing.iter().all(|(_, seen)| seen.hope == Hope::OnlyAfterChange);
     let facts = each.iter().map(|(at, seen)| (at.clone(), seen.facts.clone())).collect();
     let seen = Seen::new(verdict, reason, facts);
-    if hopeless { seen.with_hope(Hope::OnlyAfterChange) } else { seen }
+    match (never, lasting) {
+        (true, _) => seen.with_hope(Hope::Never),
+        (false, true) => seen.with_hope(Hope::OnlyAfterChange),
+        (false, false) => seen,
+    }
 }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `runner`, `course` | all gates at once: deadline, retry with backoff, soak |
 //! | `probe` | one attempt of one gate |
-//! | `net`, `tls`, `http`, `legacy` | connections, handshakes, requests |
+//! | `net`, `tls`, `http`, `legacy`, `read` | connections, handshakes, requests, small files |
 //! | `https`, `certificate`, `chain`, `swarm`, `tcp`, `file`, `absence` | the judgements |
 //!
 //! A gate that could not run is [`Verdict::Unknown`], never a pass; zero gates are [`Exit::Vacuous`].
@@ -20,6 +20,7 @@ mod https;
 mod legacy;
 mod net;
 mod probe;
+mod read;
 mod runner;
 mod seen;
 mod swarm;
@@ -27,7 +28,7 @@ mod tcp;
 mod tls;
 mod url;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -37,7 +38,9 @@ use crate::manifest;
 use crate::observed::Observed;
 use crate::report::{Exit, GateResult, Verdict, gates_exit};
 
+pub use absence::Tally;
 pub use runner::verify;
+pub use tls::fingerprint;
 
 /// What a gate asks.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,8 +88,8 @@ pub struct Expected {
 /// Answers one fresh look at the engine, or why there is none.
 pub type Observe<'a> = dyn Fn() -> BoxFuture<'a, Result<Observed, String>> + 'a;
 
-/// Answers the log lines of a service (full name) since a time in Unix seconds.
-pub type ServiceLog<'a> = dyn Fn(String, i64) -> BoxFuture<'a, Result<Vec<String>, String>> + 'a;
+/// Reads the log of a task (by id) since a time in Unix seconds into a tally.
+pub type TaskLog<'a> = dyn Fn(String, i64, Tally) -> BoxFuture<'a, Result<Tally, String>> + 'a;
 
 /// How gates learn of the engine, without naming the room that speaks with it.
 pub struct Sources<'a> {
@@ -94,10 +97,13 @@ pub struct Sources<'a> {
     pub observed: Option<&'a Observed>,
     /// A fresh look; one is shared by all gates that ask at about the same time.
     pub observe: &'a Observe<'a>,
-    /// Log lines of a service.
-    pub service_log: &'a ServiceLog<'a>,
+    /// The log of a task.
+    pub task_log: &'a TaskLog<'a>,
     /// What each service must be, by full name.
     pub expected: &'a BTreeMap<String, Expected>,
+    /// [`fingerprint`]s of the certificates that are to be served: what is wrong with one of these, once it is on the
+    /// wire, no waiting cures.
+    pub declared: &'a BTreeSet<String>,
     /// When the run started, Unix seconds.
     pub since: i64,
 }

@@ -2,11 +2,11 @@
 
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
 use super::absence::Absence;
@@ -14,6 +14,7 @@ use super::certificate::Certificate;
 use super::file::File;
 use super::https::Https;
 use super::net::Budget;
+use super::read::aside;
 use super::seen::Seen;
 use super::swarm::{self, Swarm};
 use super::tcp::Tcp;
@@ -30,7 +31,7 @@ pub(super) struct Shared<'s, 'a> {
     /// A look that began at most this long ago is fresh enough for everybody.
     fresh_for: Duration,
     last: Mutex<Option<(Instant, Looked)>>,
-    system_roots: OnceLock<Result<Arc<Roots>, String>>,
+    system_roots: OnceCell<Result<Arc<Roots>, String>>,
 }
 
 /// A look at the engine.
@@ -56,7 +57,7 @@ impl<'s, 'a> Shared<'s, 'a> {
             sources,
             fresh_for: limits.poll_min / 2,
             last: Mutex::new(None),
-            system_roots: OnceLock::new(),
+            system_roots: OnceCell::new(),
         }
     }
 
@@ -79,10 +80,10 @@ impl<'s, 'a> Shared<'s, 'a> {
     }
 
     /// The roots of a file, read anew, or the system's, read once.
-    pub(super) fn roots(&self, ca: Option<&Path>) -> Result<Arc<Roots>, String> {
-        match ca {
-            Some(path) => Roots::load(Some(path)).map(Arc::new),
-            None => self.system_roots.get_or_init(|| Roots::load(None).map(Arc::new)).clone(),
+    pub(super) async fn roots(&self, ca: Option<&Path>) -> Result<Arc<Roots>, String> {
+        match ca.map(Path::to_owned) {
+            Some(path) => aside(move || Roots::load(Some(&path)).map(Arc::new)).await,
+            None => self.system_roots.get_or_init(|| aside(|| Roots::load(None).map(Arc::new))).await.clone(),
         }
     }
 }

@@ -48,6 +48,14 @@ impl Seen {
         if problems.is_empty() { Self::pass(holds, facts) } else { Self::fail(problems.join("; "), facts) }
     }
 
+    /// Without hope where it only had some while a server may still be reading its new files.
+    pub(super) fn hopeless_if(mut self, settled: bool) -> Self {
+        if settled && self.hope == Hope::OnlyAfterChange {
+            self.hope = Hope::Never;
+        }
+        self
+    }
+
     pub(super) fn with_hope(mut self, hope: Hope) -> Self {
         self.hope = hope;
         self

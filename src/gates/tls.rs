@@ -20,6 +20,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::chain;
 use super::net::Budget;
+use super::read::bounded;
 use super::seen::Trouble;
 
 /// Both versions that are spoken here.
@@ -68,10 +69,17 @@ impl Roots {
 
 /// Every certificate of a PEM file; an error names the file.
 pub(super) fn read_certs(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = std::fs::read(path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))?;
+    let text = bounded(path)?;
     let certs: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let certs = certs.map_err(|error| format!("`{}` is not PEM: {error}", path.display()))?;
     if certs.is_empty() { Err(format!("`{}` holds no certificate", path.display())) } else { Ok(certs) }
+}
+
+/// SHA-256 of the first certificate in a PEM text, hex; `None` where there is none.
+#[must_use]
+pub fn fingerprint(pem: &[u8]) -> Option<String> {
+    let first = CertificateDer::pem_slice_iter(pem).next()?.ok()?;
+    chain::Cert::read(&first).ok().map(|cert| cert.sha256)
 }
 
 /// How to shake hands.

@@ -30,6 +30,17 @@ impl Default for Limits {
     }
 }
 
+/// True words about whether a file or folder can be read, without reading it whole.
+pub(super) fn look(path: &Path) -> Result<(), ImageError> {
+    let look = || {
+        if fs::metadata(path)?.is_dir() {
+            return fs::read_dir(path).map(drop);
+        }
+        File::open(path)?.read(&mut [0]).map(drop)
+    };
+    look().map_err(|source| ImageError::Read { path: path.to_owned(), member: None, source })
+}
+
 /// A digest and the size of what it was made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Blob {

@@ -35,6 +35,33 @@ use output::{ArchiveWriter, Contents};
 /// # Errors
 /// When the declaration is not one image, or the file cannot be read, is not an image, or is not what it says it is.
 pub fn describe(name: &str, image: &Image) -> Result<ImageSpec, ImageError> {
+    resolve(name, image, spec_of)
+}
+
+/// Checks an image of the manifest as far as that is quick: the declaration, and that its file can be read. Returns a
+/// reference to go on with, which is not the one that the engine will be given.
+///
+/// # Errors
+/// When the declaration is not one image, or the file cannot be read.
+pub fn look(name: &str, image: &Image) -> Result<ImageSpec, ImageError> {
+    resolve(name, image, |name, path, _| {
+        repository_part(name)?;
+        input::look(path)?;
+        Ok(ImageSpec { reference: unknown(name), source: None })
+    })
+}
+
+/// What stands in for the reference of an image whose file was not read whole.
+#[must_use]
+pub fn unknown(name: &str) -> String {
+    format!("holdfast.invalid/{name}:000000000000")
+}
+
+fn resolve(
+    name: &str,
+    image: &Image,
+    spec_of: impl Fn(&str, &Path, Option<ImageConfig>) -> Result<ImageSpec, ImageError>,
+) -> Result<ImageSpec, ImageError> {
     let declared =
         |problem: &str| ImageError::Declared { name: name.to_owned(), problem: problem.to_owned() };
     match (&image.archive, &image.rootfs, &image.reference) {
@@ -104,11 +131,7 @@ impl Input {
 }
 
 fn spec_of(name: &str, path: &Path, rootfs: Option<ImageConfig>) -> Result<ImageSpec, ImageError> {
-    if !is_repository_part(name) {
-        let problem = "its name becomes part of a repository name, which may hold a-z, 0-9 and single `.`, `_`, \
-                       `-` between them";
-        return Err(ImageError::Declared { name: name.to_owned(), problem: problem.to_owned() });
-    }
+    repository_part(name)?;
     let input = Input::read(path, rootfs.as_ref())?;
     let contents = input.contents();
     let config_digest = contents.config_digest();
@@ -120,6 +143,15 @@ fn spec_of(name: &str, path: &Path, rootfs: Option<ImageConfig>) -> Result<Image
         config_digest,
     };
     Ok(ImageSpec { reference: format!("holdfast.invalid/{name}:{short}"), source: Some(source) })
+}
+
+fn repository_part(name: &str) -> Result<(), ImageError> {
+    if is_repository_part(name) {
+        return Ok(());
+    }
+    let problem = "its name becomes part of a repository name, which may hold a-z, 0-9 and single `.`, `_`, \
+                   `-` between them";
+    Err(ImageError::Declared { name: name.to_owned(), problem: problem.to_owned() })
 }
 
 /// True for `name@sha256:...` with 64 lower-case hex digits.

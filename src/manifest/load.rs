@@ -30,20 +30,31 @@ impl Loaded {
 /// # Errors
 /// Every problem of the text, in its order; at most [`MOST_PROBLEMS`].
 pub fn load(source: &Source, base: &Path) -> Result<Loaded, Vec<Problem>> {
-    let root = document(source).map_err(|problem| vec![problem])?;
+    match examine(source, base) {
+        (Some(loaded), problems) if problems.is_empty() => Ok(loaded),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// As [`load`], but a manifest that could be read in spite of its problems comes with them, for whoever goes on to look
+/// for more.
+#[must_use]
+pub fn examine(source: &Source, base: &Path) -> (Option<Loaded>, Vec<Problem>) {
+    let root = match document(source) {
+        Ok(root) => root,
+        Err(problem) => return (None, vec![problem]),
+    };
     let (manifest, mut problems) = source::decode::<Manifest>(source, &root);
     if let Some(manifest) = &manifest {
         problems = check::all(source, &root, manifest, problems);
     }
     problems.sort_by_key(|problem| problem.span);
     problems.truncate(MOST_PROBLEMS);
-    match manifest {
-        Some(mut manifest) if problems.is_empty() => {
-            relative::resolve(&mut manifest, base);
-            Ok(Loaded { manifest, source: source.clone(), root })
-        }
-        _ => Err(problems),
-    }
+    let loaded = manifest.map(|mut manifest| {
+        relative::resolve(&mut manifest, base);
+        Loaded { manifest, source: source.clone(), root }
+    });
+    (loaded, problems)
 }
 
 /// The one document of the text.

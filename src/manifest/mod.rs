@@ -18,7 +18,7 @@ pub use duration::Duration;
 pub use gate::{
     AbsenceGate, CertificateGate, FileGate, Gate, HttpsGate, Redirect, SwarmGate, TcpGate, TlsVersion,
 };
-pub use load::{Loaded, load};
+pub use load::{Loaded, examine, load};
 pub use model::{
     Engine, Host, Identities, Image, ImageConfig, Ipam, Keep, Manifest, Network, Node, Paths, Secret,
     SecretFormat, Subnet, Swarm, Template,

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use misfit::{Cluster, Misfit};
-pub use ownership::Ownership;
+pub use ownership::{Ownership, stack_volumes};
 
 /// The value at a JSON pointer without escapes, `null` where there is none. Several times as quick as
 /// [`Value::pointer`], which makes a new string of every key.

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Object, Observed};
+use super::{Object, Observed, STACK_LABEL, at};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The record of what this instance made or took over. Written before anything is made (the union of old and new)
 /// and again when what left has gone, so that a crash in between forgets nothing.
@@ -24,6 +25,22 @@ pub struct Ownership {
     pub configs: BTreeSet<String>,
     /// Generated files, by path below the run folder.
     pub files: BTreeSet<String>,
+    /// Named volumes of stacks, by name: they stay when their stack leaves, and are removed only when asked.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub volumes: BTreeSet<String>,
+}
+
+/// Names of the volumes of a stack that a service spec mounts: those that carry the stack's label, as docker puts it
+/// on every volume that is not external.
+#[must_use]
+pub fn stack_volumes(spec: &Value, stack: &str) -> Vec<String> {
+    let mounts =
+        at(spec, "/TaskTemplate/ContainerSpec/Mounts").as_array().map(Vec::as_slice).unwrap_or_default();
+    let own = mounts.iter().filter(|mount| {
+        let labels = at(mount, "/VolumeOptions/Labels");
+        labels.get(STACK_LABEL).and_then(Value::as_str) == Some(stack)
+    });
+    own.filter_map(|mount| mount.get("Source")?.as_str().map(str::to_owned)).collect()
 }
 
 impl Ownership {
@@ -45,6 +62,7 @@ impl Ownership {
             secrets: both(&self.secrets, &other.secrets),
             configs: both(&self.configs, &other.configs),
             files: both(&self.files, &other.files),
+            volumes: both(&self.volumes, &other.volumes),
         }
     }
 
@@ -65,6 +83,8 @@ impl Ownership {
             secrets: there(&self.secrets, &|name| observed.secrets.contains_key(name)),
             configs: there(&self.configs, &|name| observed.configs.contains_key(name)),
             files: there(&self.files, &|path| observed.generated.contains_key(path)),
+            // Not looked at: a volume that somebody else removed costs nothing here.
+            volumes: self.volumes.clone(),
         }
     }
 
@@ -76,5 +96,6 @@ impl Ownership {
             && self.secrets.is_empty()
             && self.configs.is_empty()
             && self.files.is_empty()
+            && self.volumes.is_empty()
     }
 }

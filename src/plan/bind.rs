@@ -26,7 +26,7 @@ const UNKNOWN: &str = "known after apply";
 /// Puts names and ids of secrets and configs into a service's body.
 ///
 /// # Errors
-/// The address of the manifest secret whose value is missing: the service is held back because of it.
+/// The address of the manifest secret or generated file that is missing: the service is held back because of it.
 pub(super) fn bind<'a>(
     desired: &Desired<'_>,
     observed: &Observed,
@@ -36,6 +36,9 @@ pub(super) fn bind<'a>(
 ) -> Result<BoundService<'a>, Address> {
     if let Some(secret) = desired.logins.missing(&desired.compiled.manifest, &service.body) {
         return Err(Address::new(Kind::Secret, secret));
+    }
+    if let Some(file) = missing_file(desired, observed, service) {
+        return Err(file);
     }
     let mut bound =
         BoundService { body: Cow::Borrowed(&service.body), after: BTreeMap::new(), names: Vec::new() };
@@ -62,6 +65,21 @@ pub(super) fn bind<'a>(
     bound.put("Secrets", secrets);
     bound.put("Configs", configs);
     Ok(bound)
+}
+
+/// The generated file that a service mounts and that can be made neither now nor was before: without it the engine
+/// would find no folder to mount.
+fn missing_file(desired: &Desired<'_>, observed: &Observed, spec: &ServiceSpec) -> Option<Address> {
+    let root = desired.compiled.manifest.paths.run.join("generated");
+    let missing = desired.compiled.generated.iter().filter(|file| file.installed).filter(|file| {
+        let path = file.path.display().to_string();
+        !desired.generated.contains_key(&path) && !observed.generated.contains_key(&path)
+    });
+    let mounts = at(&spec.body, "/TaskTemplate/ContainerSpec/Mounts").as_array();
+    let mounts = || mounts.into_iter().flatten().filter_map(|mount| mount.get("Source")?.as_str());
+    let missing = missing.map(|file| (root.join(&file.path), &file.path));
+    let mut held = missing.filter(|(whole, _)| mounts().any(|source| whole.starts_with(source)));
+    held.next().map(|(_, path)| Address::new(Kind::File, path.display().to_string()))
 }
 
 fn missing(stack: &StackSpec, reference: &ObjectRef) -> Address {

@@ -146,7 +146,8 @@ impl<'a> Builder<'a> {
         self.refusals.push(refusal);
     }
 
-    pub(super) fn finish(self) -> Result<Plan, Vec<Refusal>> {
-        if self.refusals.is_empty() { Ok(self.plan) } else { Err(self.refusals) }
+    /// The plan, and what it leaves out because it cannot be done.
+    pub(super) fn finish(self) -> (Plan, Vec<Refusal>) {
+        (self.plan, self.refusals)
     }
 }

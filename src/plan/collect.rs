@@ -12,7 +12,7 @@ use super::builder::{Builder, Draft};
 use super::stack::converge;
 use super::{Action, Consequence, FilesAction, Group, Step, SwarmAction, Verb};
 use crate::address::{Address, Kind};
-use crate::observed::{Object, Ownership, at};
+use crate::observed::{Object, Ownership, STACK_LABEL, at};
 
 /// Why things go.
 pub(super) const LEFT: &str = "left the manifest";
@@ -99,13 +99,35 @@ fn services(builder: &mut Builder<'_>) {
         let address = Address::in_stack(stack, Kind::Service, key_of(service, stack));
         let action = Action::Swarm(SwarmAction::RemoveService(service.id.clone()));
         let volumes = volumes(service);
-        let reason = if volumes.is_empty() {
-            LEFT.to_owned()
+        let stay = if volumes.is_empty() {
+            String::new()
         } else {
-            format!("{LEFT}; its volumes stay: {}", volumes.join(", "))
+            format!("; its volumes stay: {}", volumes.join(", "))
         };
+        let reason = format!("{}{stay}", why(builder, stack));
+        if !desired.recorded.stacks.contains(stack) {
+            builder.warn(taken_over(&address, stack, &service.name));
+        }
         remove(builder, address, Group::Removal, action, &reason);
     }
+}
+
+/// Why something with a stack's label goes. Of a stack that stays it is not known whether it ever was in the manifest.
+fn why(builder: &Builder<'_>, stack: &str) -> String {
+    if builder.desired.compiled.stacks.contains_key(stack) {
+        format!("carries the label of stack `{stack}` and is not in the manifest")
+    } else {
+        LEFT.to_owned()
+    }
+}
+
+/// Declaring a stack takes over all that carries its label: said once, before the first time.
+fn taken_over(address: &Address, stack: &str, service: &str) -> String {
+    format!(
+        "`{address}` was not made by Holdfast and is removed: the manifest takes over stack `{stack}`, whose label it \
+         carries, and does not name it; declare it, or keep it apart with `docker service update --label-rm \
+         {STACK_LABEL} {service}`"
+    )
 }
 
 /// Names of the volumes that a service mounts.
@@ -136,7 +158,8 @@ fn networks(builder: &mut Builder<'_>) {
             continue;
         }
         let action = Action::Swarm(SwarmAction::RemoveNetwork(network.id.clone()));
-        remove(builder, address, Group::Collection, action, LEFT);
+        let reason = stack.map_or_else(|| LEFT.to_owned(), |stack| why(builder, stack));
+        remove(builder, address, Group::Collection, action, &reason);
     }
 }
 
@@ -230,7 +253,7 @@ fn remove(builder: &mut Builder<'_>, address: Address, group: Group, action: Act
         }
     }
     let mut draft = Draft::new(address, Verb::Delete, group, action).because(reason);
-    draft.consequence = if group == Group::Removal { Consequence::Recreate } else { Consequence::None };
+    draft.consequence = if group == Group::Removal { Consequence::Removed } else { Consequence::None };
     let before = |verb: Verb, own: Group| verb != Verb::Delete || own < group;
     draft.needs =
         builder.steps().iter().filter(|step| before(step.verb, step.group)).map(|step| step.id).collect();

@@ -81,10 +81,10 @@ fn add(plan: &mut Plan, address: Address, group: Group, action: Action) {
     let services = plan.steps.iter().filter(|step| step.group < group).map(|step| step.id).collect();
     plan.steps.push(Step {
         id: plan.steps.len(),
-        consequence: if address.leaf().kind == Kind::Volume {
-            Consequence::DataAtRisk
-        } else {
-            Consequence::None
+        consequence: match address.leaf().kind {
+            Kind::Volume => Consequence::DataAtRisk,
+            Kind::Service => Consequence::Removed,
+            _ => Consequence::None,
         },
         address,
         verb: Verb::Delete,

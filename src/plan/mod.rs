@@ -23,6 +23,7 @@ mod registry_tests;
 mod select;
 mod stack;
 mod step;
+mod stuck;
 #[cfg(test)]
 mod tests;
 
@@ -32,8 +33,9 @@ pub use action::{Action, Awaited, FilesAction, ImageAction, SwarmAction};
 pub use destroy::{destroy, leftovers};
 pub use diff::diff;
 pub use step::{Change, Consequence, Group, Held, Plan, Step, Verb};
+pub use stuck::{Carried, Stuck};
 
-use crate::address::Address;
+use crate::address::{Address, Kind};
 use crate::desired::Desired;
 use crate::observed::Observed;
 use crate::report::Exit;
@@ -52,11 +54,28 @@ pub struct Refusal {
     pub exit: Exit,
 }
 
-/// Decides everything that has to be done to make `observed` equal to `desired`.
+/// Decides everything that has to be done to make `observed` equal to `desired`, or the part that `only` covers.
 ///
 /// # Errors
-/// Everything that is asked for and cannot be done, all at once; nothing has been written then.
+/// Everything that is asked for and cannot be done, all at once; nothing has been written then. With `only` that is
+/// what the part itself meets: another stack's troubles do not stop it.
 pub fn plan(
+    desired: &Desired<'_>,
+    observed: &Observed,
+    only: Option<&Address>,
+) -> Result<Plan, Vec<Refusal>> {
+    let plan = whole(desired, observed, only)?;
+    Ok(match only {
+        Some(address) => plan.only(address),
+        None => plan,
+    })
+}
+
+/// The whole plan, also where only a part is asked for; what cannot be done outside of that part is left out.
+///
+/// # Errors
+/// As [`plan()`].
+pub fn whole(
     desired: &Desired<'_>,
     observed: &Observed,
     only: Option<&Address>,
@@ -71,9 +90,24 @@ pub fn plan(
         stack::plan(&mut builder, name, spec);
     }
     collect::plan(&mut builder);
-    let plan = builder.finish()?;
-    Ok(match only {
-        Some(address) => plan.only(address),
-        None => plan,
-    })
+    let (plan, mut refusals) = builder.finish();
+    if let Some(only) = only {
+        refusals.retain(|refusal| concerns(desired, only, &refusal.address));
+    }
+    if refusals.is_empty() { Ok(plan) } else { Err(refusals) }
+}
+
+/// True when a refusal about `address` is in the way of the part that `only` covers.
+fn concerns(desired: &Desired<'_>, only: &Address, address: &Address) -> bool {
+    let stack = desired.compiled.stacks.get(&only.outer.name).filter(|_| only.outer.kind == Kind::Stack);
+    match address.outer.kind {
+        Kind::Swarm | Kind::Node => true,
+        Kind::Network => {
+            let uses = stack.map(|stack| &stack.external_networks);
+            let name = &address.outer.name;
+            only.covers(address) || uses.is_some_and(|uses| uses.iter().any(|network| network.name == *name))
+        }
+        // A service's own stack may be in its way, another service of it is not.
+        _ => only.covers(address) || address.covers(only),
+    }
 }

@@ -195,7 +195,7 @@ fn take_down(builder: &mut Builder<'_>, service: &Object, whole: &Address, reaso
         builder.gone.insert(service.name.clone());
         let address = Address::in_stack(stack, Kind::Service, key_of(service, stack));
         let draft = Draft::new(address, Verb::Delete, Group::Teardown, action).because(LEFT);
-        return Some(builder.add(draft.changing(Vec::new(), Consequence::Recreate)));
+        return Some(builder.add(draft.changing(Vec::new(), Consequence::Removed)));
     };
     let address = Address::in_stack(stack, Kind::Service, key);
     if let Some(step) = builder.anew.get(&address) {

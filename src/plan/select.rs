@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Plan, Step, Verb};
-use crate::address::Address;
+use super::{Action, Plan, Step, SwarmAction, Verb};
+use crate::address::{Address, Kind};
 
 /// Keeps the steps that `only` covers and, before them, every step that they need; ids are given anew.
-pub(super) fn only(plan: Plan, only: &Address) -> Plan {
+pub(super) fn only(mut plan: Plan, only: &Address) -> Plan {
+    narrow(&mut plan, only);
     let mut kept = BTreeSet::new();
     let mut todo: Vec<usize> =
         plan.steps.iter().filter(|step| only.covers(&step.address)).map(|step| step.id).collect();
@@ -19,6 +20,9 @@ pub(super) fn only(plan: Plan, only: &Address) -> Plan {
             let needed = step.needs.iter().filter(|need| {
                 !matches!(step.verb, Verb::Delete | Verb::Await)
                     || plan.steps.get(**need).is_some_and(|need| only.covers(&need.address))
+                    || (step.address == *only
+                        && only.leaf().kind == Kind::Service
+                        && step.verb == Verb::Await)
             });
             todo.extend(needed);
             // What makes a value that it waits for is needed too: without it the step would wait for ever.
@@ -42,4 +46,41 @@ pub(super) fn only(plan: Plan, only: &Address) -> Plan {
 fn comes_back(down: &Step, other: &Step) -> bool {
     let waits = other.verb == Verb::Await && other.address.covers(&down.address);
     down.verb == Verb::Replace && (other.address == down.address || waits)
+}
+
+/// For one service of a stack, the stack's wait becomes a wait for that service and those that it needs.
+fn narrow(plan: &mut Plan, only: &Address) {
+    if only.leaf().kind != Kind::Service {
+        return;
+    }
+    // Where others of the stack go down too, all of them are waited for.
+    if plan.steps.iter().any(|step| step.verb == Verb::Replace && step.address.outer == only.outer) {
+        return;
+    }
+    let Some(own) = plan.steps.iter().find(|step| step.address == *only && service(step).is_some()).cloned()
+    else {
+        return;
+    };
+    let ids = [own.needs.as_slice(), &[own.id]].concat();
+    let waited = plan.steps.iter().filter(|step| ids.contains(&step.id) && service(step).is_some());
+    let waited: Vec<Step> = waited.cloned().collect();
+    let awaits = |step: &&mut Step| step.verb == Verb::Await && step.address.covers(only);
+    if let Some(step) = plan.steps.iter_mut().find(awaits)
+        && let Action::Swarm(SwarmAction::Converge { services, .. }) = &mut step.action
+    {
+        services.retain(|one| waited.iter().filter_map(service).any(|name| name == one.service));
+        step.address = only.clone();
+        step.needs = waited.iter().map(|step| step.id).collect();
+        step.stage = waited.iter().map(|step| step.stage).max().unwrap_or(step.stage);
+    }
+}
+
+/// The full name of the service that a step makes or changes.
+fn service(step: &Step) -> Option<&str> {
+    match &step.action {
+        Action::Swarm(SwarmAction::CreateService(body) | SwarmAction::UpdateService { spec: body, .. }) => {
+            body.get("Name")?.as_str()
+        }
+        _ => None,
+    }
 }

@@ -101,6 +101,8 @@ pub enum Consequence {
     RollingRestart,
     /// It goes away and comes back.
     Recreate,
+    /// It goes away for good; nothing that it kept in volumes is lost.
+    Removed,
     /// Something is lost for good.
     DataAtRisk,
 }

@@ -69,6 +69,7 @@ const fn consequence_words(consequence: Consequence) -> Option<&'static str> {
         Consequence::Reload => Some("reads its files again"),
         Consequence::RollingRestart => Some("rolling restart"),
         Consequence::Recreate => Some("goes away and comes back"),
+        Consequence::Removed => Some("is stopped for good"),
         Consequence::DataAtRisk => Some("DATA IS LOST"),
     }
 }
@@ -78,7 +79,8 @@ fn push_step(out: &mut String, step: &Step, paint: Paint) {
     let address = paint.with(Style::Bold, &step.address.to_string());
     let _ = write!(out, "{} {address}  {words}", paint.with(style, mark));
     if let Some(words) = consequence_words(step.consequence) {
-        let style = if step.consequence == Consequence::DataAtRisk { Style::Red } else { Style::Yellow };
+        let grave = matches!(step.consequence, Consequence::DataAtRisk | Consequence::Removed);
+        let style = if grave { Style::Red } else { Style::Yellow };
         let _ = write!(out, ", {}", paint.with(style, words));
     }
     if !step.reason.is_empty() {

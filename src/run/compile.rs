@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::pins;
 use super::stop::Stop;
 use crate::address::{Address, Kind, Part};
 use crate::compose;
-use crate::desired::{Compiled, StackSpec};
+use crate::desired::{Compiled, ImageSpec, StackSpec};
 use crate::image;
 use crate::manifest::{self, Loaded};
 use crate::pins::Pins;
 use crate::report::chain;
-use crate::source::{Problem, Source, Span};
+use crate::source::{Limits, Problem, Source, Span};
 use crate::state::write_durably;
 use crate::traefik;
 
@@ -54,6 +55,14 @@ pub(super) fn finish(mut opened: Compilation) -> Result<Compilation, Stop> {
     Ok(opened)
 }
 
+/// A manifest's bytes, but not much more than a parser would take: a device never fills the memory.
+fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let most = u64::try_from(Limits::default().bytes).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Resolves everything that needs no host.
 ///
 /// # Errors
@@ -61,40 +70,66 @@ pub(super) fn finish(mut opened: Compilation) -> Result<Compilation, Stop> {
 pub fn compile(path: &Path) -> Result<Compilation, Vec<Problem>> {
     let (loaded, base) = manifest_of(path)?;
     let lock = pins::read_lock(&pins::lock_path(&loaded, &base))?;
-    resolve(&loaded, &pins::pins(&loaded, lock))
+    resolve(&loaded, &pins::pins(&loaded, lock), image::describe)
+}
+
+/// Every problem that [`compile`] would find and every warning, of the manifest and of what it names, all at once.
+/// Images are not read whole: that they can be read is enough.
+#[must_use]
+pub fn check(path: &Path) -> Vec<Problem> {
+    let (source, base) = match text_of(path) {
+        Ok(text) => text,
+        Err(problems) => return problems,
+    };
+    let (loaded, mut problems) = manifest::examine(&source, &base);
+    let Some(loaded) = loaded else { return problems };
+    let more = pins::read_lock(&pins::lock_path(&loaded, &base))
+        .and_then(|lock| resolve(&loaded, &pins::pins(&loaded, lock), image::look))
+        .map_or_else(|more| more, |compilation| compilation.warnings);
+    let place = |problem: &Problem| {
+        let line = problem.source.line_column(problem.span.start).0;
+        (problem.source.name.clone(), line)
+    };
+    let known: BTreeSet<_> = problems.iter().map(place).collect();
+    problems.extend(more.into_iter().filter(|problem| !known.contains(&place(problem))));
+    problems
 }
 
 /// Reads a manifest; returns it with the folder that it lies in.
 pub(super) fn manifest_of(path: &Path) -> Result<(Loaded, PathBuf), Vec<Problem>> {
+    let (source, base) = text_of(path)?;
+    Ok((manifest::load(&source, &base)?, base))
+}
+
+/// The text of a manifest, and the folder that its paths are relative to.
+fn text_of(path: &Path) -> Result<(Source, PathBuf), Vec<Problem>> {
     let name = path.display().to_string();
     let at_file = |message: String| vec![Source::new(name.as_str(), "").problem(Span::default(), message)];
-    let bytes = fs::read(path).map_err(|error| at_file(format!("cannot be read: {error}")))?;
+    let bytes = bounded(path).map_err(|error| at_file(format!("cannot be read: {error}")))?;
     let source = Source::from_bytes(name.as_str(), bytes).map_err(|problem| vec![problem])?;
     let base = path.parent().filter(|base| !base.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let base =
         fs::canonicalize(base).map_err(|error| at_file(format!("its folder cannot be resolved: {error}")))?;
-    Ok((manifest::load(&source, &base)?, base))
+    Ok((source, base))
 }
 
-fn resolve(loaded: &Loaded, pins: &Pins) -> Result<Compilation, Vec<Problem>> {
+/// How an image of the manifest becomes one that services can name.
+type Describe = fn(&str, &manifest::Image) -> Result<ImageSpec, image::ImageError>;
+
+fn resolve(loaded: &Loaded, pins: &Pins, describe: Describe) -> Result<Compilation, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
     let mut compiled = Compiled::new(loaded.manifest.clone());
     for (name, image) in &loaded.manifest.images {
-        let image = match pins::pinned(loaded, pins, name, image) {
-            Ok(image) => image,
-            Err(problem) => {
-                problems.push(problem);
-                continue;
-            }
-        };
-        match image::describe(name, &image) {
-            Ok(spec) => drop(compiled.images.insert(name.clone(), spec)),
-            Err(error) => problems.push(loaded.problem(&pointer(&["images", name]), chain(&error))),
-        }
-    }
-    if !problems.is_empty() {
-        return Err(problems); // Every stack that runs one of them would only say the same again.
+        let spec = pins::pinned(loaded, pins, name, image).and_then(|image| {
+            describe(name, &image).map_err(|error| loaded.problem(&pointer(&["images", name]), chain(&error)))
+        });
+        let spec = spec.unwrap_or_else(|problem| {
+            problems.push(problem);
+            // Every stack that runs it would only say the same again.
+            ImageSpec { reference: image::unknown(name), source: None }
+        });
+        compiled.images.insert(name.clone(), spec);
     }
     let secrets: BTreeSet<String> =
         loaded.manifest.secrets.keys().chain(loaded.manifest.templates.keys()).cloned().collect();

@@ -6,9 +6,10 @@ use super::begin::Run;
 use super::order::{Said, Tell};
 use super::stop::Stop;
 use super::unlock::Host;
+use crate::address::Address;
 use crate::apply::{self, Event, World};
-use crate::observed::Observed;
-use crate::plan::{self, Plan, Verb};
+use crate::observed::{EngineInfo, Observed};
+use crate::plan::{self, Carried, Plan, Stuck, Verb};
 use crate::report::Exit;
 use crate::state::{Proven, Recreating, write_ownership};
 use crate::swarm::{Engine, Look};
@@ -17,13 +18,15 @@ use crate::swarm::{Engine, Look};
 /// more. Beyond this somebody else is changing the same things all the time.
 const ROUNDS: usize = 12;
 
-/// Applies until the plan is empty, from the first look on; returns the last one, which is what was found equal.
+/// Applies until the plan is empty, from the first look on; returns the last one, which is what was found equal. What
+/// fails holds back only what needs it: everything else goes on, and the run fails at its end.
 pub(super) async fn until_equal(
     run: &mut Run<'_>,
     (engine, look): (&Engine, Look),
     host: &mut Host<'_>,
     tell: &Tell<'_>,
 ) -> Result<Observed, Stop> {
+    let (mut stuck, mut carried, mut exit) = (Stuck::default(), Carried::default(), Exit::Ok);
     let mut look = Some(look);
     for round in 0..ROUNDS {
         let observed = host.observe(engine, look.take()).await?;
@@ -33,8 +36,17 @@ pub(super) async fn until_equal(
         if round == 0 {
             begin(run, &plan, tell);
         }
+        for (address, fields) in carried.again(&stuck.without(&plan)) {
+            run.record.errors.push(not_kept(&address, &fields, &observed.engine));
+            exit = exit.or(Exit::ApplyFailed);
+            stuck.give_up(&address);
+        }
+        let plan = stuck.without(&plan);
         run.record.held.clone_from(&plan.held);
         if plan.is_empty() {
+            if exit != Exit::Ok {
+                return Err(Stop::Apply(exit));
+            }
             settle(run, host, &observed)?;
             run.record.writes = engine.writes();
             return Ok(observed);
@@ -44,12 +56,23 @@ pub(super) async fn until_equal(
         run.record.writes = engine.writes();
         host.note_logins(&plan, &staged.outcomes)?;
         run.record.steps.extend(staged.outcomes);
-        if staged.exit != Exit::Ok {
-            return Err(Stop::Apply(staged.exit));
-        }
+        exit = exit.or(staged.exit);
+        stuck.fail(&plan, &staged.failed);
+        carried.note(&plan, &staged.done);
     }
     let text = "the plan does not become empty: something else changes the same objects; see `holdfast plan`";
-    Err(Stop::Other(Exit::ApplyFailed, text.to_owned()))
+    Err(Stop::Other(exit.or(Exit::ApplyFailed), text.to_owned()))
+}
+
+/// An update that was taken and reads back as before would be planned for ever.
+fn not_kept(address: &Address, fields: &[String], engine: &EngineInfo) -> String {
+    format!(
+        "{address}: the engine (version {}, API {}) took the update but does not keep `{}`: leave that out of what is \
+         declared, or use an engine that knows it; unless something else changes it back",
+        engine.version,
+        engine.api,
+        fields.join("`, `")
+    )
 }
 
 fn begin(run: &mut Run<'_>, plan: &Plan, tell: &Tell<'_>) {

@@ -32,8 +32,16 @@ pub(super) async fn all(
     let covers = |address: &Address| part.is_none_or(|only| only.covers(address));
     let is_whole_stack = |name: &&String| covers(&Address::new(Kind::Stack, name.as_str()));
     let stacks: BTreeSet<String> = own.stacks.iter().filter(is_whole_stack).cloned().collect();
-    let volumes = if run.order.volumes { engine.volumes(&stacks).await? } else { BTreeSet::new() };
-    let plan = plan::destroy(&own, &observed, &volumes, part);
+    let volumes = volumes(engine, &own, &stacks, part).await?;
+    let (gone, kept) =
+        if run.order.volumes { (volumes, BTreeSet::new()) } else { (BTreeSet::new(), volumes) };
+    if !kept.is_empty() {
+        let names = kept.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        run.record.warnings.push(format!(
+            "volumes stay, with what is in them: {names}; `holdfast destroy --volumes` removes them"
+        ));
+    }
+    let plan = plan::destroy(&own, &observed, &gone, part);
     run.record.plan.clone_from(&plan);
     tell.borrow_mut()(Said::Plan(&plan));
 
@@ -54,10 +62,30 @@ pub(super) async fn all(
         let mut rest = own.still(&observed);
         rest.stacks = own.stacks.difference(&stacks).cloned().collect();
         rest.files = own.files;
+        rest.volumes = own.volumes.difference(&gone).cloned().collect();
         write_ownership(&manifest.paths.state, &rest)?;
         return Ok(());
     }
     files::uninstall(&manifest.paths.run)?;
-    write_ownership(&manifest.paths.state, &Ownership::new(&manifest.instance))?;
+    write_ownership(
+        &manifest.paths.state,
+        &Ownership { volumes: kept, ..Ownership::new(&manifest.instance) },
+    )?;
     Ok(())
+}
+
+/// The volumes on this node that are ours: of these stacks by their label, and of stacks that left earlier by record.
+async fn volumes(
+    engine: &Engine,
+    own: &Ownership,
+    stacks: &BTreeSet<String>,
+    part: Option<&Address>,
+) -> Result<BTreeSet<String>, Stop> {
+    let there = engine.volumes().await?;
+    let ours = there.into_iter().filter(|(name, stack)| {
+        let asked = |stack: &String| part.is_none_or(|only| only.covers(&Address::new(Kind::Stack, stack)));
+        stack.as_ref().is_some_and(|stack| stacks.contains(stack))
+            || (own.volumes.contains(name) && stack.as_ref().map_or(part.is_none(), asked))
+    });
+    Ok(ours.map(|(name, _)| name).collect())
 }

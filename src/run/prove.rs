@@ -11,10 +11,10 @@ use super::stop::Stop;
 use super::unlock::Host;
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, ServiceSpec, StackSpec};
-use crate::gates::{self, Check, Expected, Limits, Planned, Sources};
+use crate::gates::{self, Check, Expected, Limits, Planned, Sources, Tally};
 use crate::manifest::{FileGate, Gate, SwarmGate};
 use crate::observed::{InstalledFile, Observed, at};
-use crate::plan::{Plan, plan};
+use crate::plan::{Plan, whole};
 use crate::report::{Exit, Verdict, chain};
 use crate::state::{Lock, LockError, Proven};
 use crate::swarm::Engine;
@@ -31,7 +31,8 @@ pub(super) struct Subject<'a> {
 pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
     let manifest = subject.host.manifest();
     let mut proven = Proven::read(&manifest.paths.run, &run.record.manifest, &run.record.boot);
-    let gates: Vec<Planned> = (all(subject.host, &proven).into_iter())
+    let part = run.order.only.as_ref().and_then(|only| part_of_stack(only, &subject.host.desired));
+    let gates: Vec<Planned> = (all(subject.host, part, &proven).into_iter())
         .filter(|gate| run.order.only.as_ref().is_none_or(|only| only.covers(&gate.address)))
         .collect();
     let plan = if subject.observed.is_some() {
@@ -39,25 +40,27 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
         Plan { held: run.record.held.clone(), ..Plan::default() }
     } else {
         let observed = subject.host.observe(subject.engine, None).await?;
-        plan(&subject.host.desired, &observed, None).map_err(Stop::Refused)?
+        whole(&subject.host.desired, &observed, run.order.only.as_ref()).map_err(Stop::Refused)?
     };
     let expected = expectations(&subject.host.desired, &plan);
     let observe = || {
         let look = subject.engine.observe();
         async move { look.await.map_err(|error| chain(&error)) }.boxed()
     };
-    let service_log = |service: String, since: i64| {
+    let task_log = |task: String, since: i64, mut tally: Tally| {
         async move {
-            let lines = subject.engine.service_log(&service, u64::try_from(since).unwrap_or_default()).await;
-            lines.map_err(|error| chain(&error))
+            let read = subject.engine.task_log(&task, since, &mut |line| tally.read(line)).await;
+            read.map(|()| tally).map_err(|error| chain(&error))
         }
         .boxed()
     };
+    let declared = subject.host.declared();
     let sources = Sources {
         observed: subject.observed,
         observe: &observe,
-        service_log: &service_log,
+        task_log: &task_log,
         expected: &expected,
+        declared: &declared,
         since: run.since,
     };
     let mut progress = |progress: gates::Progress<'_>| tell.borrow_mut()(Said::Gate(&progress));
@@ -86,7 +89,7 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
 }
 
 /// Every gate of the manifest, and those that what it declares carries without asking.
-fn all(host: &Host<'_>, proven: &Proven) -> Vec<Planned> {
+fn all(host: &Host<'_>, part: Option<Planned>, proven: &Proven) -> Vec<Planned> {
     let manifest = host.manifest();
     let mut gates = vec![derived(Address::single(Kind::Swarm), Check::Manager)];
     for name in manifest.networks.keys() {
@@ -107,13 +110,23 @@ fn all(host: &Host<'_>, proven: &Proven) -> Vec<Planned> {
         let address = Address::new(Kind::Gate, name);
         gates.push(Planned { address, gate: gate.clone().into(), derived: false, soak: false });
     }
+    gates.extend(part);
     for gate in &mut gates {
         // A file is what it is: looking again for ten seconds proves nothing more.
         let lives =
             !matches!(gate.address.outer.kind, Kind::Secret | Kind::Template | Kind::Network | Kind::Swarm);
-        gate.soak = lives && !proven.gates.contains(&gate.address);
+        gate.soak = lives && !proven.gates.iter().any(|held| held.covers(&gate.address));
     }
     gates
+}
+
+/// What proves one part of a stack: the service itself; of anything else the services of the stack, which use it.
+fn part_of_stack(only: &Address, desired: &Desired<'_>) -> Option<Planned> {
+    let inner = only.inner.as_ref()?;
+    let stack = desired.compiled.stacks.get(&only.outer.name)?;
+    let is_service = inner.kind == Kind::Service && stack.services.contains_key(&inner.name);
+    let gate = SwarmGate { stack: stack.name.clone(), service: is_service.then(|| inner.name.clone()) };
+    Some(derived(only.clone(), Gate { swarm: Some(gate), ..Gate::default() }.into()))
 }
 
 fn derived(address: Address, gate: Check) -> Planned {

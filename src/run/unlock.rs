@@ -14,8 +14,9 @@ use super::stop::Stop;
 use crate::address::{Address, Kind};
 use crate::apply::GENERATED_MODE;
 use crate::desired::{Compiled, Desired, GeneratedFile, Logins, recreatable};
+use crate::gates::fingerprint;
 use crate::manifest::{Manifest, Material};
-use crate::observed::{InstalledFile, Observed, Ownership, SwarmState};
+use crate::observed::{InstalledFile, Observed, Ownership, SwarmState, at, stack_volumes};
 use crate::plan::{Action, Plan, SwarmAction};
 use crate::report::{Exit, Failure, StepOutcome, chain};
 use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
@@ -287,11 +288,33 @@ impl Host<'_> {
         Ok(())
     }
 
-    /// Takes what is ours from the swarm's mirror when the state folder was lost.
+    /// Takes what is ours from the swarm's mirror when the state folder was lost, and notes the volumes of what runs:
+    /// they stay when their service goes, and are ours still.
     pub(super) fn recall(&mut self, observed: &Observed) {
         if std::mem::take(&mut self.unrecorded) {
             self.desired.recorded = mirrored(self.manifest(), observed);
         }
+        let desired = &mut self.desired;
+        let ours = |stack: &str| {
+            desired.compiled.stacks.contains_key(stack) || desired.recorded.stacks.contains(stack)
+        };
+        let services = observed.services.values().filter_map(|service| Some((service.stack()?, service)));
+        let volumes: Vec<String> = services
+            .filter(|(stack, _)| ours(stack))
+            .flat_map(|(stack, service)| stack_volumes(at(&service.raw, "/Spec"), stack))
+            .collect();
+        desired.recorded.volumes.extend(volumes);
+    }
+
+    /// Fingerprints of the certificates that the proxy is given.
+    pub(super) fn declared(&self) -> BTreeSet<String> {
+        let materials = self.desired.compiled.generated.iter().flat_map(traefik::materials);
+        let bytes = materials.filter_map(|material| match (&material.secret, &material.file) {
+            (Some(secret), _) => self.unlocked.values.get(secret).cloned(),
+            (None, Some(path)) => std::fs::read(path).ok().map(SecretBytes::new),
+            (None, None) => None,
+        });
+        bytes.filter_map(|bytes| fingerprint(bytes.expose())).collect()
     }
 
     /// Installed files, by their keyed digests.

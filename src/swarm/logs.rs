@@ -1,7 +1,9 @@
 //! What services and tasks wrote.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use bollard::container::LogOutput;
 use bollard::query_parameters::LogsOptionsBuilder;
 use futures_util::{Stream, StreamExt};
 
@@ -10,6 +12,8 @@ use super::{Engine, EngineError};
 
 /// More of a log is not read: what a service writes may not fill this host's memory.
 const MOST: usize = 16 << 20;
+/// A line that is longer counts as several.
+const LINE: usize = 1 << 20;
 /// How long reading a log may take: the engine waits for nodes that do not answer.
 const READ: Duration = Duration::from_secs(10);
 
@@ -26,14 +30,39 @@ impl Engine {
         read(task_or_service, service).await.unwrap_or_default()
     }
 
-    /// All lines that a service's tasks wrote since `since`, in seconds since 1970.
+    /// Hands on every line that a task wrote since `since`, in seconds since 1970, in time with the engine: nothing of
+    /// it is kept. The caller says how long that may take.
     ///
     /// # Errors
-    /// [`EngineError::Answer`] when the service is not there or its log cannot be read to the end.
-    pub async fn service_log(&self, service: &str, since: u64) -> Result<Vec<String>, EngineError> {
-        let since = i32::try_from(since).unwrap_or(i32::MAX);
-        let options = options().since(since).build();
-        read(service, self.docker.service_logs(service, Some(options))).await
+    /// [`EngineError::Answer`] when the task is not there or its log cannot be read to the end.
+    pub async fn task_log(
+        &self,
+        task: &str,
+        since: i64,
+        each: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<(), EngineError> {
+        let since = i32::try_from(since.max(0)).unwrap_or(i32::MAX);
+        let mut stream = pin!(self.docker.task_logs(task, Some(options().since(since).build())));
+        let mut rest: [Vec<u8>; 2] = Default::default();
+        while let Some(part) = stream.next().await {
+            let call = || format!("the log of `{task}`");
+            let part = part.map_err(|e| EngineError::Answer { call: call(), source: chain(&e).into() })?;
+            let [out, err] = &mut rest;
+            let rest = if matches!(part, LogOutput::StdErr { .. }) { err } else { out };
+            rest.extend_from_slice(part.as_ref());
+            hand_on(rest, each);
+        }
+        rest.iter().filter(|rest| !rest.is_empty()).for_each(|rest| each(&String::from_utf8_lossy(rest)));
+        Ok(())
+    }
+}
+
+/// Hands on the whole lines of what came so far, and keeps the rest; a line without an end is cut.
+fn hand_on(came: &mut Vec<u8>, each: &mut (dyn FnMut(&str) + Send)) {
+    while let Some(end) = came.iter().position(|byte| *byte == b'\n').or((came.len() > LINE).then_some(LINE))
+    {
+        let line: Vec<u8> = came.drain(..=end).collect();
+        each(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']));
     }
 }
 

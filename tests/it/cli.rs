@@ -44,11 +44,64 @@ fn a_wrong_command_line_is_64_and_help_is_a_result() {
 
 #[test]
 fn the_manifest_may_come_from_the_environment_and_the_argument_goes_before_it() {
-    let from_environment = holdfast(&["check"]).env("HOLDFAST_MANIFEST", full()).output().expect("it starts");
+    let from_environment =
+        holdfast(&["check", "--manifest-only"]).env("HOLDFAST_MANIFEST", full()).output().expect("it starts");
     assert_eq!(from_environment.status.code(), Some(0));
-    let argument =
-        holdfast(&["check", "/nowhere"]).env("HOLDFAST_MANIFEST", full()).output().expect("it starts");
+    let argument = holdfast(&["check", "--manifest-only", "/nowhere"])
+        .env("HOLDFAST_MANIFEST", full())
+        .output()
+        .expect("it starts");
     assert_eq!(argument.status.code(), Some(78));
+}
+
+#[test]
+fn check_judges_everything_that_the_manifest_names_at_once_and_reads_no_image_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("written");
+        folder.path().join(name).display().to_string()
+    };
+    put(
+        "web.yml",
+        "services:\n  app:\n    image: holdfast.invalid/app\n    imge: x\n    env_file: [missing.env]\n",
+    );
+    put("other.yml", "services:\n  app:\n    image: nowhere/app:1@sha256:12\n");
+    // Reading this image whole would say that it is none.
+    put("app.tar", "no image at all");
+    let manifest = |gate: &str, image: &str| {
+        let stacks = r#""web": { "compose": ["web.yml"], "images": { "app": "app" } },
+            "other": { "compose": ["other.yml"] }, "gone": { "compose": ["gone.yml"] }"#;
+        let text = format!(
+            r#"{{ "version": 1, "host": {{ "name": "h" }},
+            "images": {{ "app": {{ "archive": "{image}" }} }},
+            "stacks": {{ {stacks} }},
+            "gates": {{ "web": {gate} }} }}"#
+        );
+        put("manifest.json", &text)
+    };
+    let wrong = run(&["check", &manifest(r#"{ "https": { "url": "https://a.example.org/" } }"#, "no.tar")]);
+    assert_eq!(wrong.status.code(), Some(78));
+    let told = text(&wrong.stderr);
+    for part in
+        ["expects nothing", "no.tar", "`imge`", "missing.env", "other.yml:3", "gone.yml", "6 problems"]
+    {
+        assert!(told.contains(part), "`{part}` is not in\n{told}");
+    }
+    let only =
+        run(&["check", "--manifest-only", &manifest(r#"{ "tcp": { "address": "127.0.0.1:1" } }"#, "no.tar")]);
+    assert_eq!(only.status.code(), Some(0), "{}", text(&only.stderr));
+    put("web.yml", "services:\n  app:\n    image: holdfast.invalid/app\n");
+    let good = manifest(r#"{ "tcp": { "address": "127.0.0.1:1" } }"#, "app.tar").replace("manifest", "good");
+    let text_of = std::fs::read_to_string(folder.path().join("manifest.json")).expect("the manifest");
+    let text_of = text_of.replace(
+        r#""other": { "compose": ["other.yml"] }, "gone": { "compose": ["gone.yml"] }"#,
+        r#""other": { "compose": ["web.yml"], "images": { "app": "app" } }"#,
+    );
+    std::fs::write(&good, text_of).expect("written");
+    let output = run(&["check", &good]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let compiled = run(&["compile", &good, "-o", folder.path().join("out").to_str().expect("UTF-8")]);
+    assert_eq!(compiled.status.code(), Some(78), "compile reads what check does not");
 }
 
 #[test]

@@ -32,5 +32,9 @@ fn evaluate(expression: &str) -> String {
 fn check(name: &str, manifest: &str) -> Output {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&file, manifest).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_holdfast")).arg("check").arg(file).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_holdfast"))
+        .args(["check", "--manifest-only"])
+        .arg(file)
+        .output()
+        .unwrap()
 }

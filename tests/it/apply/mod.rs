@@ -1,10 +1,14 @@
 //! Proves: the whole line on a real engine: from nothing to proven, twice, repaired, taken down, killed.
 
+mod certificate;
 mod drift;
 mod faults;
+mod held;
 mod killed;
 mod line;
 mod order;
 mod parts;
 mod recreate;
 mod rollback;
+mod taken;
+mod told;

@@ -1,14 +1,16 @@
 //! `certificate`: every fault that a server can have, each beside a good twin.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use holdfast::gates::{Limits, Planned, Sources, fingerprint, verify};
 use holdfast::manifest::{CertificateGate, Gate, TlsVersion};
 use holdfast::report::{GateResult, Verdict};
 use rcgen::ExtendedKeyUsagePurpose;
 
 use super::pki::{Ca, Files, Leaf, Wish};
 use super::server::{Tls, nobody, says};
-use super::{assert_fails, assert_passes, assert_unknown, run};
+use super::{assert_fails, assert_passes, assert_unknown, planned, run};
 
 /// A root, an intermediate under it, and the root's file.
 struct Lab {
@@ -256,6 +258,98 @@ async fn what_cannot_run_is_unknown() {
     let regex = lab.judge(lab.server(&Wish::default()), |gate| gate.issuer = Some("(".to_owned())).await;
     assert_unknown(&regex, "`(` is not a regular expression");
     assert_eq!(regex.attempt_count, 1);
+}
+
+/// Judges as after a change, with a deadline that shows whether it was waited for.
+async fn judge_changed(gate: CertificateGate, declared: &[&str]) -> GateResult {
+    let (expected, declared) = (
+        std::collections::BTreeMap::new(),
+        declared.iter().map(|pem| fingerprint(pem.as_bytes()).unwrap()).collect(),
+    );
+    let sources = Sources {
+        observed: None,
+        observe: &|| Box::pin(async { Err(String::new()) }),
+        task_log: &|_, _, tally| Box::pin(async { Ok(tally) }),
+        expected: &expected,
+        declared: &declared,
+        since: 0,
+    };
+    let limits = Limits { deadline: Duration::from_millis(600), ..super::quick() };
+    let gate = Planned { soak: true, ..planned(Gate { certificate: Some(gate), ..Gate::default() }) };
+    verify(&[gate], &sources, &limits, &mut |_| {}).await.remove(0)
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_declared_certificate_itself_is_not_waited_for() {
+    let lab = Lab::new();
+    let wishes = [
+        (Wish { from: -90, to: -3, ..Wish::default() }, "certificate expired"),
+        (Wish { names: &["*.example.com"], ..Wish::default() }, "certificate for another name"),
+        (Wish { from: -80, to: 5, ..Wish::default() }, "too little time left"),
+    ];
+    let other = lab.leaf(&Wish::default());
+    let (other_file, other_key) =
+        (lab.files.put("other.pem", &other.pem), lab.files.put("other.key", &other.key_pem));
+    for (wish, because) in wishes {
+        let leaf = lab.leaf(&wish);
+        let (pem, file) = (leaf.pem.clone(), lab.files.put("leaf.pem", &leaf.pem));
+        let gate = CertificateGate {
+            name: "app.example.org".to_owned(),
+            at: vec![Tls::new(leaf, &[&lab.inter.der]).start().await],
+            ca: Some(lab.ca.clone()),
+            ..CertificateGate::default()
+        };
+        let equals = |file: &PathBuf| CertificateGate { equals: Some(file.clone()), ..gate.clone() };
+        for (judged, once) in [
+            (judge_changed(equals(&file), &[]).await, true),
+            (judge_changed(gate.clone(), &[&other.pem, &pem]).await, true),
+            // The declared one is on its way, or nothing says which it is.
+            (judge_changed(equals(&other_file), &[&pem]).await, false),
+            (judge_changed(gate.clone(), &[&other.pem]).await, false),
+        ] {
+            assert_fails(&judged, because);
+            assert_eq!(judged.attempt_count == 1, once, "{because}: {} attempts", judged.attempt_count);
+        }
+    }
+    let gate = |key: &PathBuf, equals: &PathBuf, at| CertificateGate {
+        name: "app.example.org".to_owned(),
+        at: vec![at],
+        ca: Some(lab.ca.clone()),
+        key: Some(key.clone()),
+        equals: Some(equals.clone()),
+        ..CertificateGate::default()
+    };
+    let leaf = lab.leaf(&Wish::default());
+    let file = lab.files.put("good.pem", &leaf.pem);
+    let at = Tls::new(leaf, &[&lab.inter.der]).start().await;
+    let judged = judge_changed(gate(&other_key, &file, at), &[]).await;
+    assert_fails(&judged, "key of another certificate");
+    assert_eq!(judged.attempt_count, 1);
+    let judged = judge_changed(gate(&other_key, &other_file, at), &[]).await;
+    assert!(judged.attempt_count > 1, "both files were renewed, and the old certificate is still served");
+}
+
+#[tokio::test]
+async fn files_that_do_not_end_or_never_begin_are_unknown_at_once() {
+    let lab = Lab::new();
+    let pipe = lab.files.put("pipe", "");
+    std::fs::remove_file(&pipe).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let long = lab.files.put("long.pem", &"x".repeat((1 << 20) + 1));
+    let began = std::time::Instant::now();
+    for (path, because) in [
+        (pipe, "no regular file"),
+        ("/dev/zero".into(), "no regular file"),
+        (long, "is longer than 1048576 bytes"),
+    ] {
+        let ca = lab.judge(lab.server(&Wish::default()), |gate| gate.ca = Some(path.clone())).await;
+        assert_unknown(&ca, because);
+        let equals = lab.judge(lab.server(&Wish::default()), |gate| gate.equals = Some(path.clone())).await;
+        assert_unknown(&equals, because);
+        let key = lab.judge(lab.server(&Wish::default()), |gate| gate.key = Some(path.clone())).await;
+        assert_unknown(&key, because);
+    }
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -40,8 +40,9 @@ async fn run_all(gates: &[Planned], limits: &Limits) -> Vec<GateResult> {
     let sources = Sources {
         observed: None,
         observe: &|| Box::pin(async { Err("there is no engine here".to_owned()) }),
-        service_log: &|_, _| Box::pin(async { Err("there is no engine here".to_owned()) }),
+        task_log: &|_, _, _| Box::pin(async { Err("there is no engine here".to_owned()) }),
         expected: &expected,
+        declared: &std::collections::BTreeSet::new(),
         since: 0,
     };
     verify(gates, &sources, limits, &mut |_| {}).await
@@ -60,8 +61,14 @@ async fn run_over(
     let sources = Sources {
         observed: None,
         observe: &|| Box::pin(async { Ok(look.clone()) }),
-        service_log: &|_, _| Box::pin(async { Ok(vec!["listening".to_owned()]) }),
+        task_log: &|_, _, mut tally| {
+            Box::pin(async move {
+                tally.read("listening");
+                Ok(tally)
+            })
+        },
         expected,
+        declared: &std::collections::BTreeSet::new(),
         since: 0,
     };
     verify(gates, &sources, &quick(), &mut |_| {}).await

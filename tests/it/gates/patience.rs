@@ -100,8 +100,9 @@ async fn every_attempt_is_told_and_the_last_one_says_so() {
     let sources = Sources {
         observed: None,
         observe: &|| Box::pin(async { Err(String::new()) }),
-        service_log: &|_, _| Box::pin(async { Err(String::new()) }),
+        task_log: &|_, _, _| Box::pin(async { Err(String::new()) }),
         expected: &expected,
+        declared: &std::collections::BTreeSet::new(),
         since: 0,
     };
     let mut count = |progress: Progress<'_>| {

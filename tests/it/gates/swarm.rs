@@ -18,6 +18,7 @@ const LONG_AGO: &str = "2026-01-01T00:00:00Z";
 fn task(node: &str, state: &str) -> Task {
     Task {
         id: "t".to_owned(),
+        container: "c".to_owned(),
         node: node.to_owned(),
         created: LONG_AGO.to_owned(),
         since: LONG_AGO.to_owned(),
@@ -247,8 +248,9 @@ async fn a_hundred_services_are_judged_in_no_time() {
     let sources = holdfast::gates::Sources {
         observed: Some(&look),
         observe: &|| Box::pin(async { Err("must not be asked".to_owned()) }),
-        service_log: &|_, _| Box::pin(async { Ok(Vec::new()) }),
+        task_log: &|_, _, tally| Box::pin(async { Ok(tally) }),
         expected: &expected,
+        declared: &std::collections::BTreeSet::new(),
         since: 0,
     };
     let started = Instant::now();
