@@ -57,7 +57,7 @@ fn a_certificate_that_was_never_there_holds_back_the_proxy_alone_and_an_expired_
     let files = Files::new(&world);
     let program = traefik(&world);
     world.edit(|manifest| {
-        let sleep = json!({ "entrypoint": ["/bin/sleep", "1000000"] });
+        let sleep = json!({ "entrypoint": ["/bin/sh", "-c", "exec sleep 1000000"] });
         manifest["images"]["still"] = json!({ "rootfs": "rootfs.tar", "config": sleep });
         let run = json!({ "entrypoint": ["/usr/local/bin/traefik"], "env": ["PATH=/usr/local/bin"] });
         manifest["images"]["traefik"] = json!({ "rootfs": program, "config": run });

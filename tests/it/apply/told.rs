@@ -83,11 +83,17 @@ fn in_the_journal(world: &World) -> (Vec<BTreeMap<String, String>>, String) {
     let stderr = File::create(world.path("stderr")).expect("a file");
     let meta = stderr.metadata().expect("its inode");
     let program = world.command(&["apply"]);
-    let shadow = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && \
-                  mount --bind \"$0\" /run/systemd/journal && exec \"$@\"";
+    // The engine's socket may lie below /run and must stay.
+    let engine = world.engine.socket.parent().expect("a folder");
+    std::fs::create_dir(folder.join("engine")).expect("a folder");
+    let shadow = "journal=$0 engine=$1; shift; mount --bind \"$engine\" \"$journal/engine\" && \
+                  mount -t tmpfs none /run && mkdir -p /run/systemd/journal \"$engine\" && \
+                  mount --rbind \"$journal\" /run/systemd/journal && \
+                  mount --bind /run/systemd/journal/engine \"$engine\" && exec \"$@\"";
     let mut child = Command::new("unshare")
         .args(["--mount", "/bin/sh", "-c", shadow])
         .arg(&folder)
+        .arg(engine)
         .arg(program.get_program())
         .args(program.get_args())
         .env("JOURNAL_STREAM", format!("{}:{}", meta.dev(), meta.ino()))
@@ -102,6 +108,9 @@ fn in_the_journal(world: &World) -> (Vec<BTreeMap<String, String>>, String) {
     let mut bytes = vec![0; 1 << 18];
     while let Ok(length) = socket.recv(&mut bytes) {
         let entry = decode(bytes.get(..length).unwrap_or_default());
+        if entry.is_empty() {
+            continue; // Only to see whether somebody is there.
+        }
         let last = entry.get("MESSAGE").is_some_and(|text| text.ends_with(" ended"));
         entries.push(entry);
         if last {
