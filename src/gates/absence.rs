@@ -141,7 +141,9 @@ mod tests {
 
     fn judge(lines: &[&str]) -> Seen {
         let mut tally = Tally::new(&Regex::new("acme").unwrap(), &Regex::new("listening").unwrap());
-        lines.iter().for_each(|line| tally.read(line));
+        for line in lines {
+            tally.read(line);
+        }
         judge_absence(&tally)
     }
 

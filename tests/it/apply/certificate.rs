@@ -1,8 +1,6 @@
 //! Proves, with the real Traefik: a certificate's file that is missing on the very first apply, and one that has
 //! expired.
 
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,5 @@
 //! Proves: what is taken over and what is left behind is said, and nothing that was ours is forgotten.
 
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use serde_json::json;
 
 use crate::support::engine::BUSYBOX;

@@ -22,8 +22,8 @@ fn a_terminal_gets_one_live_line_and_the_journal_gets_fields() {
     assert!(waits.iter().any(|text| text.contains("of 1 running") && text.contains("180 s")), "{waits:?}");
     assert!(live.iter().any(|text| text.starts_with("gate.page: ")), "no gate was waited for:\n{shown:?}");
     for text in &live {
-        let line = text.split(['\r', '\n']).next().unwrap_or_default();
-        assert!(line.chars().count() <= 100, "it would wrap, and could not be taken away: {line:?}");
+        let shown = text.split(['\r', '\n']).next().unwrap_or_default();
+        assert!(shown.chars().count() <= 100, "it would wrap, and could not be taken away: {shown:?}");
     }
     // Lines that stay begin where the live line was taken away, and nothing of it is left at the end.
     assert!(live.iter().any(|text| text.starts_with("create stack.web/service.app: done in ")), "{shown:?}");
