@@ -4,12 +4,14 @@
 //! goes into one [`Record`]; what stops it is a [`Stop`], and both end in the same exit code.
 
 mod begin;
+mod bounded;
 mod compile;
 mod converge;
 mod destroy;
 mod lock;
 mod order;
 mod pins;
+mod ports;
 mod prove;
 mod rollback;
 mod status;

@@ -80,6 +80,9 @@ impl<'t> Fields<'t> {
     /// Refuses every key that nobody asked for, and keys younger than the file's version.
     pub(super) fn finish(self, log: &mut Log) {
         for field in self.entries {
+            if log.is_full() {
+                return;
+            }
             if let Some(known) = self.known.iter().find(|known| **known == field.key) {
                 if let Some(minor) = refused::since(self.level, known).filter(|minor| *minor > log.minor) {
                     let message =

@@ -13,6 +13,7 @@ use super::fields::{self, Fields};
 use super::interpolate::Environment;
 use super::model::{EnvFile, File};
 use super::mounts::join;
+use super::names;
 use super::place::{At, Log, Place};
 use super::rules::Rule;
 use super::service::Surroundings;
@@ -209,8 +210,7 @@ fn section<'t>(fields: &mut Fields<'t>, key: &'static str, log: &mut Log) -> &'t
     let Some(tree) = fields.value(key) else { return &[] };
     let entries = fields::map(tree, key, log).unwrap_or_default();
     for field in entries {
-        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if field.key.is_empty() || !field.key.chars().all(fine) {
+        if !names::fits(&field.key) {
             let message = format!("`{}` cannot be a name in `{key}`", field.key);
             let rule = if key == "networks" { Rule::NetworkName } else { Rule::NameInvalid };
             log.rule(rule, field.key_place, message, "use letters, digits, `.`, `_` and `-`");

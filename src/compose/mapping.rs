@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::fields;
 use super::interpolate::Environment;
 use super::model::Texts;
+use super::names;
 use super::place::{At, Log, Place};
 use super::rules::Rule;
 use super::tree::{Kind, Tree};
@@ -105,6 +106,7 @@ fn pairs(tree: &Tree, what: &str, log: &mut Log) -> Pairs {
                     Some((key, value)) => (key, Some(value.to_owned())),
                     None => (item.value.as_str(), None),
                 };
+                names::key(key, item.place, log);
                 if out.insert(key.to_owned(), At::new(value, item.place)).is_some() {
                     log.rule(
                         Rule::EnvironmentTwice,

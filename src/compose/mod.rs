@@ -23,9 +23,12 @@ mod merge;
 mod model;
 mod modern;
 mod mounts;
+mod named;
+mod names;
 mod objects;
 mod place;
 mod ports;
+mod published;
 mod refused;
 mod rules;
 mod scalar;
@@ -37,6 +40,8 @@ mod units;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
+
+pub use published::{Published, clashes};
 
 use crate::desired::{ImageSpec, StackSpec};
 use crate::manifest::Stack;
@@ -70,6 +75,8 @@ pub struct Output {
     pub stack: StackSpec,
     /// What was passed over, and said.
     pub warnings: Vec<Problem>,
+    /// Ports that its services open on nodes.
+    pub published: Vec<Published>,
 }
 
 /// Compiles a stack. `read` returns the bytes of a file that compose files or the manifest name.
@@ -83,11 +90,14 @@ pub fn compile(
     let mut loader = load::Loader::new(input, read);
     let stack = loader.files().map(|files| {
         let file = merge::merge(files, &mut loader.log);
-        convert::stack(&file, input, &mut loader)
+        let stack = convert::stack(&file, input, &mut loader);
+        (stack, published::of(input.name, &file, &loader.log))
     });
     let mut log = loader.log;
     match stack {
-        Some(stack) if log.errors.is_empty() => Ok(Output { stack, warnings: log.warnings }),
+        Some((stack, published)) if log.errors.is_empty() => {
+            Ok(Output { stack, warnings: log.warnings, published })
+        }
         _ => {
             let order: BTreeMap<_, _> =
                 log.sources.iter().enumerate().map(|(at, source)| (source.name.clone(), at)).collect();

@@ -7,6 +7,9 @@ use crate::source::{Problem, Source, Span};
 
 use super::rules::{Class, Rule};
 
+/// Bytes of a message or fix; what it quotes may be a whole file.
+const LONGEST_MESSAGE: usize = 400;
+
 /// Errors after which no more are kept, and warnings; a hostile file could have millions.
 const MOST_PROBLEMS: usize = 1000;
 
@@ -52,6 +55,8 @@ pub(super) struct Log {
     pub(super) warnings: Vec<Problem>,
     /// Minor version of the format of the file that is being read.
     pub(super) minor: u8,
+    /// Published ports of all files so far.
+    pub(super) ports: usize,
     /// The first compose file, for problems of the stack as a whole.
     pub(super) home: Place,
     /// How the files are read.
@@ -73,6 +78,11 @@ impl Log {
     /// The file of a place; an empty one when there is none, so that no problem is ever lost.
     pub(super) fn at(&self, place: Place) -> Source {
         self.sources.get(place.file).cloned().unwrap_or_else(|| Source::new("compose", ""))
+    }
+
+    /// True when no more errors are kept, so that nobody need look for them.
+    pub(super) fn is_full(&self) -> bool {
+        self.errors.len() >= MOST_PROBLEMS
     }
 
     /// A broken rule and what to write instead. This is the one place that knows what a rule means in each mode.
@@ -97,12 +107,41 @@ impl Log {
         if problems.len() >= MOST_PROBLEMS {
             return;
         }
-        let mut problem = self.at(place).problem(place.span, message).fix(fix);
+        let mut problem = self.at(place).problem(place.span, shown(message)).fix(shown(fix));
         problem.rule = Some(rule.id());
         if error {
             self.errors.push(problem);
         } else {
             self.warnings.push(problem.warning());
         }
+    }
+}
+
+/// A message as a terminal and a log may print it: control characters spelt out, the middle of a long one left out.
+fn shown(text: impl Into<String>) -> String {
+    let mut text = text.into();
+    if text.len() > LONGEST_MESSAGE {
+        let near =
+            |from: usize| (from..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        let (head, tail) = (near(LONGEST_MESSAGE / 2), near(text.len() - LONGEST_MESSAGE / 4));
+        text.replace_range(head..tail, " ... ");
+    }
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let spell = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(spell).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_short_and_steer_no_terminal() {
+        assert_eq!(shown("plain `ä`"), "plain `ä`");
+        assert_eq!(shown("a\u{1b}[2Jb\nc\0"), "a\\u{1b}[2Jb\\nc\\u{0}");
+        let long = shown(format!("the image `{}` is wrong", "ä".repeat(1_000_000)));
+        assert!(long.len() < 320 && long.starts_with("the image") && long.ends_with("is wrong"), "{long}");
     }
 }

@@ -8,17 +8,29 @@ use super::place::{At, Log};
 use super::rules::Rule;
 use super::tree::{Kind, Tree};
 
+/// Ports of a stack, at most: a range is short to write and long to keep.
+const MOST_PORTS: usize = 65_535;
+
 /// Every port of the list; a range becomes several.
 pub(super) fn read(tree: &Tree, log: &mut Log) -> Vec<At<Port>> {
     let items = fields::list(tree, "ports", log);
     fields::refuse_repeated(items, "ports", log);
     let mut ports = Vec::new();
     for item in items {
+        if log.ports > MOST_PORTS {
+            break;
+        }
+        let before = ports.len();
         match &item.kind {
             Kind::Map(_) => ports.extend(long(item, log)),
             Kind::Int(value) => ports.extend(short(item, &value.to_string(), log)),
             Kind::Text { text, .. } => ports.extend(short(item, text, log)),
             _ => fields::wrong(item, "ports", "text such as `8080:80`, or a map", "quote it", log),
+        }
+        log.ports += ports.len() - before;
+        if log.ports > MOST_PORTS {
+            let message = format!("the stack publishes more than {MOST_PORTS} ports");
+            log.rule(Rule::PortsMany, item.place, message, "publish fewer, or write shorter ranges");
         }
     }
     ports

@@ -193,13 +193,17 @@ rules! {
     MountKind "mount-kind" Engine "engine": "a mount of type npipe, cluster or image" => "sends it";
     MountTarget "mount-target" Engine "engine": "a mount without target, or two with one" => "sends it";
     ObjectSize "object-size" Engine "engine": "a config larger than the engine takes" => "sends it";
-    NameLength "name-length" Engine "engine": "a name longer than 64 characters" => "sends it";
+    NameLength "name-length" Engine "engine": "a name of a service or network above 63 characters, of a config above 64" => "sends it";
+    EngineName "engine-name" Engine "engine": "a name that ends or begins with another character than a letter or digit, or holds a dot where none may be" => "sends it";
+    TextNul "text-nul" Engine "engine": "a text with a NUL character" => "sends it";
+    KeyControl "key-control" Engine "holdfast": "a key with a control character, which would end a line where it is written out" => "sends it";
 
     FileNone "file-none" House "manifest": "a stack that names no compose file" => "asks for one";
     StackNameEmpty "stack-name-empty" House "manifest": "a stack whose name is empty" => "stops as well";
     ImageNotPinned "image-not-pinned" House "holdfast": "an image without a digest" => "asks the registry at every deploy";
     ImagePolicy "image-policy" House "manifest": "an image that the policy of the manifest does not allow" => "knows no policy";
     ImageUnknown "image-unknown" House "manifest": "a service or image of the stack's `images` that does not exist" => "knows no such table";
+    PortsMany "ports-many" House "holdfast": "more than 65535 ports of one stack" => "sends them";
     SecretPlain "secret-plain" House "holdfast": "a secret from a plaintext file" => "sends the file";
     SecretDriver "secret-driver" House "holdfast": "a secret with a driver or a template driver" => "sends it";
     SecretUnknown "secret-unknown" House "manifest": "an external secret that the manifest does not declare" => "takes any secret of that name";

@@ -3,6 +3,7 @@
 use crate::source::{Node, Value};
 
 use super::interpolate::{self, Environment};
+use super::names;
 use super::place::{Log, Place};
 use super::rules::Rule;
 use super::scalar;
@@ -120,6 +121,9 @@ pub(super) fn build(node: &Node, file: usize, env: &Environment, log: &mut Log) 
                 let message = format!("`{}` is a number without end, which no key takes", scalar.text);
                 log.rule(Rule::YamlNotFinite, place, message, "quote it");
             }
+            if let Kind::Text { text, .. } = &kind {
+                names::text(text, place, log);
+            }
             match kind {
                 Kind::Text { text, .. } if text.contains('$') => {
                     let (result, cast) = interpolate::substitute(&text, env, place, log);
@@ -150,6 +154,7 @@ pub(super) fn build(node: &Node, file: usize, env: &Environment, log: &mut Log) 
                     let message = format!("the key `{}` is not text", entry.key);
                     log.rule(Rule::YamlKeyType, key_place, message, format!("quote it: `\"{}\"`", entry.key));
                 }
+                names::key(&entry.key, key_place, log);
                 let value = build(&entry.value, file, env, log);
                 fields.push(Field { key: entry.key.clone(), key_place, value });
             }

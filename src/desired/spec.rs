@@ -70,6 +70,9 @@ pub struct StackSpec {
     pub volumes: Vec<String>,
     /// How long convergence may take.
     pub deadline: Option<Duration>,
+    /// Where files name objects that something else makes: `network.NAME` or `config.NAME` → `FILE:LINE:COLUMN`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub places: BTreeMap<String, String>,
 }
 
 /// An object that something else made.

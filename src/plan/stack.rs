@@ -18,7 +18,7 @@ use crate::report::Exit;
 
 /// Plans everything of a stack but what leaves it.
 pub(super) fn plan(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
-    externals(builder, name, stack);
+    externals(builder, stack);
     for (key, spec) in &stack.networks {
         network(builder, Address::in_stack(name, Kind::Network, key), &spec.name, &spec.body);
     }
@@ -34,20 +34,48 @@ pub(super) fn plan(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
     }
 }
 
-/// Networks that somebody else makes must be there before anything is written.
-fn externals(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
+/// Networks and configs that somebody else makes must be there before anything is written.
+fn externals(builder: &mut Builder<'_>, stack: &StackSpec) {
     for external in &stack.external_networks {
         let own = builder.desired.network_names().contains(external.name.as_str());
         if own || builder.manager().is_none() || builder.observed.networks.contains_key(&external.name) {
             continue;
         }
-        builder.refuse(Refusal {
-            address: Address::new(Kind::Stack, name),
-            reason: format!("the external network `{}` does not exist", external.name),
-            fix: format!("declare it under `networks` of the manifest: \"{}\": {{}}", external.name),
-            exit: Exit::BadConfig,
-        });
+        let fix = format!("declare it under `networks` of the manifest: \"{}\": {{}}", external.name);
+        missing(builder, stack, ("network", &external.name), fix);
     }
+    let mut named: Vec<&str> = stack
+        .services
+        .values()
+        .flat_map(|service| &service.configs)
+        .filter(|reference| reference.external)
+        .map(|reference| reference.key.as_str())
+        .collect();
+    named.sort_unstable();
+    named.dedup();
+    for config in named {
+        let stacks = builder.desired.compiled.stacks.values();
+        let made = stacks
+            .flat_map(|stack| stack.configs.values())
+            .any(|made| made.fixed_name && made.base == config);
+        if made || builder.manager().is_none() || builder.observed.configs.contains_key(config) {
+            continue;
+        }
+        let fix = format!("create it with `docker config create {config} FILE`, or give the config a `file`");
+        missing(builder, stack, ("config", config), fix);
+    }
+}
+
+/// Refuses a stack for an object that it names and does not make.
+fn missing(builder: &mut Builder<'_>, stack: &StackSpec, (kind, name): (&str, &str), fix: String) {
+    let place = stack.places.get(&format!("{kind}.{name}"));
+    let named = place.map_or_else(String::new, |place| format!(" (named at {place})"));
+    builder.refuse(Refusal {
+        address: Address::new(Kind::Stack, &stack.name),
+        reason: format!("the external {kind} `{name}` does not exist{named}"),
+        fix,
+        exit: Exit::BadConfig,
+    });
 }
 
 fn configs(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::bounded;
 use super::pins;
+use super::ports;
 use super::stop::Stop;
 use crate::address::{Address, Kind, Part};
 use crate::compose;
@@ -14,7 +15,7 @@ use crate::image;
 use crate::manifest::{self, Loaded};
 use crate::pins::Pins;
 use crate::report::chain;
-use crate::source::{Limits, Problem, Source, Span};
+use crate::source::{Problem, Severity, Source, Span};
 use crate::state::write_durably;
 use crate::traefik;
 
@@ -53,14 +54,6 @@ pub(super) fn finish(mut opened: Compilation) -> Result<Compilation, Stop> {
         }
     }
     Ok(opened)
-}
-
-/// A manifest's bytes, but not much more than a parser would take: a device never fills the memory.
-fn bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let most = u64::try_from(Limits::default().bytes).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    fs::File::open(path)?.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Resolves everything that needs no host.
@@ -105,7 +98,7 @@ pub(super) fn manifest_of(path: &Path) -> Result<(Loaded, PathBuf), Vec<Problem>
 fn text_of(path: &Path) -> Result<(Source, PathBuf), Vec<Problem>> {
     let name = path.display().to_string();
     let at_file = |message: String| vec![Source::new(name.as_str(), "").problem(Span::default(), message)];
-    let bytes = bounded(path).map_err(|error| at_file(format!("cannot be read: {error}")))?;
+    let bytes = bounded::first(path).map_err(|error| at_file(format!("cannot be read: {error}")))?;
     let source = Source::from_bytes(name.as_str(), bytes).map_err(|problem| vec![problem])?;
     let base = path.parent().filter(|base| !base.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let base =
@@ -134,12 +127,14 @@ fn resolve(loaded: &Loaded, pins: &Pins, describe: Describe) -> Result<Compilati
     let secrets: BTreeSet<String> =
         loaded.manifest.secrets.keys().chain(loaded.manifest.templates.keys()).cloned().collect();
     let networks: BTreeSet<String> = loaded.manifest.networks.keys().cloned().collect();
+    let mut published = Vec::new();
     for (name, stack) in &loaded.manifest.stacks {
         let images = &compiled.images;
         let input = compose::Input { name, stack, images, secrets: &secrets, networks: &networks, pins };
-        match compose::compile(&input, &|path| fs::read(path)) {
+        match compose::compile(&input, &bounded::read) {
             Ok(output) => {
                 warnings.extend(output.warnings);
+                published.extend(output.published);
                 problems.extend(nothing_to_recreate(loaded, name, &output.stack));
                 compiled.stacks.insert(name.clone(), output.stack);
             }
@@ -149,6 +144,7 @@ fn resolve(loaded: &Loaded, pins: &Pins, describe: Describe) -> Result<Compilati
     if let Some(section) = &loaded.manifest.traefik {
         match traefik::stack(section, &loaded.manifest, &compiled.images) {
             Ok(output) => {
+                published.extend(ports::of_section(loaded, TRAEFIK, &output.stack));
                 compiled.stacks.insert(TRAEFIK.to_owned(), output.stack);
                 compiled.generated = output.files;
             }
@@ -157,6 +153,10 @@ fn resolve(loaded: &Loaded, pins: &Pins, describe: Describe) -> Result<Compilati
             }
         }
     }
+    let (sure, unsure): (Vec<_>, Vec<_>) =
+        compose::clashes(&published).into_iter().partition(|problem| problem.severity == Severity::Error);
+    problems.extend(sure);
+    warnings.extend(unsure);
     if problems.is_empty() {
         Ok(Compilation { compiled, warnings, texts: Vec::new(), unread: None })
     } else {

@@ -43,6 +43,7 @@ pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Problem> {
         done: Vec::new(),
         anchors: HashMap::new(),
         nodes: 0,
+        copied: 0,
     };
     for item in Parser::new_from_str(&text) {
         match item {
@@ -87,6 +88,8 @@ struct Builder<'s> {
     done: Vec<Node>,
     anchors: HashMap<usize, Node>,
     nodes: usize,
+    /// Bytes of text in anchors and aliases.
+    copied: usize,
 }
 
 impl Builder<'_> {
@@ -109,7 +112,7 @@ impl Builder<'_> {
                         .source
                         .problem(span, "an alias of something that is still open or unknown"));
                 };
-                let (size, depth) = measure(node);
+                let Size { nodes: size, text, depth } = measure(node);
                 if self.stack.len() + depth > self.limits.depth {
                     let message = format!(
                         "nested more than {} levels deep once aliases are expanded",
@@ -117,8 +120,9 @@ impl Builder<'_> {
                     );
                     return Err(self.source.problem(span, message));
                 }
-                let node = node.clone();
-                self.add(node, 0, size)
+                self.grow(text, span)?;
+                let node = self.anchors.get(&anchor).cloned();
+                node.map_or(Ok(()), |node| self.add(node, 0, size))
             }
             Event::Nothing
             | Event::StreamStart
@@ -151,6 +155,16 @@ impl Builder<'_> {
         self.add(node, open.anchor, 1)
     }
 
+    /// Counts text that is held once more.
+    fn grow(&mut self, text: usize, span: Span) -> Result<(), Problem> {
+        self.copied = self.copied.saturating_add(text);
+        if self.copied > self.limits.bytes {
+            let message = format!("holds more than {} bytes in aliases", self.limits.bytes);
+            return Err(self.source.problem(span, message));
+        }
+        Ok(())
+    }
+
     /// Puts a finished node where it belongs. `size` counts towards the node limit.
     fn add(&mut self, node: Node, anchor: usize, size: usize) -> Result<(), Problem> {
         self.nodes = self.nodes.saturating_add(size);
@@ -159,6 +173,10 @@ impl Builder<'_> {
             return Err(self.source.problem(node.span, message));
         }
         if anchor > 0 {
+            // The copy counts too: anchors inside of anchors hold the innermost once a level.
+            let Size { nodes, text, .. } = measure(&node);
+            self.nodes = self.nodes.saturating_add(nodes);
+            self.grow(text, node.span)?;
             self.anchors.insert(anchor, node.clone());
         }
         let Some(open) = self.stack.last_mut() else {
@@ -189,20 +207,36 @@ impl Builder<'_> {
     }
 }
 
-/// How many nodes a tree has and how many levels of maps and lists, found without recursion.
-fn measure(node: &Node) -> (usize, usize) {
+/// How large a tree is.
+struct Size {
+    nodes: usize,
+    /// Bytes of keys and scalars.
+    text: usize,
+    /// Levels of maps and lists.
+    depth: usize,
+}
+
+/// The size of a tree, found without recursion.
+fn measure(node: &Node) -> Size {
     let mut todo = vec![(node, 1)];
-    let (mut nodes, mut depth) = (0_usize, 0);
+    let mut size = Size { nodes: 0, text: 0, depth: 0 };
     while let Some((node, level)) = todo.pop() {
-        nodes = nodes.saturating_add(1);
+        size.nodes = size.nodes.saturating_add(1);
         match &node.value {
-            Value::Scalar(_) => continue,
+            Value::Scalar(scalar) => {
+                size.text = size.text.saturating_add(scalar.text.len());
+                continue;
+            }
             Value::List(items) => todo.extend(items.iter().map(|item| (item, level + 1))),
-            Value::Map(entries) => todo.extend(entries.iter().map(|entry| (&entry.value, level + 1))),
+            Value::Map(entries) => {
+                let keys: usize = entries.iter().map(|entry| entry.key.len()).sum();
+                size.text = size.text.saturating_add(keys);
+                todo.extend(entries.iter().map(|entry| (&entry.value, level + 1)));
+            }
         }
-        depth = depth.max(level);
+        size.depth = size.depth.max(level);
     }
-    (nodes, depth)
+    size
 }
 
 #[cfg(test)]

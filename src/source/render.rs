@@ -20,8 +20,10 @@ impl Problem {
             Severity::Warning => Level::WARNING,
         };
         let (text, span, cut) = self.excerpt();
+        // The renderer replaces the control characters of ASCII; these others steer some terminals. As long in bytes.
+        let text = text.replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "\u{b7}");
         let mark = AnnotationKind::Primary.span(span.start..span.end);
-        let snippet = Snippet::source(text).line_start(line).fold(false).annotation(mark);
+        let snippet = Snippet::source(&text).line_start(line).fold(false).annotation(mark);
         let title = level.primary_title(&self.message);
         let title = if let Some(rule) = self.rule { title.id(rule) } else { title };
         let origin = Origin::path(&*self.source.name).line(line).char_column(column);

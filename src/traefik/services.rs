@@ -66,6 +66,7 @@ impl Parts<'_> {
             ]),
             volumes: Vec::new(),
             deadline: self.traefik.deadline,
+            places: BTreeMap::new(),
         }
     }
 

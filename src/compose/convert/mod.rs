@@ -76,6 +76,8 @@ pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> 
     volume::check_unused(&scope, log);
     service::check_published(file, log);
     order::check(file, log);
+    super::names::check(file, &out, log);
+    super::named::record(file, &mut out, log);
     out
 }
 
@@ -115,7 +117,11 @@ fn object_of(texts: BTreeMap<String, String>) -> Value {
 
 /// Reports a name that stands in no section.
 fn undefined<T>(kind: &str, name: &At<String>, section: &BTreeMap<String, T>, log: &mut Log) {
-    let known: Vec<&str> = section.keys().map(String::as_str).collect();
+    if log.is_full() {
+        return;
+    }
+    // Looking for a slip costs as much as there are names; a hostile file has many.
+    let known: Vec<&str> = section.keys().take(1000).map(String::as_str).collect();
     let fix = match nearest(&name.value, &known) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("add `{}` to the top-level `{kind}s`", name.value),

@@ -72,23 +72,26 @@ fn check_condition(at: &At<Depends>, other: &Service, log: &mut Log) {
     }
 }
 
+/// What each service waits for, or what waits for it.
+type Edges<'f> = BTreeMap<&'f str, BTreeSet<&'f str>>;
+
 /// `depends_on` must not run in a circle.
 pub(super) fn check(file: &File, log: &mut Log) {
+    let mut waits = Edges::new();
+    let mut awaited = Edges::new();
+    for (key, service) in &file.services {
+        for at in &service.depends_on {
+            if let Some((name, _)) = file.services.get_key_value(&at.value.service) {
+                waits.entry(key).or_default().insert(name);
+                awaited.entry(name).or_default().insert(key);
+            }
+        }
+    }
     // Peel off services whose dependencies are done, then those that none of the rest waits for: what is left
     // runs in a circle.
     let mut rest: BTreeSet<&str> = file.services.keys().map(String::as_str).collect();
-    let waits = |key: &str, rest: &BTreeSet<&str>| {
-        let service = file.services.get(key);
-        service.is_some_and(|service| {
-            service.depends_on.iter().any(|at| rest.contains(at.value.service.as_str()))
-        })
-    };
-    let awaited = |key: &str, rest: &BTreeSet<&str>| {
-        let mut services = rest.iter().filter_map(|other| file.services.get(*other));
-        services.any(|service| service.depends_on.iter().any(|at| at.value.service == key))
-    };
-    peel(&mut rest, &waits);
-    peel(&mut rest, &awaited);
+    peel(&mut rest, &waits, &awaited);
+    peel(&mut rest, &awaited, &waits);
     if let Some((first, service)) = rest.first().and_then(|key| file.services.get_key_value(*key)) {
         let place = first_place(&service.depends_on, service.place);
         let names: Vec<&str> = rest.iter().copied().collect();
@@ -97,13 +100,23 @@ pub(super) fn check(file: &File, log: &mut Log) {
     }
 }
 
-/// Takes out every name that `held` does not hold back, until nothing moves.
-fn peel<'n>(rest: &mut BTreeSet<&'n str>, held: &dyn Fn(&str, &BTreeSet<&'n str>) -> bool) {
-    loop {
-        let free: Vec<&str> = rest.iter().copied().filter(|name| !held(name, rest)).collect();
-        if free.is_empty() {
-            return;
+/// Takes out every service that none of the rest holds back, each with the work of its own edges.
+fn peel<'f>(rest: &mut BTreeSet<&'f str>, holds: &Edges<'f>, held: &Edges<'f>) {
+    let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+    for key in &*rest {
+        let holding = holds.get(key).map_or(0, |others| others.intersection(rest).count());
+        left.insert(key, holding);
+    }
+    let mut free: Vec<&str> = left.iter().filter(|(_, count)| **count == 0).map(|(key, _)| *key).collect();
+    while let Some(key) = free.pop() {
+        rest.remove(key);
+        for other in held.get(key).into_iter().flatten() {
+            if let Some(count) = left.get_mut(other) {
+                *count -= 1;
+                if *count == 0 {
+                    free.push(other);
+                }
+            }
         }
-        rest.retain(|name| !free.contains(name));
     }
 }

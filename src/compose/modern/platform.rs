@@ -19,15 +19,19 @@ pub(in super::super) fn read(at: &At<String>, log: &mut Log) -> Option<At<Platfo
     };
     let fits = matches!((architecture, variant), (_, None) | (Some("arm64"), Some("v8")));
     match architecture {
+        // Nodes name their ARM variants in another way than images do.
+        Some("arm") | None => refuse(at, log),
         Some(architecture) if word(os) && word(architecture) && fits && parts.next().is_none() => {
             let platform = Platform { os: os.to_owned(), architecture: architecture.to_owned() };
             Some(At::new(platform, at.place))
         }
-        _ => {
-            let message = format!("`platform: {}` names no nodes of a swarm", at.value);
-            let fix = "write `OS/ARCHITECTURE` such as `linux/amd64`; for a variant use node labels and constraints";
-            log.rule(Rule::NewerSpelling, at.place, message, fix);
-            None
-        }
+        _ => refuse(at, log),
     }
+}
+
+fn refuse(at: &At<String>, log: &mut Log) -> Option<At<Platform>> {
+    let message = format!("`platform: {}` names no nodes of a swarm", at.value);
+    let fix = "write `OS/ARCHITECTURE` such as `linux/amd64`; for a variant use node labels and constraints";
+    log.rule(Rule::NewerSpelling, at.place, message, fix);
+    None
 }

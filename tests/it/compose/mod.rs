@@ -4,6 +4,7 @@ mod compat;
 mod differential;
 mod generated;
 mod harness;
+mod hostile;
 mod house;
 mod random;
 mod refused;
