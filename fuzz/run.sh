@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# run.sh TARGET [SECONDS]: builds a fuzz target with coverage on the stable compiler and runs it. Inputs are the
+# committed corpus, the fixtures of the tests, and what earlier runs found. docs/how-to/fuzzing.md says more.
+set -euo pipefail
+cd "$(dirname "$0")"
+target=$1 seconds=${2:-60}
+host=$(rustc -vV | sed -n 's/^host: //p')
+work=${FUZZ_WORK:-target/fuzz}/$target
+mkdir -p "$work/found" "$work/seeds" "$work/artifacts"
+
+seed() { # FOLDER: the files of a fixture as one input
+  local file parts=()
+  for file in "$1"/*.yml; do parts+=("$file"); done
+  [ "${#parts[@]}" -ge 2 ] || parts+=(/dev/null)
+  cat "${parts[0]}"
+  printf '\n%%%%\n'
+  cat "${parts[1]}"
+  printf '\n%%%%\nA=1\nB=two\n'
+  printf '\n%%%%\n'
+  cat "$1/vars" 2>/dev/null || true
+}
+case $target in
+loader)
+  for folder in ../tests/golden/compose/*/*/; do
+    seed "$folder" >"$work/seeds/$(basename "$(dirname "$folder")")-$(basename "$folder")"
+  done
+  ;;
+interpolate)
+  printf '%s\n' '$A' '${A}' '${A:-x}' '${A-x}' '${A:?m}' '${A?m}' '${A:+x}' '${A:-${B:-c}}' '$$' '$A-b' |
+    while read -r text; do printf 'A=a\nB=\n%%%%\n%s' "$text" >"$work/seeds/$(md5sum <<<"$text" | cut -c1-8)"; done
+  ;;
+esac
+
+# What cargo-fuzz passes, without the address sanitizer, which needs a nightly compiler.
+RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+-Cllvm-args=-sanitizer-coverage-trace-compares" \
+  cargo build --release --target "$host" --bin "$target"
+# An input may take 10 s and 1 GiB; the loader's own limits lie far below.
+exec "target/$host/release/$target" "$work/found" "corpus/$target" "$work/seeds" \
+  -artifact_prefix="$work/artifacts/" -dict=compose.dict -max_total_time="$seconds" \
+  -timeout=10 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1
