@@ -1,11 +1,12 @@
-//! Where files name objects that something else makes, for the day when one of them is missing.
+//! Where files name objects that something else makes, and ports, for the day when one of them is missing or taken.
 
 use crate::desired::StackSpec;
 
 use super::model::{File, Text, is_true};
 use super::place::{Log, Place};
+use super::published::protocol;
 
-/// Records the place of every external network and config that the stack uses.
+/// Records the place of every external network and config, and of every published port.
 pub(super) fn record(file: &File, out: &mut StackSpec, log: &Log) {
     let real = |key: &str, name: &Text| {
         let name = name.as_ref().map(|at| at.value.as_str()).filter(|name| !name.is_empty());
@@ -16,6 +17,11 @@ pub(super) fn record(file: &File, out: &mut StackSpec, log: &Log) {
         let (line, column) = source.line_column(place.span.start);
         format!("{}:{line}:{column}", source.name)
     };
+    for at in file.services.values().flat_map(|service| &service.ports) {
+        if at.value.published > 0 {
+            out.places.insert(format!("port.{}/{}", at.value.published, protocol(&at.value)), text(at.place));
+        }
+    }
     for (key, at) in file.networks.iter().filter(|(_, at)| is_true(&at.value.external)) {
         out.places.insert(format!("network.{}", real(key, &at.value.name)), text(at.place));
     }

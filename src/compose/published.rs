@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::source::{Problem, Source, Span};
 
-use super::model::{File, Service};
+use super::model::{File, Port, Service};
 use super::place::Log;
 
 /// A port that a service opens on nodes of the swarm.
@@ -41,20 +41,22 @@ fn of_service(name: &str, service: &Service, log: &Log) -> Vec<Published> {
     let global = service.deploy.mode.as_ref().is_some_and(|mode| mode.value.starts_with("global"));
     let ports = service.ports.iter().filter(|at| at.value.published > 0);
     ports
-        .map(|at| {
-            let protocol = at.value.protocol.as_deref().filter(|word| !word.is_empty()).unwrap_or("tcp");
-            Published {
-                service: name.to_owned(),
-                port: at.value.published.into(),
-                protocol: protocol.to_owned(),
-                host: at.value.mode.as_deref() == Some("host"),
-                global,
-                constraints: constraints.clone(),
-                source: log.at(at.place),
-                span: at.place.span,
-            }
+        .map(|at| Published {
+            service: name.to_owned(),
+            port: at.value.published.into(),
+            protocol: protocol(&at.value).to_owned(),
+            host: at.value.mode.as_deref() == Some("host"),
+            global,
+            constraints: constraints.clone(),
+            source: log.at(at.place),
+            span: at.place.span,
         })
         .collect()
+}
+
+/// The protocol of a port; what does not say is TCP.
+pub(super) fn protocol(port: &Port) -> &str {
+    port.protocol.as_deref().filter(|word| !word.is_empty()).unwrap_or("tcp")
 }
 
 /// Ports that two services want: errors where the engine refuses the second one or a node cannot have both, warnings

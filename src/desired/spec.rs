@@ -70,7 +70,8 @@ pub struct StackSpec {
     pub volumes: Vec<String>,
     /// How long convergence may take.
     pub deadline: Option<Duration>,
-    /// Where files name objects that something else makes: `network.NAME` or `config.NAME` → `FILE:LINE:COLUMN`.
+    /// Where files name objects that something else makes, and ports that somebody else may have: `network.NAME`,
+    /// `config.NAME` or `port.NUMBER/PROTOCOL` → `FILE:LINE:COLUMN`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub places: BTreeMap<String, String>,
 }

@@ -15,6 +15,8 @@ pub(super) struct Builder<'a> {
     pub(super) referenced: BTreeSet<String>,
     /// What is deleted to be made anew, by the step that deletes it.
     pub(super) anew: BTreeMap<Address, usize>,
+    /// Services that wait until others gave their ports, and the steps that take those down.
+    pub(super) freed: BTreeMap<Address, Vec<usize>>,
     /// Names of services that left and go before the rest, because they are in the way.
     pub(super) gone: BTreeSet<String>,
     /// True once the plan makes the swarm: everything of the engine then comes after it.
@@ -73,6 +75,7 @@ impl<'a> Builder<'a> {
             observed,
             referenced: BTreeSet::new(),
             anew: BTreeMap::new(),
+            freed: BTreeMap::new(),
             gone: BTreeSet::new(),
             swarm_comes_first: false,
             plan: Plan::default(),

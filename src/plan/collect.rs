@@ -122,7 +122,7 @@ fn why(builder: &Builder<'_>, stack: &str) -> String {
 }
 
 /// Declaring a stack takes over all that carries its label: said once, before the first time.
-fn taken_over(address: &Address, stack: &str, service: &str) -> String {
+pub(super) fn taken_over(address: &Address, stack: &str, service: &str) -> String {
     format!(
         "`{address}` was not made by Holdfast and is removed: the manifest takes over stack `{stack}`, whose label it \
          carries, and does not name it; declare it, or keep it apart with `docker service update --label-rm \

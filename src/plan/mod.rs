@@ -14,6 +14,7 @@ mod deadline;
 mod destroy;
 mod diff;
 mod host;
+mod ports;
 mod recreate;
 #[cfg(test)]
 mod recreate_tests;
@@ -85,6 +86,7 @@ pub fn whole(
     host::files(&mut builder);
     cluster::images(&mut builder);
     recreate::plan(&mut builder);
+    ports::plan(&mut builder);
     cluster::networks(&mut builder);
     for (name, spec) in &desired.compiled.stacks {
         stack::plan(&mut builder, name, spec);

@@ -141,6 +141,7 @@ fn service(builder: &mut Builder<'_>, service: &Service<'_>) -> Option<usize> {
     builder.referenced.extend(bound.names.iter().cloned());
     let mut needs = needs(builder, service);
     needs.extend(cleared);
+    needs.extend(builder.freed.get(&address).into_iter().flatten());
     let Some(existing) = existing else {
         needs.extend(registry::pull(builder, service.spec));
         let action = Action::Swarm(SwarmAction::CreateService(bound.body.into_owned()));

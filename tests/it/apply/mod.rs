@@ -3,6 +3,7 @@
 mod certificate;
 mod drift;
 mod faults;
+mod foreign;
 mod held;
 mod killed;
 mod line;

@@ -134,7 +134,7 @@ fn many_small_mistakes_are_a_thousand_problems_and_linear_work() {
             .unwrap();
     }
     let said = refused(&text);
-    assert_eq!(said.matches("error: ").count(), 1000, "{}", said.chars().take(400).collect::<String>());
+    assert_eq!(said.matches("error[").count(), 1000, "{}", said.chars().take(400).collect::<String>());
 }
 
 #[test]
@@ -156,4 +156,29 @@ fn a_text_that_steers_terminals_is_shown_spelt_out() {
     assert!(!said.contains('\u{1b}') && !said.contains('\r'), "{said:?}");
     let said = refused("services: {\"\u{9b}2J\": {image: nginx}, b: {\"\\e]0;x\\a\": 1}}\n");
     assert!(!said.contains('\u{1b}') && !said.contains('\u{9b}') && !said.contains('\u{7}'), "{said:?}");
+}
+
+#[test]
+fn a_port_of_two_stacks_is_a_problem_of_the_second_and_names_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = format!("nginx:1@sha256:{}", "a".repeat(64));
+    for (name, ports) in
+        [("one", "\"80:80\", \"53:53/udp\""), ("two", "{published: 80, target: 8080, mode: host}, \"53:53\"")]
+    {
+        let text = format!("services:\n  app:\n    image: {image}\n    ports: [{ports}]\n");
+        fs::write(folder.path().join(format!("{name}.yml")), text).unwrap();
+    }
+    let manifest = r#"{"version": 1, "host": {"name": "demo"},
+        "stacks": {"one": {"compose": ["one.yml"]}, "two": {"compose": ["two.yml"]}}}"#;
+    fs::write(folder.path().join("manifest.json"), manifest).unwrap();
+    let said = compiled(folder.path());
+    assert!(
+        said.contains("port 80/tcp of `two_app` is taken by `one_app` (") && said.contains("one.yml:4:13)"),
+        "{said}"
+    );
+    assert!(said.contains("two.yml:4:13") && said.contains("1 problem"), "{said}");
+    let check =
+        Command::new(env!("CARGO_BIN_EXE_holdfast")).arg("check").arg(folder.path()).output().unwrap();
+    let text = String::from_utf8_lossy(&check.stderr).into_owned() + &String::from_utf8_lossy(&check.stdout);
+    assert!(check.status.code() == Some(78) && text.contains("port 80/tcp of `two_app`"), "{text}");
 }
