@@ -7,12 +7,12 @@ MAKEFLAGS += --no-print-directory
 export HOLDFAST_CACHE ?= $(HOME)/.cache/holdfast
 export PATH := $(HOLDFAST_CACHE)/bin:$(PATH):/usr/local/go/bin:$(HOME)/.cargo/bin:/usr/sbin:/sbin
 
-SCRIPTS := .ci/run $(shell find tests modules hosts -name '*.sh' 2>/dev/null)
+SCRIPTS := .ci/run fuzz/run.sh $(shell find tests modules hosts -name '*.sh' 2>/dev/null)
 NIX_FILES := flake.nix $(shell find modules hosts tests -name '*.nix' 2>/dev/null)
 # Tests that need neither an engine nor root nor the network.
 PURE := layering:: docs:: nix::
 
-.PHONY: help setup check test fmt docs bench demo demo-down lint
+.PHONY: help setup check test fmt docs bench fuzz demo demo-down lint
 
 help: ## This list.
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +55,10 @@ docs: ## Writes the generated reference pages again.
 
 bench: setup ## Measures no-op runs and start-up on a private engine; writes docs/reference/benchmarks.md.
 	tests/bench/run.sh
+
+fuzz: ## Runs the fuzz targets, FUZZ_SECONDS (60) each.
+	fuzz/run.sh loader $(or $(FUZZ_SECONDS),60)
+	fuzz/run.sh interpolate $(or $(FUZZ_SECONDS),60)
 
 demo: ## From nothing to a proven HTTPS service on an engine of its own.
 	@tests/setup.sh demo

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # run.sh TARGET [SECONDS]: builds a fuzz target with coverage on the stable compiler and runs it. Inputs are the
-# committed corpus, the fixtures of the tests, and what earlier runs found. docs/how-to/fuzzing.md says more.
+# committed corpus, the fixtures of the tests, and what earlier runs found. docs/how-to/fuzz.md says more.
+# run.sh TARGET pack: writes the committed corpus anew from what runs found.
 set -euo pipefail
 cd "$(dirname "$0")"
 target=$1 seconds=${2:-60}
 host=$(rustc -vV | sed -n 's/^host: //p')
-work=${FUZZ_WORK:-target/fuzz}/$target
-mkdir -p "$work/found" "$work/seeds" "$work/artifacts"
+work=${FUZZ_WORK:-${HOLDFAST_CACHE:-$HOME/.cache/holdfast}/fuzz}/$target
+corpus=$PWD/corpus/$target.tar.gz
+rm -rf "$work/seeds" "$work/corpus"
+mkdir -p "$work/found" "$work/seeds" "$work/artifacts" "$work/corpus"
+[ ! -e "$corpus" ] || tar -C "$work/corpus" -xzf "$corpus"
 
 seed() { # FOLDER: the files of a fixture as one input
   local file parts=()
@@ -36,7 +40,17 @@ RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares" \
   cargo build --release --target "$host" --bin "$target"
+program=target/$host/release/$target
+if [ "$seconds" = pack ]; then
+  rm -rf "$work/packed"
+  mkdir "$work/packed"
+  "$program" -merge=1 -max_len=512 "$work/packed" "$work/seeds" "$work/corpus" "$work/found"
+  mkdir -p corpus
+  tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$work/packed" -c . | gzip -9n >"$corpus"
+  ls -l "$corpus"
+  exit
+fi
 # An input may take 10 s and 1 GiB; the loader's own limits lie far below.
-exec "target/$host/release/$target" "$work/found" "corpus/$target" "$work/seeds" \
+exec "$program" "$work/found" "$work/corpus" "$work/seeds" \
   -artifact_prefix="$work/artifacts/" -dict=compose.dict -max_total_time="$seconds" \
   -timeout=10 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1
