@@ -1,8 +1,6 @@
 //! Proves: what is missing or taken on the swarm is refused with its place before anything is written, and a port
 //! moves from a service that left to the one that came.
 
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use serde_json::json;
 
 use crate::support::engine::BUSYBOX;
