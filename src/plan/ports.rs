@@ -123,7 +123,9 @@ mod tests {
         let mut observed = manager();
         observed.services.insert(there.name.clone(), there);
         plan(&desired(&compiled), &observed, None).map_err(|refusals| {
-            refusals.iter().map(|one| format!("{}: {}", one.address, one.reason)).collect()
+            let lines: Vec<String> =
+                refusals.iter().map(|one| format!("{}: {}", one.address, one.reason)).collect();
+            lines.join("\n")
         })
     }
 
