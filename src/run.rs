@@ -25,8 +25,7 @@ pub use stop::Stop;
 
 use std::mem::ManuallyDrop;
 
-use crate::plan;
-use crate::report::{Exit, Record};
+use crate::report::Record;
 use crate::swarm::{Engine, Look};
 use begin::Run;
 
@@ -111,14 +110,7 @@ async fn plan_line(run: &mut Run<'_>) -> Result<(), Stop> {
     let (engine, look) = connecting.done().await?;
     let mut host = unlock::unlock(run, &compiled)?;
     let observed = host.observe(&engine, Some(look)).await?;
-    host.recall(&observed);
-    let plan = plan::plan(&host.desired, &observed, run.order.only.as_ref()).map_err(Stop::Refused)?;
-    if !plan.is_empty() && run.order.detailed_exitcode {
-        run.record.exit = run.record.exit.or(Exit::Changes);
-    }
-    run.record.held.clone_from(&plan.held);
-    run.record.plan = plan;
-    Ok(())
+    status::compare(run, &mut host, &observed)
 }
 
 /// Runs the gates, and writes nothing to the engine.
@@ -144,11 +136,14 @@ pub async fn status(order: &Order) -> Record {
 }
 
 async fn status_line(run: &mut Run<'_>) -> Result<(), Stop> {
-    plan_line(run).await?;
     let opened = run.open()?;
+    let connecting = Look::begin(&opened.compiled.manifest.engine.address);
     let compiled = run.load(opened)?;
-    let engine = Engine::connect(&compiled.manifest.engine.address).await?;
-    run.record.services = status::services(&compiled, &engine.observe().await?);
+    let (engine, look) = connecting.done().await?;
+    let mut host = unlock::unlock(run, &compiled)?;
+    let observed = host.observe(&engine, Some(look)).await?;
+    status::compare(run, &mut host, &observed)?;
+    run.record.services = status::services(&compiled, &observed, &run.record.plan);
     Ok(())
 }
 

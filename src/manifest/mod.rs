@@ -25,4 +25,4 @@ pub use model::{
 };
 pub use registry::{ImagePolicy, Password, Registry};
 pub use schema::schema;
-pub use stacks::{Certificate, Delivery, Material, Mode, Publish, Stack, Traefik};
+pub use stacks::{Certificate, Delivery, LeftField, Material, Mode, Publish, Stack, Traefik};

@@ -33,6 +33,10 @@ pub struct Stack {
     /// `config.page`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow_recreate: Vec<String>,
+    /// Service → what somebody else changes while it runs: it stays as it is found. When the service is made, it is
+    /// what the compose files say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_to_others: BTreeMap<String, Vec<LeftField>>,
 }
 
 /// How compose files are read.
@@ -52,6 +56,16 @@ impl Mode {
     pub const fn is_strict(&self) -> bool {
         matches!(self, Self::Strict)
     }
+}
+
+/// A field of a service that can be left to others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftField {
+    /// How many replicas run: somebody, or an autoscaler, uses `docker service scale`.
+    Replicas,
+    /// Which image runs: somebody, or an updater, uses `docker service update --image`.
+    Image,
 }
 
 /// The reverse proxy: becomes the stack `traefik`.

@@ -82,6 +82,13 @@ pub fn eligible(node: &NodeFacts, service: &Value) -> bool {
     node.is_ready() && constraints(service).all(|constraint| allows(node, constraint)) && fits(node, service)
 }
 
+/// True when the node satisfies the placement constraints of a service's spec.
+#[must_use]
+pub fn meets(node: &NodeFacts, spec: &Value) -> bool {
+    let mut constraints = list(spec, "/TaskTemplate/Placement/Constraints").filter_map(Value::as_str);
+    constraints.all(|constraint| allows(node, constraint))
+}
+
 pub(super) fn constraints(service: &Value) -> impl Iterator<Item = &str> {
     list(service, "/Spec/TaskTemplate/Placement/Constraints").filter_map(Value::as_str)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Change, Consequence, Group, Held, Plan, Refusal, Step, SwarmAction, Verb};
+use super::{Action, Change, Consequence, Effect, Group, Held, Left, Plan, Refusal, Step, SwarmAction, Verb};
 use crate::address::{Address, Kind};
 use crate::desired::Desired;
 use crate::observed::{ManagerState, Observed, SwarmState};
@@ -33,6 +33,7 @@ pub(super) struct Draft {
     pub(super) group: Group,
     pub(super) diff: Vec<Change>,
     pub(super) consequence: Consequence,
+    pub(super) effect: Option<Effect>,
     pub(super) reason: String,
     pub(super) needs: Vec<usize>,
     pub(super) after: BTreeMap<String, Address>,
@@ -48,6 +49,7 @@ impl Draft {
             group,
             diff: Vec::new(),
             consequence: Consequence::None,
+            effect: None,
             reason: String::new(),
             needs: Vec::new(),
             after: BTreeMap::new(),
@@ -105,6 +107,7 @@ impl<'a> Builder<'a> {
             action: draft.action,
             diff: draft.diff,
             consequence: draft.consequence,
+            effect: draft.effect,
             reason: draft.reason,
             needs: draft.needs,
             group: draft.group,
@@ -134,6 +137,11 @@ impl<'a> Builder<'a> {
     /// Records that something is due and not done.
     pub(super) fn hold(&mut self, address: Address, because: Address) {
         self.plan.held.push(Held { address, because });
+    }
+
+    /// Records that something differs and is left to others.
+    pub(super) fn leave(&mut self, left: Left) {
+        self.plan.left.push(left);
     }
 
     /// True when `address` is held back.

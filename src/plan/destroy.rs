@@ -89,6 +89,7 @@ fn add(plan: &mut Plan, address: Address, group: Group, action: Action) {
         address,
         verb: Verb::Delete,
         action,
+        effect: None,
         diff: Vec::new(),
         reason: "recorded as ours".to_owned(),
         needs: services,

@@ -13,7 +13,11 @@ mod collect;
 mod deadline;
 mod destroy;
 mod diff;
+mod effect;
+#[cfg(test)]
+mod effect_tests;
 mod host;
+mod others;
 mod ports;
 mod recreate;
 #[cfg(test)]
@@ -33,6 +37,8 @@ use serde::Serialize;
 pub use action::{Action, Awaited, FilesAction, ImageAction, SwarmAction};
 pub use destroy::{destroy, leftovers};
 pub use diff::diff;
+pub use effect::{Class, Downtime, Effect, Order};
+pub use others::Left;
 pub use step::{Change, Consequence, Group, Held, Plan, Step, Verb};
 pub use stuck::{Carried, Stuck};
 
@@ -89,7 +95,8 @@ pub fn whole(
     ports::plan(&mut builder);
     cluster::networks(&mut builder);
     for (name, spec) in &desired.compiled.stacks {
-        stack::plan(&mut builder, name, spec);
+        let spec = others::leave(&mut builder, name, spec);
+        stack::plan(&mut builder, name, &spec);
     }
     collect::plan(&mut builder);
     let (plan, mut refusals) = builder.finish();

@@ -13,7 +13,7 @@ use super::builder::{Builder, Draft};
 use super::canonical::{self, network_names};
 use super::collect::{LEFT, attached, key_of, stack_names};
 use super::stack::spec_of;
-use super::{Action, Change, Consequence, Group, Refusal, SwarmAction, Verb, diff};
+use super::{Action, Change, Consequence, Group, Refusal, SwarmAction, Verb, diff, effect};
 use crate::address::{Address, Kind};
 use crate::desired::{ConfigSpec, ServiceSpec, StackSpec, content_digest, swarm as wanted};
 use crate::observed::{Object, at};
@@ -214,7 +214,8 @@ fn take_down(builder: &mut Builder<'_>, service: &Object, whole: &Address, reaso
             );
         }
     };
-    let draft = Draft::new(address.clone(), Verb::Replace, Group::Teardown, action).because(reason);
+    let mut draft = Draft::new(address.clone(), Verb::Replace, Group::Teardown, action).because(reason);
+    draft.effect = Some(effect::of_removal(builder.observed, service, &diff));
     let step = add_after_ground(builder, draft.changing(diff, Consequence::Recreate));
     builder.anew.insert(address, step);
     Some(step)

@@ -39,7 +39,8 @@ pub(super) fn only(mut plan: Plan, only: &Address) -> Plan {
         step.needs = step.needs.iter().filter_map(|need| renamed.get(need).copied()).collect();
     }
     let held = plan.held.into_iter().filter(|held| only.covers(&held.address)).collect();
-    Plan { steps, held, warnings: plan.warnings }
+    let left = plan.left.into_iter().filter(|left| only.covers(&left.address)).collect();
+    Plan { steps, held, left, warnings: plan.warnings }
 }
 
 /// What is taken down is made again, and waited for, whatever else is asked for.

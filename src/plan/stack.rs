@@ -9,7 +9,8 @@ use super::builder::{Builder, Draft};
 use super::canonical::{self, NetworkNames, network_names};
 use super::cluster::network;
 use super::{
-    Action, Awaited, Change, Consequence, Group, Refusal, SwarmAction, Verb, deadline, diff, registry,
+    Action, Awaited, Class, Consequence, Effect, Group, Refusal, SwarmAction, Verb, deadline, diff, effect,
+    registry,
 };
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, ServiceSpec, StackSpec};
@@ -170,9 +171,24 @@ fn update(
         return None;
     }
     needs.extend(registry::pull(builder, service.spec));
-    let diff =
-        diff(&canonical::service(stored, service.networks), &canonical::service(&body, service.networks));
-    let consequence = consequence(&diff);
+    let differs = |body: &Value| {
+        diff(&canonical::service(stored, service.networks), &canonical::service(body, service.networks))
+    };
+    let mut diff = differs(&body);
+    let mut reason = "";
+    if effect::goes_unnoticed(&diff) {
+        force_update(&mut body, forced(stored) + 1);
+        diff = differs(&body);
+        reason = "forced: for an endpoint and a placement together the engine would replace no task";
+    }
+    let effect = effect::of_update(builder.observed, existing, &body, &diff);
+    let consequence = consequence(&effect);
+    if effect.stuck {
+        builder.warn(format!(
+            "`{address}` is updated start-first, and no node can take a new task while the old one runs (host port, or \
+             `max_replicas_per_node`): the update will not go on; `update_config.order: stop-first` does not need room"
+        ));
+    }
     let action = SwarmAction::UpdateService {
         id: existing.id.clone(),
         version: existing.version,
@@ -181,6 +197,8 @@ fn update(
     let mut draft = Draft::new(address, Verb::Update, Group::Services, Action::Swarm(action));
     draft.needs = needs;
     draft.after = bound.after;
+    draft.effect = Some(effect);
+    reason.clone_into(&mut draft.reason);
     Some(builder.add(draft.changing(diff, consequence)))
 }
 
@@ -191,22 +209,33 @@ pub(super) fn spec_of(object: &Object) -> &Value {
 
 /// A restart that somebody asked for by hand (`docker service update --force`) is not undone.
 fn keep_force_update(stored: &Value, body: &mut Cow<'_, Value>) {
-    let forced = |spec: &Value| at(spec, "/TaskTemplate/ForceUpdate").as_u64().unwrap_or_default();
     let force = forced(stored);
-    if force == forced(body) {
-        return;
+    if force != forced(body) {
+        force_update(body, force);
     }
+}
+
+fn forced(spec: &Value) -> u64 {
+    at(spec, "/TaskTemplate/ForceUpdate").as_u64().unwrap_or_default()
+}
+
+fn force_update(body: &mut Cow<'_, Value>, force: u64) {
     if let Some(task) = body.to_mut().get_mut("TaskTemplate").and_then(Value::as_object_mut) {
         task.insert("ForceUpdate".to_owned(), force.into());
     }
 }
 
-/// The orchestrator replaces tasks when the task template or the endpoint differs, and not otherwise.
-fn consequence(diff: &[Change]) -> Consequence {
-    let replaces = |change: &Change| {
-        change.field.starts_with("TaskTemplate") || change.field.starts_with("EndpointSpec")
+/// The one word for an update's effect.
+fn consequence(effect: &Effect) -> Consequence {
+    let restarts = |class: &Class| {
+        matches!(class, Class::Placement | Class::Rotate | Class::RollingRestart | Class::RunAgain)
     };
-    if diff.iter().any(replaces) { Consequence::RollingRestart } else { Consequence::None }
+    let placed = effect.fields.values().max() == Some(&Class::Placement) && effect.replaced == 0;
+    if effect.fields.values().any(restarts) && !placed {
+        Consequence::RollingRestart
+    } else {
+        Consequence::None
+    }
 }
 
 /// What must be there before the service: everything of its stack that is made, its image, shared networks, and

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Action, select};
+use super::{Action, Effect, Left, select};
 use crate::address::Address;
 
 /// Everything a run will do, decided before the first write.
@@ -15,6 +15,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What is held back, and because of what.
     pub held: Vec<Held>,
+    /// What differs and is left to others.
+    pub left: Vec<Left>,
     /// Things worth saying that change nothing.
     pub warnings: Vec<String>,
 }
@@ -35,6 +37,8 @@ pub struct Step {
     pub diff: Vec<Change>,
     /// What it means for what runs.
     pub consequence: Consequence,
+    /// What it does to the tasks of a service that is there; `None` for anything else.
+    pub effect: Option<Effect>,
     /// Why, in words, where the diff does not say it.
     pub reason: String,
     /// Ids of the steps that must have succeeded before.
@@ -97,7 +101,7 @@ pub enum Consequence {
     None,
     /// Something reads its files again.
     Reload,
-    /// Tasks are replaced as the update policy says.
+    /// Tasks are replaced as the update policy says; a job runs again.
     RollingRestart,
     /// It goes away and comes back.
     Recreate,

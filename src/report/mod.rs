@@ -1,5 +1,6 @@
 //! One record, many prints; and the exit code, decided in one place.
 
+mod effect;
 mod exit;
 mod generations;
 mod junit;

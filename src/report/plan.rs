@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::effect::{class_words, effect_words};
 use super::paint::{Paint, Style, plain};
-use crate::plan::{Change, Consequence, Held, Plan, Step, Verb};
+use crate::manifest::LeftField;
+use crate::plan::{Change, Class, Consequence, Held, Left, Plan, Step, Verb};
 
 /// As much of a value is shown.
 const VALUE_CAP: usize = 160;
@@ -23,6 +25,9 @@ pub fn plan_text(plan: &Plan, color: bool) -> String {
         out.push('\n');
     }
     push_held(&mut out, &plan.held, paint);
+    for left in &plan.left {
+        let _ = writeln!(out, "{}\n", left_line(left));
+    }
     push_warnings(&mut out, &plan.warnings, paint);
     out.push_str(&paint.with(Style::Bold, &summary(plan)));
     out.push('\n');
@@ -88,7 +93,8 @@ fn push_step(out: &mut String, step: &Step, paint: Paint) {
     }
     out.push('\n');
     for change in &step.diff {
-        push_change(out, change, paint);
+        let class = step.effect.as_ref().and_then(|effect| effect.fields.get(&change.field));
+        push_change(out, change, class.copied(), paint);
     }
     for (field, address) in &step.after {
         let told = step.diff.iter().any(|change| change.field == *field);
@@ -98,16 +104,22 @@ fn push_step(out: &mut String, step: &Step, paint: Paint) {
                 writeln!(out, "        {} {}: {LATER}  {from}", paint.with(Style::Green, "+"), plain(field));
         }
     }
+    let effect = step.effect.as_ref().map(effect_words).filter(|words| !words.is_empty());
+    if let Some(words) = effect {
+        let _ = writeln!(out, "        = {}", paint.with(Style::Yellow, &words));
+    }
 }
 
-fn push_change(out: &mut String, change: &Change, paint: Paint) {
+fn push_change(out: &mut String, change: &Change, class: Option<Class>, paint: Paint) {
     let field = plain(&change.field);
     let (mark, style, text) = match (&change.before, &change.after) {
         (None, after) => ("+", Style::Green, after.as_deref().map(value).unwrap_or_default()),
         (Some(before), None) => ("-", Style::Red, value(before)),
         (Some(before), Some(after)) => ("~", Style::Yellow, format!("{} -> {}", value(before), value(after))),
     };
-    let _ = writeln!(out, "        {} {field}: {text}", paint.with(style, mark));
+    let class =
+        class.map(|class| format!("  {}", paint.with(Style::Dim, &format!("# {}", class_words(class)))));
+    let _ = writeln!(out, "        {} {field}: {text}{}", paint.with(style, mark), class.unwrap_or_default());
 }
 
 /// A value on one line, quoted unless it is a plain word or number, and cut when it is long.
@@ -135,6 +147,16 @@ pub(super) fn push_held(out: &mut String, held: &[Held], paint: Paint) {
     out.push('\n');
 }
 
+/// What differs and is left to others: one line.
+pub(super) fn left_line(left: &Left) -> String {
+    let field = match left.field {
+        LeftField::Replicas => "replicas",
+        LeftField::Image => "image",
+    };
+    let (is, says) = (plain(&left.is), plain(&left.says));
+    format!("left to others: {} {field} {is} (the compose files say {says})", left.address)
+}
+
 /// Things worth saying.
 pub(super) fn push_warnings(out: &mut String, warnings: &[String], paint: Paint) {
     for warning in warnings {
@@ -151,7 +173,7 @@ mod tests {
 
     use super::*;
     use crate::address::{Address, Kind};
-    use crate::plan::{Action, Group, SwarmAction};
+    use crate::plan::{Action, Downtime, Effect, Group, SwarmAction};
 
     fn step(address: Address, verb: Verb) -> Step {
         Step {
@@ -161,6 +183,7 @@ mod tests {
             action: Action::Swarm(SwarmAction::RemoveVolume(String::new())),
             diff: Vec::new(),
             consequence: Consequence::None,
+            effect: None,
             reason: String::new(),
             needs: Vec::new(),
             group: Group::Ground,
@@ -189,6 +212,18 @@ mod tests {
                         change("Secrets[0].SecretID", Some("abc"), Some("known after apply")),
                     ],
                     consequence: Consequence::RollingRestart,
+                    effect: Some(Effect {
+                        fields: BTreeMap::from([
+                            ("Image".to_owned(), Class::RollingRestart),
+                            ("Labels.old".to_owned(), Class::Metadata),
+                        ]),
+                        tasks: 2,
+                        replaced: 2,
+                        parallelism: 1,
+                        rounds: 2,
+                        downtime: Downtime::Reduced,
+                        ..Effect::default()
+                    }),
                     reason: "changed in the manifest".to_owned(),
                     ..step(service("app"), Verb::Update)
                 },
@@ -197,6 +232,12 @@ mod tests {
                 step(Address::new(Kind::Stack, "web"), Verb::Await),
             ],
             held: vec![Held { address: service("api"), because: Address::new(Kind::Secret, "db") }],
+            left: vec![Left {
+                address: service("app"),
+                field: LeftField::Replicas,
+                is: "5".to_owned(),
+                says: "1".to_owned(),
+            }],
             warnings: vec!["the swarm advertises 127.0.0.1".to_owned()],
         };
         let expected = r#"Holdfast will do this:
@@ -205,16 +246,19 @@ mod tests {
   + stack.web/service.new  create
         + Networks[0].Target: (known after apply)  # from network.proxy
   ~ stack.web/service.app  update in-place, rolling restart  # changed in the manifest
-        ~ Image: app:1 -> app:2
+        ~ Image: app:1 -> app:2  # rolling restart
         + Env[0]: "A=b c\n"
-        - Labels.old: x
+        - Labels.old: x  # metadata only
         ~ Secrets[0].SecretID: abc -> (known after apply)
+        = replaces 2 of 2 tasks, stop-first, one at a time: 1 runs meanwhile
 -/+ stack.web/service.db  delete, and make anew, DATA IS LOST
   - stack.old  delete
   > stack.web  wait for it
 
 Held back:
   ! stack.web/service.api  because of secret.db
+
+left to others: stack.web/service.app replicas 5 (the compose files say 1)
 
 warning: the swarm advertises 127.0.0.1
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::plan::left_line;
 use super::{Record, ServiceStatus};
 use crate::plan::Verb;
 
@@ -26,6 +27,9 @@ pub fn status_text(record: &Record, _color: bool) -> String {
     }
     for held in &record.held {
         let _ = writeln!(text, "held: {} because of {}", held.address, held.because);
+    }
+    for left in &record.plan.left {
+        let _ = writeln!(text, "{}", left_line(left));
     }
     let sum = match changes.len() {
         0 => "equal to the manifest".to_owned(),

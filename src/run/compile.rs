@@ -12,7 +12,7 @@ use crate::address::{Address, Kind, Part};
 use crate::compose;
 use crate::desired::{Compiled, ImageSpec, StackSpec};
 use crate::image;
-use crate::manifest::{self, Loaded};
+use crate::manifest::{self, LeftField, Loaded};
 use crate::pins::Pins;
 use crate::report::chain;
 use crate::source::{Problem, Severity, Source, Span};
@@ -136,6 +136,7 @@ fn resolve(loaded: &Loaded, pins: &Pins, describe: Describe) -> Result<Compilati
                 warnings.extend(output.warnings);
                 published.extend(output.published);
                 problems.extend(nothing_to_recreate(loaded, name, &output.stack));
+                problems.extend(nothing_to_leave(loaded, name, &output.stack));
                 compiled.stacks.insert(name.clone(), output.stack);
             }
             Err(found) => problems.extend(found),
@@ -185,6 +186,22 @@ fn nothing_to_recreate(loaded: &Loaded, name: &str, spec: &StackSpec) -> Vec<Pro
                 .problem(&at, format!("`{entry}` is not in the stack; its compose files make no such thing"))
         })
         .collect()
+}
+
+/// What is left to others must be there.
+fn nothing_to_leave(loaded: &Loaded, name: &str, spec: &StackSpec) -> Vec<Problem> {
+    let left = loaded.manifest.stacks.get(name).map(|stack| &stack.left_to_others);
+    let wrong = left.into_iter().flatten().filter_map(|(key, fields)| {
+        let text = match spec.services.get(key) {
+            None => format!("`{key}` is no service of the stack"),
+            Some(service) if fields.contains(&LeftField::Replicas) && service.replicas().is_none() => {
+                format!("`{key}` has no replicas: it is global, or a job")
+            }
+            Some(_) => return None,
+        };
+        Some(loaded.problem(&pointer(&["stacks", name, "left_to_others", key]), text))
+    });
+    wrong.collect()
 }
 
 /// An RFC 6901 JSON pointer.

@@ -12,7 +12,7 @@ use super::unlock::Host;
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, ServiceSpec, StackSpec};
 use crate::gates::{self, Check, Expected, Limits, Planned, Sources, Tally};
-use crate::manifest::{FileGate, Gate, SwarmGate};
+use crate::manifest::{FileGate, Gate, LeftField, SwarmGate};
 use crate::observed::{InstalledFile, Observed, at};
 use crate::plan::{Plan, whole};
 use crate::report::{Exit, Verdict, chain};
@@ -163,10 +163,24 @@ fn expectations(desired: &Desired<'_>, plan: &Plan) -> BTreeMap<String, Expected
             }
         }
     }
+    expect_left(&mut expected, desired, plan);
     expected
 }
 
 fn expectation(stack: &StackSpec, service: &ServiceSpec, equal: bool) -> Expected {
     let image = at(&service.body, "/TaskTemplate/ContainerSpec/Image").as_str().unwrap_or_default();
     Expected { stack: stack.name.clone(), replicas: service.replicas(), image: image.to_owned(), equal }
+}
+
+/// What is left to others is expected as it was found.
+fn expect_left(expected: &mut BTreeMap<String, Expected>, desired: &Desired<'_>, plan: &Plan) {
+    for left in &plan.left {
+        let stack = desired.compiled.stacks.get(&left.address.outer.name);
+        let service = stack.and_then(|stack| stack.services.get(&left.address.leaf().name));
+        let Some(expected) = service.and_then(|service| expected.get_mut(&service.name)) else { continue };
+        match left.field {
+            LeftField::Replicas => expected.replicas = left.is.parse().ok(),
+            LeftField::Image => expected.image.clone_from(&left.is),
+        }
+    }
 }

@@ -60,3 +60,57 @@ fn an_installed_file_somebody_changed_comes_back() {
     assert_eq!(std::fs::read_to_string(&path).expect("the secret"), crate::support::world::CANARY);
     world.assert_settled();
 }
+
+#[test]
+fn what_is_left_to_others_stays_as_it_is_found_and_nothing_else_does() {
+    let world = World::new();
+    let left = |fields: serde_json::Value| {
+        world.edit(|manifest| {
+            manifest["stacks"]["web"]["left_to_others"] = fields;
+            manifest["gates"] = serde_json::json!({});
+        });
+    };
+    let replicas = || {
+        world.engine.docker(&[
+            "service",
+            "inspect",
+            "--format",
+            "{{.Spec.Mode.Replicated.Replicas}}",
+            "web_app",
+        ])
+    };
+    let compose = std::fs::read_to_string(world.path("web.yml")).expect("web.yml");
+    // Two of it need no port of the node.
+    let (before, _) = compose.split_once("    ports:").expect("ports");
+    let (_, after) = compose.split_once("        mode: host\n").expect("ports");
+    std::fs::write(world.path("web.yml"), format!("{before}{after}")).expect("web.yml");
+    left(serde_json::json!({ "app": ["replicas"] }));
+    world.apply();
+    world.engine.docker(&["service", "scale", "--detach", "web_app=2"]);
+    let plan = world.run(&["plan", "--detailed-exitcode"]).expect(0);
+    let line = "left to others: stack.web/service.app replicas 2 (the compose files say 1)";
+    assert!(plan.out.contains(line), "{}", plan.out);
+    let status = world.run(&["status", "--detailed-exitcode"]).expect(0);
+    assert!(status.out.contains("of 2 running") && status.out.contains(line), "{}", status.out);
+    // A change of something else keeps what is left, and the gates expect it.
+    std::fs::write(world.path("page.html"), "another\n").expect("page.html");
+    world.apply();
+    assert_eq!(replicas(), "2");
+    world.assert_settled();
+
+    // What is not declared is repaired.
+    left(serde_json::json!({}));
+    world.run(&["plan", "--detailed-exitcode"]).expect(2);
+    world.apply();
+    assert_eq!(replicas(), "1");
+
+    // What cannot be left is refused, with its place.
+    for (fields, says) in [
+        (serde_json::json!({ "ghost": ["replicas"] }), "`ghost` is no service of the stack"),
+        (serde_json::json!({ "app": ["colour"] }), "colour"),
+    ] {
+        left(fields);
+        let refused = world.run(&["plan"]).expect(78);
+        assert!(refused.err.contains(says) && refused.err.contains("manifest.json:"), "{}", refused.err);
+    }
+}

@@ -2,6 +2,7 @@
 
 mod certificate;
 mod drift;
+mod effect;
 mod faults;
 mod foreign;
 mod held;
