@@ -17,11 +17,13 @@ mod rollback;
 mod status;
 mod stop;
 mod unlock;
+mod watch;
 
 pub use compile::{Compilation, check, compile, write as write_compiled};
 pub use lock::{LockOrder, LockOutcome, LockedImage, Locking, lock};
 pub use order::{Order, Said, Tell};
 pub use stop::Stop;
+pub use watch::Watcher;
 
 use std::mem::ManuallyDrop;
 
@@ -145,6 +147,14 @@ async fn status_line(run: &mut Run<'_>) -> Result<(), Stop> {
     status::compare(run, &mut host, &observed)?;
     run.record.services = status::services(&compiled, &observed, &run.record.plan);
     Ok(())
+}
+
+/// As [`status`], again and again: after each thing that happens, `tell` hears what is new, until it says that nobody
+/// listens any more. Reads only.
+pub async fn watch<'t>(order: &Order, tell: &'t mut Watcher<'t>) -> Record {
+    let mut run = Run::begin("status", order);
+    let ended = watch::watch(&mut run, tell).await;
+    run.end(ended)
 }
 
 /// Removes what is recorded as ours, waits until it is gone, and reports anything left.

@@ -33,6 +33,11 @@ pub(crate) fn status(record: &Record, settings: &Settings) -> Exit {
     looked(record, settings, report::status_text)
 }
 
+/// Prints what ended a watch, whose result is printed already.
+pub(crate) fn watched(record: &Record, settings: &Settings) -> Exit {
+    record.exit.or(wrong(record, settings))
+}
+
 /// Prints the generations that are kept.
 pub(crate) fn generations(record: &Record, settings: &Settings) -> Exit {
     looked(record, settings, report::generations_text)

@@ -44,6 +44,18 @@ impl Settings {
         }
     }
 
+    /// Writes a part of a result that goes on. A reader that went away ends it, and is no error.
+    pub(crate) fn print_more(text: &str) -> Result<(), Exit> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                return Exit::Ok;
+            }
+            Self::say(&format!("error: failed to write the result: {error}\n"));
+            Exit::Internal
+        })
+    }
+
     /// Writes progress or an error to stderr. There is nobody to tell when even that fails.
     pub(crate) fn say(text: &str) {
         drop(io::stderr().lock().write_all(text.as_bytes()));

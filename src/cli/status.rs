@@ -3,7 +3,7 @@
 use super::order::Part;
 use super::outcome;
 use super::settings::Settings;
-use crate::report::Exit;
+use crate::report::{self, Exit, Seen};
 use crate::run::{self, Order};
 
 /// Arguments of `status`.
@@ -14,10 +14,33 @@ pub(crate) struct Args {
     /// Exit with 2 when something differs.
     #[arg(long)]
     detailed_exitcode: bool,
+    /// Go on, and print a line for each thing that changes, until a signal; with --json, a JSON object a line.
+    #[arg(long, conflicts_with = "detailed_exitcode")]
+    watch: bool,
 }
 
 /// Runs `status`.
 pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
     let order = Order { detailed_exitcode: args.detailed_exitcode, ..args.part.order(settings) };
+    if args.watch {
+        return watch(&order, settings).await;
+    }
     outcome::status(&run::status(&order).await, settings)
+}
+
+async fn watch(order: &Order, settings: &Settings) -> Exit {
+    let mut ended = Exit::Ok;
+    let mut tell = |seen: &Seen| {
+        let text =
+            if settings.json { report::seen_json(seen).unwrap_or_default() } else { report::seen_text(seen) };
+        match Settings::print_more(&text) {
+            Ok(()) => true,
+            Err(exit) => {
+                ended = exit;
+                false
+            }
+        }
+    };
+    let record = run::watch(order, &mut tell).await;
+    outcome::watched(&record, settings).or(ended)
 }

@@ -9,6 +9,7 @@ mod plan;
 mod record;
 mod status;
 mod text;
+mod watch;
 
 pub use exit::Exit;
 pub use generations::generations_text;
@@ -21,6 +22,7 @@ pub use record::{
 };
 pub use status::status_text;
 pub use text::text;
+pub use watch::{Seen, Sight, Watched, seen_json, seen_text};
 
 /// Version of the record's format.
 pub const SCHEMA: u32 = 1;

@@ -83,7 +83,7 @@ pub struct GenerationRow {
 }
 
 /// A service as it is.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ServiceStatus {
     /// Full name.
     pub name: String,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::plan::left_line;
 use super::{Record, ServiceStatus};
-use crate::plan::Verb;
+use crate::plan::{Step, Verb};
 
 /// One line a service, one line for each thing that differs, one line that sums up.
 #[must_use]
@@ -17,13 +17,7 @@ pub fn status_text(record: &Record, _color: bool) -> String {
     }
     let changes: Vec<_> = record.plan.steps.iter().filter(|step| step.verb != Verb::Await).collect();
     for step in &changes {
-        let fields: Vec<&str> = step.diff.iter().map(|change| change.field.as_str()).collect();
-        let why = match (fields.is_empty(), step.reason.as_str(), step.verb) {
-            (false, ..) => fields.join(", "),
-            (true, "", Verb::Create) => "it is not there".to_owned(),
-            (true, reason, _) => reason.to_owned(),
-        };
-        let _ = writeln!(text, "drift: {} is to be {}: {why}", step.address, done(step.verb));
+        let _ = writeln!(text, "drift: {} is to be {}: {}", step.address, done(step.verb), why(step));
     }
     for held in &record.held {
         let _ = writeln!(text, "held: {} because of {}", held.address, held.because);
@@ -40,7 +34,18 @@ pub fn status_text(record: &Record, _color: bool) -> String {
     text
 }
 
-fn words(service: &ServiceStatus) -> String {
+/// How a thing differs: its fields, or a reason.
+pub(super) fn why(step: &Step) -> String {
+    let fields: Vec<&str> = step.diff.iter().map(|change| change.field.as_str()).collect();
+    match (fields.is_empty(), step.reason.as_str(), step.verb) {
+        (false, ..) => fields.join(", "),
+        (true, "", Verb::Create) => "it is not there".to_owned(),
+        (true, reason, _) => reason.to_owned(),
+    }
+}
+
+/// How a service runs.
+pub(super) fn words(service: &ServiceStatus) -> String {
     if !service.exists {
         return "missing".to_owned();
     }
@@ -55,7 +60,8 @@ fn words(service: &ServiceStatus) -> String {
     }
 }
 
-const fn done(verb: Verb) -> &'static str {
+/// What `apply` would do.
+pub(super) const fn done(verb: Verb) -> &'static str {
     match verb {
         Verb::Create => "made",
         Verb::Update => "changed",

@@ -154,16 +154,18 @@ fn expectations(desired: &Desired<'_>, plan: &Plan) -> BTreeMap<String, Expected
     let held: BTreeSet<&Address> = plan.held.iter().map(|held| &held.address).collect();
     let differs: BTreeSet<&Address> = plan.steps.iter().map(|step| &step.address).collect();
     let mut expected = BTreeMap::new();
-    for stack in desired.compiled.stacks.values() {
+    for (name, stack) in &desired.compiled.stacks {
+        let left = desired.compiled.manifest.stacks.get(name).map(|stack| &stack.left_to_others);
         for (key, service) in &stack.services {
-            let address = Address::in_stack(&stack.name, Kind::Service, key);
-            if !held.contains(&address) {
-                expected
-                    .insert(service.name.clone(), expectation(stack, service, !differs.contains(&address)));
+            let address = Address::in_stack(name, Kind::Service, key);
+            if held.contains(&address) {
+                continue;
             }
+            let mut expectation = expectation(stack, service, !differs.contains(&address));
+            expect_less(&mut expectation, left.and_then(|left| left.get(key)).map_or(&[], Vec::as_slice));
+            expected.insert(service.name.clone(), expectation);
         }
     }
-    expect_left(&mut expected, desired, plan);
     expected
 }
 
@@ -172,15 +174,12 @@ fn expectation(stack: &StackSpec, service: &ServiceSpec, equal: bool) -> Expecte
     Expected { stack: stack.name.clone(), replicas: service.replicas(), image: image.to_owned(), equal }
 }
 
-/// What is left to others is expected as it was found.
-fn expect_left(expected: &mut BTreeMap<String, Expected>, desired: &Desired<'_>, plan: &Plan) {
-    for left in &plan.left {
-        let stack = desired.compiled.stacks.get(&left.address.outer.name);
-        let service = stack.and_then(|stack| stack.services.get(&left.address.leaf().name));
-        let Some(expected) = service.and_then(|service| expected.get_mut(&service.name)) else { continue };
-        match left.field {
-            LeftField::Replicas => expected.replicas = left.is.parse().ok(),
-            LeftField::Image => expected.image.clone_from(&left.is),
+/// What is left to others may be anything.
+fn expect_less(expected: &mut Expected, left: &[LeftField]) {
+    for field in left {
+        match field {
+            LeftField::Replicas => expected.replicas = None,
+            LeftField::Image => expected.image.clear(),
         }
     }
 }

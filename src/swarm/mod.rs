@@ -5,6 +5,7 @@
 
 mod converge;
 mod error;
+mod events;
 mod execute;
 mod images;
 mod logs;
@@ -22,6 +23,7 @@ use hyper::body::Bytes;
 
 pub use converge::{ConvergeError, Reason, Waiting};
 pub use error::EngineError;
+pub use events::Events;
 pub use images::login_of;
 pub use look::{Connecting, Look};
 

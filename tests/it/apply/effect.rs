@@ -268,9 +268,8 @@ async fn what_the_plan_says_of_tasks_is_what_the_engine_does() {
         let steps = plan["plan"]["steps"].as_array().expect("steps");
         let step = steps.iter().find(|step| step["address"] == json!(address) && !step["effect"].is_null());
         let step = step.unwrap_or_else(|| panic!("`{address}` is not changed: {steps:#?}"));
-        classes.extend(
-            step["effect"]["fields"].as_object().expect("fields").values().map(|class| class.to_string()),
-        );
+        classes
+            .extend(step["effect"]["fields"].as_object().expect("fields").values().map(ToString::to_string));
         compare(name, &step["effect"], &before, &after);
     }
     println!("compared {} of {count} fields: {classes:?}", cases.len());

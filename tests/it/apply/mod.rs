@@ -14,3 +14,4 @@ mod recreate;
 mod rollback;
 mod taken;
 mod told;
+mod watch;
