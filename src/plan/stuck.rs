@@ -129,6 +129,7 @@ mod tests {
             action: Action::Swarm(SwarmAction::CreateService(json!({}))),
             diff: Vec::new(),
             consequence: Consequence::None,
+            effect: None,
             reason: String::new(),
             needs: needs.to_vec(),
             group: Group::Services,
