@@ -72,7 +72,8 @@ pub struct StackSpec {
     pub deadline: Option<Duration>,
     /// Where files name objects that something else makes, and ports that somebody else may have: `network.NAME`,
     /// `config.NAME` or `port.NUMBER/PROTOCOL` → `FILE:LINE:COLUMN`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// Never written: a comment that moves a line makes no other generation.
+    #[serde(skip)]
     pub places: BTreeMap<String, String>,
 }
 

@@ -155,3 +155,13 @@ fn the_comparison_sees_a_difference() {
     spec.services.get_mut("app").unwrap().body["TaskTemplate"]["ForceUpdate"] = 1.into();
     assert_ne!(requests(&spec), docker);
 }
+
+#[test]
+fn a_comment_moves_places_and_changes_no_spec() {
+    let text = "services:\n  app:\n    ports: [\"80:80\"]\n    networks: [other]\nnetworks: {other: {external: true}}\n";
+    let out = |text: &str| run(&stack(), &[("/web/compose.yml", text)]).unwrap().stack;
+    let (plain, moved) = (out(text), out(&format!("# a comment\n{text}")));
+    assert_eq!(plain.places["port.80/tcp"], "/web/compose.yml:3:13");
+    assert_eq!(moved.places["network.other"], "/web/compose.yml:6:12");
+    assert_eq!(serde_json::to_string(&plain).unwrap(), serde_json::to_string(&moved).unwrap());
+}
