@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use futures_util::stream::{self, StreamExt};
 
+use crate::address::Address;
 use crate::manifest::Manifest;
 use crate::plan::{Group, Plan, Step, Verb};
 use crate::report::{Exit, StepOutcome};
@@ -40,12 +41,18 @@ pub struct World<'a> {
 pub struct Staged {
     /// Steps that ended, in the order in which they did.
     pub outcomes: Vec<StepOutcome>,
-    /// The worst of their exit codes.
+    /// The worst exit code of those that failed for good.
     pub exit: Exit,
     /// Ids of the steps that were carried out.
     pub done: BTreeSet<usize>,
     /// Ids of the steps that failed; what only needs another look is in neither.
     pub failed: BTreeSet<usize>,
+    /// Ids of the steps that may be cured by looking and planning again.
+    pub again: BTreeSet<usize>,
+    /// The worst exit code of those.
+    pub again_exit: Exit,
+    /// What may have changed although nobody heard of it.
+    pub open: BTreeSet<Address>,
 }
 
 /// What is told while steps run.
@@ -82,7 +89,11 @@ pub async fn stage(world: &World<'_>, plan: &Plan, tell: &Tell<'_>) -> Staged {
             }
             match end {
                 // An object that changed since it was read costs nothing: the caller looks and plans again.
-                End::Again => {}
+                End::Again { exit, open } => {
+                    staged.again.insert(step.id);
+                    staged.again_exit = staged.again_exit.or(exit);
+                    staged.open.extend(open.then(|| step.address.clone()));
+                }
                 End::Done => drop(staged.done.insert(step.id)),
                 End::Failed(exit) => {
                     staged.exit = staged.exit.or(exit);
@@ -100,7 +111,7 @@ pub async fn stage(world: &World<'_>, plan: &Plan, tell: &Tell<'_>) -> Staged {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Done,
-    Again,
+    Again { exit: Exit, open: bool },
     Failed(Exit),
 }
 
@@ -114,6 +125,7 @@ async fn one<'s>(world: &World<'_>, step: &'s Step, tell: &Tell<'_>) -> (&'s Ste
         verb: step.verb,
         elapsed_ms,
         error: None,
+        again: false,
         detail: Vec::new(),
         services: Vec::new(),
     };
@@ -126,7 +138,12 @@ async fn one<'s>(world: &World<'_>, step: &'s Step, tell: &Tell<'_>) -> (&'s Ste
             outcome.services = failure.services;
             outcome.error = Some(failure.message);
             outcome.detail = failure.detail;
-            if failure.again && step.verb != Verb::Await { End::Again } else { End::Failed(failure.exit) }
+            outcome.again = failure.again && step.verb != Verb::Await;
+            if outcome.again {
+                End::Again { exit: failure.exit, open: failure.open }
+            } else {
+                End::Failed(failure.exit)
+            }
         }
     };
     (step, outcome, end)

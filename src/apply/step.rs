@@ -16,18 +16,27 @@ pub(super) struct Failure {
     pub(super) exit: Exit,
     /// True when looking and planning again is the cure.
     pub(super) again: bool,
+    /// True when the step may have taken effect all the same.
+    pub(super) open: bool,
     /// Of a wait: the services that were waited for.
     pub(super) services: Vec<ServiceOutcome>,
 }
 
 impl Failure {
     pub(super) fn new(error: &dyn std::error::Error, exit: Exit) -> Self {
-        Self { message: chain(error), detail: Vec::new(), exit, again: false, services: Vec::new() }
+        Self {
+            message: chain(error),
+            detail: Vec::new(),
+            exit,
+            again: false,
+            open: false,
+            services: Vec::new(),
+        }
     }
 
     pub(super) fn engine(error: &EngineError) -> Self {
-        let again = matches!(error, EngineError::OutOfSequence { .. } | EngineError::AlreadyExists { .. });
-        Self { again, ..Self::new(error, error.exit()) }
+        let again = error.is_stale() || error.is_passing() || matches!(error, EngineError::Answer { .. });
+        Self { again, open: error.is_open(), ..Self::new(error, error.exit()) }
     }
 }
 

@@ -55,9 +55,16 @@ impl Progress {
         match &outcome.error {
             None if self.journal => tracing::info!(%address, verb, elapsed_ms, "step done"),
             None => self.line(&format!("{verb} {address}: done in {elapsed_ms} ms")),
+            Some(error) if outcome.again => {
+                self.say_again(&format!("{verb} {address}: {error}; looking again"));
+            }
             Some(error) if self.journal => tracing::error!(%address, verb, elapsed_ms, error, "step failed"),
             Some(error) => self.line(&format!("{verb} {address}: failed after {elapsed_ms} ms: {error}")),
         }
+    }
+
+    fn say_again(&mut self, text: &str) {
+        if self.journal { tracing::warn!("{text}") } else { self.line(text) }
     }
 
     fn gate(&mut self, gate: &gates::Progress<'_>) {

@@ -29,6 +29,8 @@ pub struct Desired<'a> {
     pub recreate: BTreeSet<Address>,
     /// Names of secrets and configs that a kept generation needs.
     pub kept: BTreeSet<String>,
+    /// What was written without an answer, so that nobody knows whether it still has to converge.
+    pub open: BTreeSet<Address>,
 }
 
 /// What a manifest allows to be deleted and made anew.

@@ -30,7 +30,8 @@ pub(super) fn plan(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
     for (key, spec) in &stack.services {
         changed.extend(service(builder, &Service { stack, key, spec, networks: &names }));
     }
-    if !changed.is_empty() {
+    let stack_address = Address::new(Kind::Stack, name);
+    if !changed.is_empty() || builder.desired.open.iter().any(|address| stack_address.covers(address)) {
         converge(builder, name, stack, changed);
     }
 }
@@ -266,9 +267,10 @@ pub(super) fn converge(builder: &mut Builder<'_>, name: &str, stack: &StackSpec,
         let is_step = builder.step(&address).is_some();
         let existing = builder.observed.services.get(&service.name);
         let status = existing.map_or(&Value::Null, |object| at(&object.raw, "/UpdateStatus"));
-        let past = if is_step { Value::Null } else { status.clone() };
+        let is_open = builder.desired.open.contains(&address);
+        let past = if is_step || is_open { Value::Null } else { status.clone() };
         awaited.push(Awaited { service: service.name.clone(), past });
-        asked.push(deadline::Asked { service, updates: is_step && existing.is_some() });
+        asked.push(deadline::Asked { service, updates: (is_step || is_open) && existing.is_some() });
     }
     if awaited.is_empty() {
         return;

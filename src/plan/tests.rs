@@ -81,6 +81,7 @@ pub(super) fn desired(compiled: &Compiled) -> Desired<'_> {
         logins: crate::desired::Logins::default(),
         recreate: std::collections::BTreeSet::new(),
         kept: std::collections::BTreeSet::new(),
+        open: std::collections::BTreeSet::new(),
     }
 }
 

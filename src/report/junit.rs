@@ -40,6 +40,7 @@ fn run_case(record: &Record) -> TestCase {
             let steps = record
                 .steps
                 .iter()
+                .filter(|step| step.failed())
                 .filter_map(|step| Some(format!("{}: {}", step.address, step.error.as_ref()?)));
             let secrets =
                 record.secrets.iter().map(|failure| format!("{}: {}", failure.address, failure.reason));

@@ -108,11 +108,22 @@ pub struct StepOutcome {
     pub elapsed_ms: u64,
     /// The error, if it failed: one line, causes joined by `: `.
     pub error: Option<String>,
+    /// True when the run looked and planned again because of the error, so that it says nothing of how the run ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     /// Lines that explain it: a task's error, the last lines of its log.
     pub detail: Vec<String>,
     /// Of a wait: every service that was waited for, as it was when the wait ended.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub services: Vec<ServiceOutcome>,
+}
+
+impl StepOutcome {
+    /// True when it failed and nothing made that good.
+    #[must_use]
+    pub const fn failed(&self) -> bool {
+        self.error.is_some() && !self.again
+    }
 }
 
 /// A service at the end of a wait.
@@ -237,7 +248,7 @@ impl Record {
     #[must_use]
     pub fn outcome(&self, verified: bool) -> Exit {
         let secrets = if self.secrets.is_empty() { Exit::Ok } else { Exit::SecretFailed };
-        let failed = self.steps.iter().any(|step| step.error.is_some());
+        let failed = self.steps.iter().any(StepOutcome::failed);
         let steps = if failed { Exit::ApplyFailed } else { Exit::Ok };
         let gates = if verified { gates_exit(&self.gates) } else { Exit::Ok };
         secrets.or(steps).or(gates)

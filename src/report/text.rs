@@ -64,7 +64,11 @@ fn push_step(out: &mut String, step: &StepOutcome, paint: Paint) {
             let _ = writeln!(out, "  {mark}     {address}  {} in {time}", done(step.verb));
         }
         Some(error) => {
-            let mark = paint.with(Style::Red, "failed");
+            let mark = if step.again {
+                paint.with(Style::Yellow, "again ")
+            } else {
+                paint.with(Style::Red, "failed")
+            };
             let _ = writeln!(out, "  {mark}   {address}  {} (after {time})", plain(error));
             for line in &step.detail {
                 let _ = writeln!(out, "           {} {}", paint.with(Style::Dim, "|"), plain(line));
@@ -192,7 +196,7 @@ fn summary(record: &Record) -> String {
         parts.push(
             counts.map(|verb| format!("{} {}", succeeded(verb), done(verb))).collect::<Vec<_>>().join(", "),
         );
-        let failed = record.steps.iter().filter(|step| step.error.is_some()).count();
+        let failed = record.steps.iter().filter(|step| step.failed()).count();
         if failed > 0 {
             parts.push(format!("{} failed", count(failed, "step")));
         }

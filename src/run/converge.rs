@@ -1,13 +1,16 @@
 //! observe → plan → apply, stage by stage, until there is nothing left to do.
 
 use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
 
 use super::begin::Run;
 use super::order::{Said, Tell};
 use super::stop::Stop;
 use super::unlock::Host;
 use crate::address::Address;
-use crate::apply::{self, Event, World};
+use crate::apply::{self, Event, Staged, World};
 use crate::observed::{EngineInfo, Observed};
 use crate::plan::{self, Carried, Plan, Stuck, Verb};
 use crate::report::Exit;
@@ -17,6 +20,12 @@ use crate::swarm::{Engine, Look};
 /// A manifest needs three stages (swarm, objects, services); each retry for an object that changed underneath is one
 /// more. Beyond this somebody else is changing the same things all the time.
 const ROUNDS: usize = 12;
+/// How many rounds in a row may get nothing done before the last errors stand.
+const STUCK: u32 = 3;
+/// The pause after each of those rounds, times their number: an engine that is busy or restarts needs a moment.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long an engine that went away in the middle of a run may take to come back.
+const AWAY: Duration = Duration::from_secs(60);
 
 /// Applies until the plan is empty, from the first look on; returns the last one, which is what was found equal. What
 /// fails holds back only what needs it: everything else goes on, and the run fails at its end.
@@ -28,8 +37,12 @@ pub(super) async fn until_equal(
 ) -> Result<Observed, Stop> {
     let (mut stuck, mut carried, mut exit) = (Stuck::default(), Carried::default(), Exit::Ok);
     let mut look = Some(look);
+    let mut idle = 0;
     for round in 0..ROUNDS {
-        let observed = host.observe(engine, look.take()).await?;
+        let observed = match look.take() {
+            Some(begun) => host.observe(engine, Some(begun)).await?,
+            None => observe_patiently(engine, host).await?,
+        };
         host.recall(&observed);
         host.keep_logins(&observed)?;
         let plan = plan::plan(&host.desired, &observed, run.order.only.as_ref()).map_err(Stop::Refused)?;
@@ -52,13 +65,24 @@ pub(super) async fn until_equal(
             return Ok(observed);
         }
         announce(run, host, &plan)?;
-        let staged = stage(engine, host, &plan, tell).await;
+        let mut staged = stage(engine, host, &plan, tell).await;
         run.record.writes = engine.writes();
         host.note_logins(&plan, &staged.outcomes)?;
+        note_open(host, &staged);
+        idle = if staged.done.is_empty() { idle + 1 } else { 0 };
+        if idle >= STUCK {
+            // What was to be looked at again is no better: its errors stand.
+            staged.outcomes.iter_mut().for_each(|outcome| outcome.again = false);
+            staged.failed.append(&mut staged.again);
+            staged.exit = staged.exit.or(staged.again_exit);
+        }
         run.record.steps.extend(staged.outcomes);
         exit = exit.or(staged.exit);
         stuck.fail(&plan, &staged.failed);
         carried.note(&plan, &staged.done);
+        if !staged.again.is_empty() {
+            sleep(PAUSE * idle).await;
+        }
     }
     let text = "the plan does not become empty: something else changes the same objects; see `holdfast plan`";
     Err(Stop::Other(exit.or(Exit::ApplyFailed), text.to_owned()))
@@ -73,6 +97,28 @@ fn not_kept(address: &Address, fields: &[String], engine: &EngineInfo) -> String
         engine.api,
         fields.join("`, `")
     )
+}
+
+/// Looks again in the middle of a run. An engine that restarts or elects a leader meanwhile is waited for.
+async fn observe_patiently(engine: &Engine, host: &Host<'_>) -> Result<Observed, Stop> {
+    let began = Instant::now();
+    loop {
+        match host.observe(engine, None).await {
+            Err(Stop::Engine(error)) if error.is_passing() && began.elapsed() < AWAY => sleep(PAUSE).await,
+            other => return other,
+        }
+    }
+}
+
+/// What was written without an answer is waited for, whatever the next look says of it; until it was.
+fn note_open(host: &mut Host<'_>, staged: &Staged) {
+    let open = &mut host.desired.open;
+    for wait in
+        staged.outcomes.iter().filter(|outcome| outcome.verb == Verb::Await && outcome.error.is_none())
+    {
+        open.retain(|address| !wait.address.covers(address));
+    }
+    open.extend(staged.open.iter().cloned());
 }
 
 fn begin(run: &mut Run<'_>, plan: &Plan, tell: &Tell<'_>) {

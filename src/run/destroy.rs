@@ -47,7 +47,9 @@ pub(super) async fn all(
 
     let world = World { engine, manifest, unlocked: &Unlocked::default(), generated: &BTreeMap::new() };
     let mut forward = |event: Event<'_>| tell.borrow_mut()(Said::Step(&event));
-    let staged = apply::stage(&world, &plan, &RefCell::new(&mut forward)).await;
+    let mut staged = apply::stage(&world, &plan, &RefCell::new(&mut forward)).await;
+    // There is one stage; what it left is told below.
+    staged.outcomes.iter_mut().for_each(|outcome| outcome.again = false);
     run.record.steps = staged.outcomes;
     run.record.writes = engine.writes();
 
@@ -56,7 +58,7 @@ pub(super) async fn all(
     let left = plan::leftovers(&own, &observed, part);
     if staged.exit != Exit::Ok || !left.is_empty() {
         run.record.errors.extend(left.iter().map(|address| format!("`{address}` is still there")));
-        return Err(Stop::Apply(staged.exit.or(Exit::ApplyFailed)));
+        return Err(Stop::Apply(staged.exit.or(staged.again_exit).or(Exit::ApplyFailed)));
     }
     if part.is_some() {
         let mut rest = own.still(&observed);

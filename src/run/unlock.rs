@@ -88,6 +88,7 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         logins,
         recreate: allowed(run, manifest),
         kept: kept_objects,
+        open: BTreeSet::new(),
     };
     run.record.warnings.append(&mut unlocked.warnings);
     run.record.secrets.clone_from(&unlocked.failures);

@@ -140,7 +140,8 @@ impl EngineError {
             | Self::Lost { .. }
             | Self::Timeout { .. }
             | Self::Version { .. }
-            | Self::NotManager { .. } => Exit::Unreachable,
+            | Self::NotManager { .. }
+            | Self::Refused { status: 502..=504, .. } => Exit::Unreachable,
             Self::Answer { .. } => Exit::Internal,
             Self::NoValue { .. } => Exit::SecretFailed,
             Self::OutOfSequence { .. }
@@ -158,7 +159,24 @@ impl EngineError {
     pub const fn is_passing(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Lost { .. } | Self::Timeout { .. } | Self::NotManager { .. }
+            Self::Unreachable { .. }
+                | Self::Lost { .. }
+                | Self::Timeout { .. }
+                | Self::NotManager { .. }
+                | Self::Refused { status: 502..=504, .. }
+        )
+    }
+
+    /// True where a write may have taken effect all the same: nobody knows before somebody looks.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(
+            self,
+            Self::Lost { .. }
+                | Self::Timeout { .. }
+                | Self::Answer { .. }
+                | Self::NotManager { .. }
+                | Self::Refused { status: 500.., .. }
         )
     }
 
@@ -180,7 +198,10 @@ pub(crate) fn refusal(call: String, status: u16, message: String) -> EngineError
     let says = |text: &str| message.contains(text);
     match status {
         503 | 500
-            if says("swarm manager") || says("does not have a leader") || says("code = Unavailable") =>
+            if says("swarm manager")
+                || says("does not have a leader")
+                || says("code = Unavailable")
+                || says("code = DeadlineExceeded") =>
         {
             EngineError::NotManager { call, message }
         }

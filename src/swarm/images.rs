@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
+use std::time::Duration;
 
 use bollard::models::ErrorDetail;
 use bollard::query_parameters::ImportImageOptionsBuilder;
@@ -15,9 +16,20 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::transport::REGISTRY_AUTH;
-use super::{Engine, EngineError};
+use super::{Engine, EngineError, STREAM_SECONDS};
 use crate::pins::Reference;
 use crate::secrets::Login;
+
+/// The call that brings an image of a registry.
+const PULL: &str = "POST /images/create";
+/// The call that brings an image of ours.
+const LOAD: &str = "POST /images/load";
+/// How long the engine may say nothing while it pulls: it tells its progress.
+const PULL_SILENCE: Duration = Duration::from_secs(300);
+/// How long a load may take: it is told of when all of it is unpacked.
+const LOAD_TIME: Duration = Duration::from_secs(STREAM_SECONDS);
+/// The longest line of progress.
+const LINE: usize = 1 << 20;
 
 impl Engine {
     /// Streams a docker-archive into `POST /images/load`. `image` names it in errors.
@@ -30,7 +42,7 @@ impl Engine {
     {
         let options = ImportImageOptionsBuilder::default().quiet(true).build();
         let mut lines = self.docker.import_image_stream(options, archive, None);
-        while let Some(line) = lines.next().await {
+        while let Some(line) = within(LOAD, LOAD_TIME, lines.next()).await? {
             settle(image, line.map(|line| line.error_detail))?;
         }
         Ok(())
@@ -45,19 +57,22 @@ impl Engine {
         let path = format!("{}/images/create?fromImage={}", self.transport.prefix(), encoded(reference));
         let mut request = Request::post(path)
             .body(Empty::<Bytes>::new())
-            .map_err(|e| EngineError::Answer { call: "POST /images/create".into(), source: e.into() })?;
+            .map_err(|e| EngineError::Answer { call: PULL.into(), source: e.into() })?;
         if let Some(login) = login {
             request.headers_mut().insert(REGISTRY_AUTH, auth_header(login, reference)?);
         }
-        let answer = self.transport.stream(request).await?;
+        let answer = within(PULL, PULL_SILENCE, self.transport.stream(request)).await??;
         let status = answer.status();
         let mut body = answer.into_body();
         let mut lines = Vec::new();
         let mut failure = None;
-        while let Some(frame) = body.frame().await {
-            let frame = frame
-                .map_err(|e| EngineError::Lost { call: "POST /images/create".into(), source: e.into() })?;
+        while let Some(frame) = within(PULL, PULL_SILENCE, body.frame()).await? {
+            let frame = frame.map_err(|e| EngineError::Lost { call: PULL.into(), source: e.into() })?;
             lines.extend_from_slice(frame.data_ref().map_or(&[], |data| data));
+            if lines.len() > LINE {
+                let source = format!("a line of it is longer than {} MiB", LINE >> 20).into();
+                return Err(EngineError::Answer { call: PULL.into(), source });
+            }
             while let Some(end) = lines.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = lines.drain(..=end).collect();
                 failure = failure.or_else(|| told(&line));
@@ -69,6 +84,12 @@ impl Engine {
             Some(message) => Err(refused(reference, login, message)),
         }
     }
+}
+
+/// Waits for the next part of an answer that comes in parts.
+async fn within<T>(call: &str, time: Duration, part: impl Future<Output = T>) -> Result<T, EngineError> {
+    let timeout = |_| EngineError::Timeout { call: call.to_owned(), seconds: time.as_secs() };
+    tokio::time::timeout(time, part).await.map_err(timeout)
 }
 
 /// The login for an image's registry.
@@ -141,7 +162,11 @@ fn settle(image: &str, line: Result<Option<ErrorDetail>, bollard::errors::Error>
         Ok(Some(detail)) => detail.message.unwrap_or_else(|| "the engine gives no reason".to_owned()),
         Err(bollard::errors::Error::DockerStreamError { error }) => error,
         Err(bollard::errors::Error::DockerResponseServerError { message, .. }) => message,
-        Err(other) => chain(&other),
+        // Whether it was loaded is not known.
+        Err(other) => {
+            let source = chain(&other).into();
+            return Err(EngineError::Lost { call: LOAD.to_owned(), source });
+        }
     };
     Err(EngineError::Image { image: image.to_owned(), message })
 }

@@ -81,6 +81,9 @@ async fn ping(transport: &Transport) -> Result<EngineInfo, EngineError> {
     let request = Request::get("/_ping").header("host", "docker").body(Full::new(Bytes::new()));
     let request = request.map_err(|e| EngineError::Answer { call: "GET /_ping".into(), source: e.into() })?;
     let answer = transport.exchange(request).await?;
+    if !answer.head.status.is_success() {
+        return Err(transport::refused("GET /_ping".to_owned(), &answer));
+    }
     let header = |name: &str| {
         let value = answer.head.headers.get(name).and_then(|value| value.to_str().ok());
         value.unwrap_or_default().to_owned()

@@ -61,7 +61,7 @@ impl Engine {
             Err(other) => return Err(other),
         };
         of_services?;
-        let nodes = objects(nodes, |node| at(node, "/ID").as_str());
+        let nodes = objects(elements(nodes, "GET /nodes")?, "GET /nodes", |node| at(node, "/ID").as_str())?;
         let manager = self.manager(swarm, &nodes).await?;
         Ok(Answers {
             engine: engine_info(&self.info, nodes.get(&manager.node_id)),
@@ -107,6 +107,10 @@ impl Engine {
         if let Some(fields) = swarm.as_object_mut() {
             fields.remove("JoinTokens");
         }
+        let Some(version) = at(&swarm, "/Version/Index").as_u64() else {
+            let source = "it has no version".into();
+            return Err(EngineError::Answer { call: "GET /swarm".to_owned(), source });
+        };
         let (node_id, node_addr) = match nodes.values().next() {
             Some(only) if nodes.len() == 1 => {
                 let address = text(at(&only.raw, "/ManagerStatus/Addr"));
@@ -118,7 +122,6 @@ impl Engine {
                 (text(at(info, "/Swarm/NodeID")), text(at(info, "/Swarm/NodeAddr")))
             }
         };
-        let version = at(&swarm, "/Version/Index").as_u64().unwrap_or_default();
         Ok(ManagerState { swarm_id: text(at(&swarm, "/ID")), node_id, node_addr, version, raw: swarm })
     }
 }
@@ -127,18 +130,18 @@ impl Answers {
     /// What they say, beside these services.
     ///
     /// # Errors
-    /// [`EngineError::Answer`] for what is no JSON.
+    /// [`EngineError::Answer`] for what is no list of things with names.
     pub(super) fn read(self, services: BTreeMap<String, Object>) -> Result<Observed, EngineError> {
         Ok(Observed {
             engine: self.engine,
             swarm: self.swarm,
             nodes: self.nodes,
             services,
-            tasks: tasks_by_service(&list(&self.tasks, "/tasks")?),
-            networks: objects(list(&self.networks, "/networks")?, name_of),
-            secrets: objects(list(&self.secrets, "/secrets")?, name_of),
-            configs: objects(list(&self.configs, "/configs")?, name_of),
-            images: image_names(&list(&self.images, "/images/json")?),
+            tasks: tasks_by_service(&list(&self.tasks, "GET /tasks")?),
+            networks: named(&self.networks, "GET /networks")?,
+            secrets: named(&self.secrets, "GET /secrets")?,
+            configs: named(&self.configs, "GET /configs")?,
+            images: image_names(&list(&self.images, "GET /images/json")?),
             ..Observed::default()
         })
     }
@@ -149,13 +152,17 @@ pub(super) async fn services_in(
     services: oneshot::Receiver<Bytes>,
 ) -> Result<BTreeMap<String, Object>, EngineError> {
     match services.await {
-        Ok(body) => Ok(objects(list(&body, "/services")?, name_of)),
+        Ok(body) => named(&body, "GET /services"),
         Err(_) => Ok(BTreeMap::new()),
     }
 }
 
-fn list(body: &Bytes, path: &str) -> Result<Value, EngineError> {
-    parse(body, || format!("GET {path}"))
+fn named(body: &Bytes, call: &str) -> Result<BTreeMap<String, Object>, EngineError> {
+    objects(list(body, call)?, call, name_of)
+}
+
+fn list(body: &Bytes, call: &str) -> Result<Vec<Value>, EngineError> {
+    elements(parse(body, || call.to_owned())?, call)
 }
 
 /// The engine's word for its state, and its error where it has one. A manager that was none a moment ago, when it was
@@ -202,21 +209,35 @@ fn name_of(object: &Value) -> Option<&str> {
     at(object, "/Spec/Name").as_str().or_else(|| at(object, "/Name").as_str())
 }
 
-fn objects(list: Value, key: impl Fn(&Value) -> Option<&str>) -> BTreeMap<String, Object> {
-    let Value::Array(list) = list else { return BTreeMap::new() };
-    let keyed = list.into_iter().filter_map(|raw| {
-        let key = key(&raw)?.to_owned();
-        Some((key, object(raw)))
-    });
+/// The elements of an answer that is a list. Anything else must not be taken for "there is none".
+pub(crate) fn elements(answer: Value, call: &str) -> Result<Vec<Value>, EngineError> {
+    match answer {
+        Value::Array(list) => Ok(list),
+        // Go writes an empty list so.
+        Value::Null => Ok(Vec::new()),
+        _ => Err(EngineError::Answer { call: call.to_owned(), source: "it is no list".into() }),
+    }
+}
+
+fn objects(
+    list: Vec<Value>,
+    call: &str,
+    key: impl Fn(&Value) -> Option<&str>,
+) -> Result<BTreeMap<String, Object>, EngineError> {
     let mut found = BTreeMap::new();
-    for (key, object) in keyed {
+    for raw in list {
+        let Some(key) = key(&raw).filter(|key| !key.is_empty()).map(str::to_owned) else {
+            let source = "something in its list has no name".into();
+            return Err(EngineError::Answer { call: call.to_owned(), source });
+        };
+        let object = object(raw);
         // The engine allows several local networks of one name; one of the swarm goes before them.
         if at(&object.raw, "/Scope") == "local" && found.contains_key(&key) {
             continue;
         }
         found.insert(key, object);
     }
-    found
+    Ok(found)
 }
 
 /// The typed view beside the raw object.
@@ -237,9 +258,9 @@ pub(crate) fn object(raw: Value) -> Object {
     }
 }
 
-fn tasks_by_service(list: &Value) -> BTreeMap<String, Vec<Task>> {
+fn tasks_by_service(list: &[Value]) -> BTreeMap<String, Vec<Task>> {
     let mut tasks: BTreeMap<String, Vec<Task>> = BTreeMap::new();
-    for raw in list.as_array().into_iter().flatten() {
+    for raw in list {
         tasks.entry(text(at(raw, "/ServiceID"))).or_default().push(task(raw));
     }
     tasks
@@ -269,12 +290,12 @@ pub(crate) fn task(raw: &Value) -> Task {
     }
 }
 
-fn image_names(list: &Value) -> std::collections::BTreeSet<String> {
+fn image_names(list: &[Value]) -> std::collections::BTreeSet<String> {
     let names = |image: &Value| {
         let all = [at(image, "/RepoTags"), at(image, "/RepoDigests")];
         let texts = all.into_iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
         let names: Vec<String> = texts.filter(|name| !name.contains("<none>")).map(str::to_owned).collect();
         names.into_iter().chain(std::iter::once(text(at(image, "/Id"))))
     };
-    list.as_array().into_iter().flatten().flat_map(names).collect()
+    list.iter().flat_map(names).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONNECTION, HOST, HeaderValue};
@@ -17,8 +17,15 @@ use tokio::net::UnixStream;
 
 use super::error::{EngineError, refusal};
 
-/// How long one answer may take. Creating a service can make the engine ask a slow registry.
-const ANSWER: Duration = Duration::from_secs(90);
+/// How long the answer to a read may take.
+const READ: Duration = Duration::from_secs(30);
+/// How long any other answer may take. Creating a service can make the engine ask a slow registry.
+const WRITE: Duration = Duration::from_secs(90);
+
+/// More of an answer to a read is not kept: a swarm of tens of thousands of services stays well below.
+const MOST_READ: usize = 512 << 20;
+/// More of any other answer is not kept; those are an id and words.
+const MOST: usize = 1 << 20;
 
 /// The header that carries a login for a registry.
 pub(crate) const REGISTRY_AUTH: &str = "x-registry-auth";
@@ -129,9 +136,10 @@ impl Transport {
     pub(crate) async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, EngineError> {
         self.count(request.method());
         let call = call_name(&request);
-        match tokio::time::timeout(ANSWER, self.exchange_untimed(request, &call)).await {
+        let (time, most) = if request.method() == Method::GET { (READ, MOST_READ) } else { (WRITE, MOST) };
+        match tokio::time::timeout(time, self.exchange_untimed(request, &call, most)).await {
             Ok(done) => done,
-            Err(_) => Err(EngineError::Timeout { call, seconds: ANSWER.as_secs() }),
+            Err(_) => Err(EngineError::Timeout { call, seconds: time.as_secs() }),
         }
     }
 
@@ -139,6 +147,7 @@ impl Transport {
         &self,
         mut request: Request<Full<Bytes>>,
         call: &str,
+        most: usize,
     ) -> Result<Answer, EngineError> {
         loop {
             let (mut sender, kept) = if let Some(sender) = self.take_idle() {
@@ -153,7 +162,11 @@ impl Transport {
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     let (head, body) = response.into_parts();
-                    let body = body.collect().await.map_err(lost)?.to_bytes();
+                    let most = if head.status.is_success() { most } else { MOST };
+                    let body = match Limited::new(body, most).collect().await {
+                        Ok(body) => body.to_bytes(),
+                        Err(error) => return Err(broken(call, most, error)),
+                    };
                     if sender.ready().await.is_ok() {
                         self.keep(sender);
                     }
@@ -214,12 +227,25 @@ impl Transport {
             request.headers_mut().insert(REGISTRY_AUTH, auth);
         }
         let answer = self.exchange(request).await?;
-        let status = answer.head.status;
-        if status.is_success() {
+        if answer.head.status.is_success() {
             return Ok(answer.body);
         }
-        Err(refusal(call(), status.as_u16(), message_of(&answer.body)))
+        Err(refused(call(), &answer))
     }
+}
+
+/// What a body that did not come whole means: it is too long, or the connection broke.
+fn broken(call: &str, most: usize, error: Box<dyn std::error::Error + Send + Sync>) -> EngineError {
+    let call = call.to_owned();
+    if error.is::<LengthLimitError>() {
+        return EngineError::Answer { call, source: format!("it is longer than {} MiB", most >> 20).into() };
+    }
+    EngineError::Lost { call, source: error }
+}
+
+/// What an answer that is no success means.
+pub(crate) fn refused(call: String, answer: &Answer) -> EngineError {
+    refusal(call, answer.head.status.as_u16(), message_of(&answer.body))
 }
 
 pub(crate) fn parse(body: &Bytes, call: impl Fn() -> String) -> Result<Value, EngineError> {

@@ -83,6 +83,7 @@ fn passing() -> Record {
         verb: Verb::Create,
         elapsed_ms: 40,
         error: None,
+        again: false,
         detail: Vec::new(),
         services: Vec::new(),
     };
@@ -104,6 +105,7 @@ fn failing() -> Record {
         verb: Verb::Update,
         elapsed_ms: 61_000,
         error: Some("service did not converge: task exited with code 1".to_owned()),
+        again: false,
         detail: vec!["panic: no database".to_owned(), "exit status 1".to_owned()],
         services: Vec::new(),
     };

@@ -169,7 +169,18 @@ fn network(given: &Value) -> Value {
     if let Some(ipam) = chosen.pointer_mut("/IPAM").filter(|ipam| ipam.is_null()) {
         *ipam = Map::new().into();
     }
+    // Engines report more with a network than can be asked for, and newer ones more still.
+    only(&mut chosen, "/IPAM", &["Config", "Driver", "Options"]);
+    for subnet in list_mut(&mut chosen, "/IPAM/Config") {
+        only(subnet, "", &["AuxiliaryAddresses", "Gateway", "IPRange", "Subnet"]);
+    }
     message(&chosen, FIELDS, &NO_NETWORKS).into()
+}
+
+fn only(value: &mut Value, of: &str, keys: &[&str]) {
+    if let Some(fields) = value.pointer_mut(of).and_then(Value::as_object_mut) {
+        fields.retain(|key, _| keys.contains(&key.as_str()));
+    }
 }
 
 #[cfg(test)]

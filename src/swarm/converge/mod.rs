@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 pub use outcome::{ConvergeError, Reason, Waiting};
 
 use super::images::chain;
-use super::observe::{task, text};
+use super::observe::{elements as list, task, text};
 use super::{Engine, EngineError};
 use crate::observed::{Cluster, Task, at};
 use crate::plan::Awaited;
@@ -129,16 +129,6 @@ impl Engine {
 
 /// What is remembered of each service, by its full name.
 type Watches = BTreeMap<String, Watch>;
-
-/// The elements of an answer that is a list.
-fn list(answer: Value, call: &str) -> Result<Vec<Value>, EngineError> {
-    match answer {
-        Value::Array(list) => Ok(list),
-        // Go writes an empty list so.
-        Value::Null => Ok(Vec::new()),
-        _ => Err(EngineError::Answer { call: call.to_owned(), source: "it is no list".into() }),
-    }
-}
 
 /// What one look says of every service.
 struct Judged {

@@ -12,6 +12,7 @@ mod order;
 mod parts;
 mod recreate;
 mod rollback;
+mod spoilt;
 mod taken;
 mod told;
 mod watch;

@@ -1,6 +1,7 @@
 //! What several test modules share.
 
 pub(crate) mod engine;
+pub(crate) mod faulty;
 pub(crate) mod golden;
 pub(crate) mod kill;
 pub(crate) mod registry;

@@ -95,7 +95,7 @@ impl Line {
 }
 
 /// Reads a request's or answer's head, empty line included; `None` at the end of the connection.
-fn head(from: &mut impl BufRead) -> io::Result<Option<String>> {
+pub(super) fn head(from: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut head = String::new();
     loop {
         if from.read_line(&mut head)? == 0 {
@@ -107,13 +107,13 @@ fn head(from: &mut impl BufRead) -> io::Result<Option<String>> {
     }
 }
 
-fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+pub(super) fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")))?;
     line.split_once(':').map(|(_, value)| value.trim())
 }
 
 /// Copies a body by its length or chunk by chunk, as it comes.
-fn body(head: &str, from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
+pub(super) fn body(head: &str, from: &mut impl BufRead, to: &mut impl Write) -> io::Result<()> {
     if header(head, "transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
         loop {
             let mut size = String::new();
