@@ -161,33 +161,12 @@ fn relay(state: &Mutex<State>, mut client: &UnixStream, mut server: &UnixStream)
     while let Some(request) = head(&mut requests)? {
         let asked = asked(&request);
         let fault = state.lock().unwrap().next(&asked);
-        if matches!(fault, Some(Fault::DropBefore)) {
-            return Ok(());
-        }
-        let mut sent = Vec::new();
-        let silent = matches!(fault, Some(Fault::Answer(..) | Fault::Hang | Fault::Endless));
-        if silent {
-            body(&request, &mut requests, &mut sent)?;
-        }
         match &fault {
-            Some(Fault::Answer(status, text)) => {
-                let length = text.len();
-                let answer = format!(
-                    "HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{text}"
-                );
-                client.write_all(answer.as_bytes())?;
+            Some(Fault::DropBefore) => return Ok(()),
+            Some(Fault::Answer(..) | Fault::Hang | Fault::Endless) => {
+                body(&request, &mut requests, &mut io::sink())?;
+                alone(fault.as_ref(), &mut requests, client)?;
                 continue;
-            }
-            Some(Fault::Hang) => {
-                // The other end hangs up one day.
-                return requests.read_until(0, &mut sent).map(drop);
-            }
-            Some(Fault::Endless) => {
-                client.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
-                let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
-                loop {
-                    client.write_all(&chunk)?;
-                }
             }
             Some(Fault::Meddle(act)) => act(),
             _ => {}
@@ -197,56 +176,76 @@ fn relay(state: &Mutex<State>, mut client: &UnixStream, mut server: &UnixStream)
         let Some(answer) = head(&mut answers)? else { return Ok(()) };
         let status = answer.split(' ').nth(1).unwrap_or_default();
         let has_body = !request.starts_with("HEAD ") && status != "204" && status != "304";
-        if status == "101" {
-            return Err(io::Error::other("no protocol is switched here"));
-        }
-        let Some(fault) = fault else {
-            if asked.starts_with("GET ") && has_body {
-                let mut bytes = Vec::new();
-                body(&answer, &mut answers, &mut bytes)?;
-                client.write_all(answer.as_bytes())?;
-                client.write_all(&bytes)?;
-                state.lock().unwrap().answers.insert(asked, plain(&answer, &bytes));
-            } else {
-                client.write_all(answer.as_bytes())?;
-                if has_body {
-                    body(&answer, &mut answers, &mut client)?;
-                }
+        if fault.is_none() && !asked.starts_with("GET ") {
+            client.write_all(answer.as_bytes())?;
+            if has_body {
+                body(&answer, &mut answers, &mut client)?;
             }
             continue;
-        };
+        }
         let mut bytes = Vec::new();
         if has_body {
             body(&answer, &mut answers, &mut bytes)?;
         }
-        let whole = plain(&answer, &bytes);
-        let whole = match fault {
-            Fault::DropAfter => return Ok(()),
-            Fault::Cut => {
+        let Some(whole) = altered(fault.as_ref(), state, &asked, plain(&answer, &bytes)) else {
+            if matches!(fault, Some(Fault::Cut)) {
                 client.write_all(answer.as_bytes())?;
-                return client.write_all(bytes.get(..bytes.len() / 2).unwrap_or_default());
+                client.write_all(bytes.get(..bytes.len() / 2).unwrap_or_default())?;
             }
-            Fault::Half => whole.get(..whole.len() / 2).unwrap_or_default().to_vec(),
-            Fault::Stale => state.lock().unwrap().answers.get(&asked).cloned().unwrap_or(whole),
-            Fault::Change(change) => match serde_json::from_slice(&whole) {
-                Ok(mut value) => {
-                    change(&mut value);
-                    value.to_string().into_bytes()
-                }
-                Err(_) => whole,
-            },
-            _ => whole,
+            return Ok(());
         };
-        let lines = answer.trim_end().lines().filter(|line| {
+        let framing = |line: &&str| {
             let line = line.to_ascii_lowercase();
-            !line.starts_with("content-length:") && !line.starts_with("transfer-encoding:")
-        });
-        let lines: Vec<&str> = lines.collect();
+            line.starts_with("content-length:") || line.starts_with("transfer-encoding:")
+        };
+        let lines: Vec<&str> = answer.trim_end().lines().filter(|line| !framing(line)).collect();
         let answer = format!("{}\r\nContent-Length: {}\r\n\r\n", lines.join("\r\n"), whole.len());
         client.write_all(answer.as_bytes())?;
-        client.write_all(&whole)?;
+        if has_body {
+            client.write_all(&whole)?;
+        }
     }
     Ok(())
+}
+
+/// Answers without the engine.
+fn alone(fault: Option<&Fault>, requests: &mut impl BufRead, mut client: &UnixStream) -> io::Result<()> {
+    match fault {
+        Some(Fault::Answer(status, text)) => {
+            let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: ");
+            client.write_all(format!("{head}{}\r\n\r\n{text}", text.len()).as_bytes())
+        }
+        Some(Fault::Endless) => {
+            client.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+            let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+            loop {
+                client.write_all(chunk.as_bytes())?;
+            }
+        }
+        // The other end hangs up one day.
+        _ => requests.read_until(0, &mut Vec::new()).map(drop),
+    }
+}
+
+/// What becomes of the engine's answer; `None` where it does not come whole.
+fn altered(fault: Option<&Fault>, state: &Mutex<State>, asked: &str, whole: Vec<u8>) -> Option<Vec<u8>> {
+    match fault {
+        None => {
+            state.lock().unwrap().answers.insert(asked.to_owned(), whole.clone());
+            Some(whole)
+        }
+        Some(Fault::DropAfter | Fault::Cut) => None,
+        Some(Fault::Half) => Some(whole.get(..whole.len() / 2).unwrap_or_default().to_vec()),
+        Some(Fault::Stale) => Some(state.lock().unwrap().answers.get(asked).cloned().unwrap_or(whole)),
+        Some(Fault::Change(change)) => Some(match serde_json::from_slice(&whole) {
+            Ok(mut value) => {
+                change(&mut value);
+                value.to_string().into_bytes()
+            }
+            Err(_) => whole,
+        }),
+        Some(_) => Some(whole),
+    }
 }
 
 /// A body without its chunks.
