@@ -29,8 +29,12 @@ fn what_is_missing_or_taken_is_refused_before_anything_is_written() {
     let publish = "published=18080,target=80";
     let args = ["service", "create", "--detach", "--no-resolve-image", "--replicas", "0", "--name", "theirs"];
     world.engine.docker(&[&args[..], &["--publish", publish, BUSYBOX]].concat());
-    let inventory =
-        || ["service", "network", "config", "secret"].map(|kind| world.engine.docker(&[kind, "ls", "-q"]));
+    // The engine makes networks of its own scope when it likes.
+    let inventory = || {
+        let networks = world.engine.docker(&["network", "ls", "-q", "--filter", "scope=swarm"]);
+        let others = ["service", "config", "secret"].map(|kind| world.engine.docker(&[kind, "ls", "-q"]));
+        (networks, others)
+    };
     let before = inventory();
 
     let missing = "    networks: [far]\n    configs: [sheet]\nnetworks: {far: {external: true}}\n\
