@@ -1,6 +1,7 @@
 //! What the engine and the host said, as data. Typed views stand beside the raw JSON, never in its place: what a
 //! newer engine adds must not be lost between reading and writing.
 
+mod inventory;
 mod misfit;
 mod ownership;
 pub mod placement;
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use inventory::{Container, Inventory, Stock};
 pub use misfit::{Cluster, Misfit};
 pub use ownership::{Ownership, stack_volumes};
 

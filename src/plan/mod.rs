@@ -17,6 +17,7 @@ mod effect;
 #[cfg(test)]
 mod effect_tests;
 mod host;
+mod leaks;
 mod others;
 mod ports;
 mod recreate;
@@ -38,6 +39,7 @@ pub use action::{Action, Awaited, FilesAction, ImageAction, SwarmAction};
 pub use destroy::{destroy, leftovers};
 pub use diff::diff;
 pub use effect::{Class, Downtime, Effect, Order};
+pub use leaks::leaks;
 pub use others::Left;
 pub use step::{Change, Consequence, Group, Held, Plan, Step, Verb};
 pub use stuck::{Carried, Stuck};

@@ -52,6 +52,8 @@ pub struct Record {
     pub generations: Vec<GenerationRow>,
     /// Services, where the command looked at them.
     pub services: Vec<ServiceStatus>,
+    /// What `destroy` left behind or touched.
+    pub leaks: Option<Leaks>,
     /// Requests to the engine that were not GET or HEAD.
     pub writes: u64,
     /// Things worth saying.
@@ -95,6 +97,17 @@ pub struct ServiceStatus {
     pub wanted: Option<u64>,
     /// The error of the last task that failed, empty when none did.
     pub last_error: String,
+}
+
+/// The engine before and after a removal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Leaks {
+    /// What was to go and is still there, `volume NAME`.
+    pub left: Vec<String>,
+    /// What was not ours and is gone all the same: somebody else removed it meanwhile.
+    pub lost: Vec<String>,
+    /// How many things that are not ours are still there, by kind.
+    pub untouched: BTreeMap<String, u64>,
 }
 
 /// What became of a step.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::paint::{Paint, Style, count, plain, span};
 use super::plan::{push_held, push_warnings};
-use super::{Exit, GateResult, Record, StepOutcome, Verdict};
+use super::{Exit, GateResult, Leaks, Record, StepOutcome, Verdict};
 use crate::plan::Verb;
 
 /// Steps, failures and gates, and one summary line at the end.
@@ -25,6 +25,9 @@ pub fn text(record: &Record, color: bool) -> String {
     gap(&mut out);
     push_held(&mut out, &record.held, paint);
     push_gates(&mut out, &record.gates, paint);
+    if let Some(leaks) = &record.leaks {
+        let _ = writeln!(out, "{}\n", plain(&leaks_line(leaks)));
+    }
     push_warnings(&mut out, &record.warnings, paint);
     for error in &record.errors {
         let _ = writeln!(out, "{} {}", paint.with(Style::Red, "error:"), plain(error));
@@ -33,6 +36,26 @@ pub fn text(record: &Record, color: bool) -> String {
     out.push_str(&paint.with(style, &summary(record)));
     out.push('\n');
     out
+}
+
+/// `Left behind: nothing. Of others 1 network, 2 volumes are as they were.`
+fn leaks_line(leaks: &Leaks) -> String {
+    let left = if leaks.left.is_empty() { "nothing".to_owned() } else { leaks.left.join(", ") };
+    let untouched: Vec<String> = leaks
+        .untouched
+        .iter()
+        .map(|(kind, count)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" }))
+        .collect();
+    let untouched = if untouched.is_empty() {
+        "nothing was there".to_owned()
+    } else {
+        format!("{} are untouched", untouched.join(", "))
+    };
+    let lost = match leaks.lost.as_slice() {
+        [] => String::new(),
+        lost => format!(" Gone meanwhile, and not ours: {}.", lost.join(", ")),
+    };
+    format!("Left behind: {left}. Of others {untouched}.{lost}")
 }
 
 const fn is_good(exit: Exit) -> bool {

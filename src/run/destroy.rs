@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use super::begin::Run;
 use super::order::{Said, Tell};
@@ -10,12 +11,16 @@ use super::unlock::recorded;
 use crate::address::{Address, Kind};
 use crate::apply::{self, Event, World};
 use crate::desired::Compiled;
-use crate::observed::Ownership;
-use crate::plan;
-use crate::report::Exit;
+use crate::observed::{Inventory, Observed, Ownership};
+use crate::plan::{self, Plan};
+use crate::report::{Exit, Leaks};
 use crate::secrets::{Unlocked, files};
 use crate::state::write_ownership;
 use crate::swarm::Engine;
+
+/// How long the engine may take to let go of what a service leaves.
+const LETS_GO: Duration = Duration::from_secs(15);
+const POLL: Duration = Duration::from_millis(250);
 
 /// Removes everything, or the part that is asked for, and looks again.
 pub(super) async fn all(
@@ -42,6 +47,7 @@ pub(super) async fn all(
         ));
     }
     let plan = plan::destroy(&own, &observed, &gone, part);
+    let before = engine.inventory(&observed).await?;
     run.record.plan.clone_from(&plan);
     tell.borrow_mut()(Said::Plan(&plan));
 
@@ -53,10 +59,15 @@ pub(super) async fn all(
     run.record.steps = staged.outcomes;
     run.record.writes = engine.writes();
 
-    let mut observed = engine.observe().await?;
+    let (mut observed, leaks) = look_again(engine, &plan, &before).await?;
     observed.generated = files::generated(&manifest.paths.run)?;
     let left = plan::leftovers(&own, &observed, part);
-    if staged.exit != Exit::Ok || !left.is_empty() {
+    let leaked = !leaks.left.is_empty();
+    if leaked && left.is_empty() {
+        run.record.errors.push(format!("left behind: {}", leaks.left.join(", ")));
+    }
+    run.record.leaks = Some(leaks);
+    if staged.exit != Exit::Ok || !left.is_empty() || leaked {
         run.record.errors.extend(left.iter().map(|address| format!("`{address}` is still there")));
         return Err(Stop::Apply(staged.exit.or(staged.again_exit).or(Exit::ApplyFailed)));
     }
@@ -74,6 +85,19 @@ pub(super) async fn all(
         &Ownership { volumes: kept, ..Ownership::new(&manifest.instance) },
     )?;
     Ok(())
+}
+
+/// Compares with what was there before. The engine lets go of containers a moment after their tasks have ended.
+async fn look_again(engine: &Engine, plan: &Plan, before: &Inventory) -> Result<(Observed, Leaks), Stop> {
+    let until = Instant::now() + LETS_GO;
+    loop {
+        let observed = engine.observe().await?;
+        let leaks = plan::leaks(plan, before, &engine.inventory(&observed).await?);
+        if leaks.left.is_empty() || Instant::now() >= until {
+            return Ok((observed, leaks));
+        }
+        tokio::time::sleep(POLL).await;
+    }
 }
 
 /// The volumes on this node that are ours: of these stacks by their label, and of stacks that left earlier by record.

@@ -8,6 +8,7 @@ mod error;
 mod events;
 mod execute;
 mod images;
+mod inventory;
 mod logs;
 mod look;
 mod observe;

@@ -91,3 +91,32 @@ fn volumes_of_a_stack_that_left_are_remembered_and_told() {
     world.run(&["destroy", "--volumes"]).expect(0);
     assert_eq!(volumes(), "old_data");
 }
+
+#[test]
+fn destroy_says_what_it_left_behind_and_that_others_are_untouched() {
+    let world = World::new();
+    world.run(&["apply", "--no-verify"]).expect(0);
+    let docker = |args: &[&str]| world.engine.docker(args);
+    let image =
+        docker(&["service", "inspect", "--format", "{{.Spec.TaskTemplate.ContainerSpec.Image}}", "web_app"]);
+    docker(&["service", "create", "-q", "--detach", "--name", "foreign", "--endpoint-mode", "dnsrr", &image]);
+    docker(&["volume", "create", "foreign_data"]);
+    // Somebody else holds on to a network of ours.
+    docker(&["run", "--detach", "--name", "guest", "--network", "proxy", &image]);
+
+    let record = world.run(&["destroy", "--json"]).expect(4).json();
+    let leaks = &record["leaks"];
+    assert_eq!((&leaks["left"], &leaks["lost"]), (&json!(["network proxy"]), &json!([])));
+    assert_eq!(
+        (&leaks["untouched"]["service"], &leaks["untouched"]["volume"]),
+        (&json!(1), &json!(1)),
+        "{leaks}"
+    );
+    assert_eq!(docker(&["service", "ls", "--format", "{{.Name}}"]), "foreign");
+
+    docker(&["rm", "--force", "guest"]);
+    let told = world.run(&["destroy"]).expect(0);
+    assert!(told.out.contains("Left behind: nothing. Of others "), "{}", told.out);
+    assert!(told.out.contains("1 service") && told.out.contains("1 volume"), "{}", told.out);
+    assert_eq!(docker(&["volume", "ls", "-q"]), "foreign_data");
+}
