@@ -16,6 +16,7 @@ mod prove;
 mod rollback;
 mod status;
 mod stop;
+mod transcript;
 mod unlock;
 mod watch;
 
@@ -23,6 +24,7 @@ pub use compile::{Compilation, check, compile, write as write_compiled};
 pub use lock::{LockOrder, LockOutcome, LockedImage, Locking, lock};
 pub use order::{Order, Said, Tell};
 pub use stop::Stop;
+pub use transcript::{Transcript, TranscriptOrder, transcript};
 pub use watch::Watcher;
 
 use std::mem::ManuallyDrop;

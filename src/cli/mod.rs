@@ -22,6 +22,7 @@ mod rollback;
 mod schema;
 mod settings;
 mod socket_proxy;
+mod stack;
 mod status;
 mod verify;
 
@@ -62,6 +63,8 @@ enum Command {
     Destroy(destroy::Args),
     /// Lock what images of registries stand for.
     Image(image::Args),
+    /// Show what compose files become.
+    Stack(stack::Args),
     /// Print the JSON Schema of the manifest.
     Schema(schema::Args),
     /// Pass on the GET requests of Traefik's Swarm provider to the engine, and refuse everything else.
@@ -93,6 +96,7 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
         Command::Rollback(args) => wait(rollback::run(&args, settings)),
         Command::Destroy(args) => wait(destroy::run(&args, settings)),
         Command::Image(args) => wait(image::run(&args, settings)),
+        Command::Stack(args) => stack::run(args, settings),
         Command::Schema(args) => schema::run(&args, settings),
         Command::SocketProxy(args) => wait(socket_proxy::run(args)),
         Command::Completions(args) => completions::run(&args, settings),

@@ -34,8 +34,13 @@ pub(crate) struct Color {
 impl Settings {
     /// Writes a result to stdout. A reader that went away (`| head`) is no error; a full disk is.
     pub(crate) fn print(text: &str) -> Exit {
+        Self::print_bytes(text.as_bytes())
+    }
+
+    /// Writes a result that is large, or text only in the eyes of its reader.
+    pub(crate) fn print_bytes(bytes: &[u8]) -> Exit {
         let mut out = io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        match out.write_all(bytes).and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Self::say(&format!("error: failed to write the result: {error}\n"));
                 Exit::Internal

@@ -57,9 +57,9 @@ fn update(tree: &Tree, level: &'static str, log: &mut Log) -> Option<Update> {
     let mut fields = Fields::open(tree, level, log)?;
     let update = Update {
         parallelism: fields.count("parallelism", log),
-        delay: fields.parsed("delay", log, units::duration),
+        delay: fields.duration("delay", log),
         failure_action: fields.text("failure_action", log),
-        monitor: fields.parsed("monitor", log, units::duration),
+        monitor: fields.duration("monitor", log),
         max_failure_ratio: fields.value("max_failure_ratio").and_then(|tree| ratio(tree, log)),
         order: fields.text("order", log),
     };
@@ -83,9 +83,15 @@ fn ratio(tree: &Tree, log: &mut Log) -> Option<At<f32>> {
         Kind::Text { text, cast: true } => text.parse::<f64>().ok().map(|value| value as f32),
         _ => None,
     };
-    let value = value.filter(|value| (0.0..=1.0).contains(value));
-    if value.is_none() {
-        fields::wrong(tree, "max_failure_ratio", "a number from 0 to 1", "write it without quotes", log);
+    match value {
+        None => {
+            fields::wrong(tree, "max_failure_ratio", "a number from 0 to 1", "write it without quotes", log);
+        }
+        Some(value) if !(0.0..=1.0).contains(&value) => {
+            let message = format!("`max_failure_ratio` takes a number from 0 to 1, not {value}");
+            log.rule(Rule::RatioRange, tree.place, message, "write a share such as `0.2`");
+        }
+        Some(_) => {}
     }
     value.map(|value| At::new(value, tree.place))
 }
@@ -152,9 +158,9 @@ fn restart(tree: &Tree, log: &mut Log) -> Option<Restart> {
     let mut fields = Fields::open(tree, "restart_policy", log)?;
     let restart = Restart {
         condition: fields.text("condition", log),
-        delay: fields.parsed("delay", log, units::duration),
+        delay: fields.duration("delay", log),
         max_attempts: fields.count("max_attempts", log),
-        window: fields.parsed("window", log, units::duration),
+        window: fields.duration("window", log),
     };
     fields.finish(log);
     one_of(restart.condition.as_ref(), "condition", &["none", "on-failure", "any"], log);

@@ -2,11 +2,13 @@
 
 use crate::source::Span;
 
+use super::interpolate::Environment;
 use super::place::{At, Log, Place};
 use super::rules::Rule;
 
-/// The variables of a file in its order. Trailing spaces belong to the value, as docker has it.
-pub(super) fn parse(text: &str, file: usize, log: &mut Log) -> Vec<(String, At<String>)> {
+/// The variables of a file in its order. Trailing spaces belong to the value, as docker has it. A name without a value
+/// takes that of `env`; without one there either, the line is dropped.
+pub(super) fn parse(text: &str, file: usize, env: &Environment, log: &mut Log) -> Vec<(String, At<String>)> {
     let mut variables = Vec::new();
     let mut start = 0;
     for raw in text.split_inclusive('\n') {
@@ -20,12 +22,18 @@ pub(super) fn parse(text: &str, file: usize, log: &mut Log) -> Vec<(String, At<S
             continue;
         }
         let Some((key, value)) = body.split_once('=') else {
+            if body.contains([' ', '\t']) {
+                let fix = "write `KEY=VALUE`, or `#` before a comment";
+                log.rule(Rule::EnvFileLine, place, "the name of a variable holds spaces", fix);
+                continue;
+            }
             log.rule(
                 Rule::EnvFileBare,
                 place,
                 "a variable without a value; the environment of the process is never read",
-                format!("write `{}=VALUE`", body.trim()),
+                format!("write `{body}=VALUE`"),
             );
+            variables.extend(env.get(body).map(|value| (body.to_owned(), At::new(value.clone(), place))));
             continue;
         };
         if key.is_empty() || key.contains([' ', '\t']) {
@@ -60,7 +68,10 @@ mod tests {
     fn reads_lines_as_docker_does() {
         let mut log = Log::default();
         let text = "\u{feff}A=1\n  # no\n\n  B= x # kept \nC=a=b\r\nD=";
-        let found: Vec<_> = parse(text, 0, &mut log).into_iter().map(|(key, at)| (key, at.value)).collect();
+        let found: Vec<_> = parse(text, 0, &Environment::new(), &mut log)
+            .into_iter()
+            .map(|(key, at)| (key, at.value))
+            .collect();
         let want = [("A", "1"), ("B", " x # kept "), ("C", "a=b"), ("D", "")];
         assert_eq!(found, want.map(|(key, value)| (key.to_owned(), value.to_owned())));
         assert!(log.errors.is_empty());
@@ -69,7 +80,7 @@ mod tests {
     #[test]
     fn refuses_what_docker_would_take_from_the_process_or_cannot_read() {
         let mut log = Log::default();
-        parse("BARE\nexport A=1\n=x\n", 0, &mut log);
+        parse("BARE\nexport A=1\n=x\n", 0, &Environment::new(), &mut log);
         assert_eq!(log.errors.len(), 3);
     }
 }

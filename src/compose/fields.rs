@@ -77,6 +77,16 @@ impl<'t> Fields<'t> {
         }
     }
 
+    /// A length of time in nanoseconds. Docker sends a negative one, and the engine takes none.
+    pub(super) fn duration(&mut self, key: &'static str, log: &mut Log) -> Option<At<i64>> {
+        let time = self.parsed(key, log, super::units::duration)?;
+        if time.value < 0 {
+            let message = format!("`{key}` must not be negative");
+            log.rule(Rule::DurationNegative, time.place, message, super::units::fix(key));
+        }
+        Some(time)
+    }
+
     /// Refuses every key that nobody asked for, and keys younger than the file's version.
     pub(super) fn finish(self, log: &mut Log) {
         for field in self.entries {
@@ -178,6 +188,11 @@ pub(super) fn whole(tree: &Tree, cast: bool) -> Option<i128> {
         Kind::Text { text, cast: true } if cast => text.parse::<i64>().ok().map(i128::from),
         _ => None,
     }
+}
+
+/// What docker keeps of a number that it puts into 32 bits.
+pub(super) fn low_bits(value: u64) -> Option<u32> {
+    u32::try_from(value & u64::from(u32::MAX)).ok()
 }
 
 /// A list of texts without repetitions.

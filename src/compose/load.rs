@@ -31,6 +31,8 @@ pub(super) struct Loader<'a> {
     pub(super) folder: PathBuf,
     /// Problems and sources.
     pub(super) log: Log,
+    /// Bytes of secrets that docker would read from files, by key; only where no manifest stands behind the files.
+    pub(super) values: BTreeMap<String, Vec<u8>>,
 }
 
 impl<'a> Loader<'a> {
@@ -38,7 +40,7 @@ impl<'a> Loader<'a> {
         let first = input.stack.compose.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
         let mode = input.stack.mode;
         let log = Log { mode, ..Log::default() };
-        Self { input, read, folder: first.to_owned(), log }
+        Self { input, read, folder: first.to_owned(), log, values: BTreeMap::new() }
     }
 
     /// Every compose file, typed; `None` when one could not be read at all.
@@ -61,7 +63,7 @@ impl<'a> Loader<'a> {
         let mut env = Environment::new();
         for path in &self.input.stack.env_files {
             if let Some((text, file)) = text(self.read, path, None, &mut self.log) {
-                let variables = envfile::parse(&text, file, &mut self.log);
+                let variables = envfile::parse(&text, file, &Environment::new(), &mut self.log);
                 env.extend(variables.into_iter().map(|(key, at)| (key, at.value)));
             }
         }
@@ -172,7 +174,7 @@ impl<'a> Loader<'a> {
             let known = seen.borrow().get(&full).cloned();
             match known.or_else(|| text(read, &full, Some(file.place), log)) {
                 Some((body, at)) => {
-                    let variables = envfile::parse(&body, at, log);
+                    let variables = envfile::parse(&body, at, env, log);
                     seen.borrow_mut().insert(full, (body, at));
                     variables
                 }

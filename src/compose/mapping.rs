@@ -49,9 +49,10 @@ pub(super) fn options(tree: &Tree, what: &str, nothing: bool, log: &mut Log) -> 
 }
 
 /// `environment`: docker fills a missing or empty value from its own environment. Here that is the stack's
-/// `env`, and only where the file asks for it.
-pub(super) fn environment(tree: &Tree, env: &Environment, log: &mut Log) -> Texts {
+/// `env`, and only where the file asks for it. Beside the values stand the names that have none.
+pub(super) fn environment(tree: &Tree, env: &Environment, log: &mut Log) -> (Texts, BTreeMap<String, Place>) {
     let mut out = Texts::new();
+    let mut bare = BTreeMap::new();
     for (key, at) in pairs(tree, "environment", log) {
         let value = match (at.value, env.get(&key)) {
             (None, Some(value)) => value.clone(),
@@ -63,6 +64,7 @@ pub(super) fn environment(tree: &Tree, env: &Environment, log: &mut Log) -> Text
                     message,
                     format!("declare `{key}` in `env` of the stack, or write a value"),
                 );
+                bare.insert(key, at.place);
                 continue;
             }
             (Some(empty), Some(refill)) if empty.is_empty() => {
@@ -73,7 +75,7 @@ pub(super) fn environment(tree: &Tree, env: &Environment, log: &mut Log) -> Text
         };
         out.insert(key, At::new(value, at.place));
     }
-    out
+    (out, bare)
 }
 
 /// Docker puts the variable of the same name in place of an empty value.

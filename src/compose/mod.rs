@@ -79,6 +79,34 @@ pub struct Output {
     pub published: Vec<Published>,
 }
 
+/// A stack whose files stand alone, without a manifest.
+#[derive(Debug)]
+pub struct Alone {
+    /// What shall be.
+    pub stack: StackSpec,
+    /// What was passed over, and said.
+    pub warnings: Vec<Problem>,
+    /// Bytes of the secrets that it makes, by their `source`; in compat mode only, from plaintext files as docker reads
+    /// them.
+    pub values: BTreeMap<String, Vec<u8>>,
+}
+
+/// Compiles a stack for which there is no manifest. External secrets are somebody else's and there already. In compat
+/// mode nothing but docker's rules hold: objects have docker's names, images stay as they are written, secrets may come
+/// from files. `read` is as for [`compile`].
+///
+/// # Errors
+/// As for [`compile`].
+pub fn compile_alone(
+    input: &Input<'_>,
+    read: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
+) -> Result<Alone, Vec<Problem>> {
+    let mut loader = load::Loader::new(input, read);
+    loader.log.alone = true;
+    let (output, values) = finish(loader, input)?;
+    Ok(Alone { stack: output.stack, warnings: output.warnings, values })
+}
+
 /// Compiles a stack. `read` returns the bytes of a file that compose files or the manifest name.
 ///
 /// # Errors
@@ -87,7 +115,14 @@ pub fn compile(
     input: &Input<'_>,
     read: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
 ) -> Result<Output, Vec<Problem>> {
-    let mut loader = load::Loader::new(input, read);
+    finish(load::Loader::new(input, read), input).map(|(output, _)| output)
+}
+
+/// Reads, merges and converts, and returns what was found with the values that only a stack alone has.
+fn finish(
+    mut loader: load::Loader<'_>,
+    input: &Input<'_>,
+) -> Result<(Output, BTreeMap<String, Vec<u8>>), Vec<Problem>> {
     let stack = loader.files().map(|files| {
         let file = merge::merge(files, &mut loader.log);
         let stack = convert::stack(&file, input, &mut loader);
@@ -96,7 +131,7 @@ pub fn compile(
     let mut log = loader.log;
     match stack {
         Some((stack, published)) if log.errors.is_empty() => {
-            Ok(Output { stack, warnings: log.warnings, published })
+            Ok((Output { stack, warnings: log.warnings, published }, loader.values))
         }
         _ => {
             let order: BTreeMap<_, _> =

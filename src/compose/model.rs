@@ -61,6 +61,10 @@ pub(super) struct Service {
     pub(super) dns_search: Vec<At<String>>,
     pub(super) dns_options: Vec<At<String>>,
     pub(super) environment: Texts,
+    /// Names that are sent without a value.
+    pub(super) bare: BTreeMap<String, Place>,
+    /// `restart`, which docker uses where `deploy.restart_policy` is missing.
+    pub(super) restart: Text,
     /// `HOST:ADDRESS`.
     pub(super) extra_hosts: Vec<At<String>>,
     pub(super) labels: Texts,
@@ -147,6 +151,9 @@ pub(super) enum MountKind {
     Volume,
     Bind,
     Tmpfs,
+    Npipe,
+    Cluster,
+    Image,
 }
 
 /// A mount.
@@ -292,6 +299,9 @@ pub(super) struct Object {
     pub(super) content: Text,
     pub(super) external: Flag,
     pub(super) labels: Texts,
+    /// Of a secret, where docker's own rules hold.
+    pub(super) driver: Text,
+    pub(super) driver_opts: Texts,
     pub(super) template_driver: Text,
 }
 

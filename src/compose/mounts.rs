@@ -7,12 +7,13 @@ use super::model::{Mount, MountKind};
 use super::place::{At, Log};
 use super::ports::{one_of, word};
 use super::rules::Rule;
+use super::service::Surroundings;
 use super::tree::{Kind, Tree};
 
 const PROPAGATIONS: [&str; 6] = ["rprivate", "private", "rshared", "shared", "rslave", "slave"];
 
-/// Every mount of the list. `folder` is where relative paths start.
-pub(super) fn read(tree: &Tree, folder: &Path, log: &mut Log) -> Vec<At<Mount>> {
+/// Every mount of the list.
+pub(super) fn read(tree: &Tree, around: &Surroundings<'_>, log: &mut Log) -> Vec<At<Mount>> {
     let mut mounts = Vec::new();
     for item in fields::list(tree, "volumes", log) {
         let mount = match &item.kind {
@@ -31,7 +32,7 @@ pub(super) fn read(tree: &Tree, folder: &Path, log: &mut Log) -> Vec<At<Mount>> 
         };
         let Some(mut mount) = mount else { continue };
         if mount.kind == MountKind::Bind {
-            mount.source = mount.source.and_then(|source| absolute(item, &source, folder, log));
+            mount.source = mount.source.and_then(|source| absolute(item, &source, around, log));
         }
         mounts.push(At::new(mount, item.place));
     }
@@ -39,16 +40,34 @@ pub(super) fn read(tree: &Tree, folder: &Path, log: &mut Log) -> Vec<At<Mount>> 
 }
 
 /// A bind's source as docker sends it. A path of the host that runs the task, never looked at here.
-fn absolute(item: &Tree, source: &str, folder: &Path, log: &mut Log) -> Option<String> {
-    if source.starts_with('/') {
-        return Some(source.to_owned());
-    }
+fn absolute(item: &Tree, source: &str, around: &Surroundings<'_>, log: &mut Log) -> Option<String> {
+    let mut path = source.to_owned();
     if source.starts_with('~') {
         let message = format!("`{source}` would depend on who runs docker");
         log.rule(Rule::VolumeHome, item.place, message, "write the absolute path");
-        return None;
+        if let Some(home) = around.env.get("HOME") {
+            path = source.replacen('~', home, 1);
+        }
     }
-    Some(join(folder, source).display().to_string())
+    if path.starts_with('/') || is_windows_path(&path) {
+        return Some(path);
+    }
+    Some(join(around.folder, &path).display().to_string())
+}
+
+/// `C:\x`, `C:/x` or `\\host\share\x`.
+fn is_windows_path(path: &str) -> bool {
+    let slash = |c: char| matches!(c, '/' | '\\');
+    if let Some(rest) = path.strip_prefix(r"\\") {
+        let (host, share) = rest.split_once(slash).unwrap_or_default();
+        return !host.is_empty()
+            && !host.starts_with('.')
+            && share.split_once(slash).is_some_and(|it| !it.0.is_empty());
+    }
+    let mut chars = path.chars();
+    chars.next().is_some_and(|c| c.is_ascii_alphabetic())
+        && chars.next() == Some(':')
+        && chars.next().is_some_and(slash)
 }
 
 /// `folder/path` without `.` and `..`, as Go joins paths.
@@ -67,31 +86,56 @@ pub(super) fn join(folder: &Path, path: &str) -> PathBuf {
     out
 }
 
+/// The parts between colons. A letter before a colon is a Windows drive to docker, and the colon belongs to it.
+fn parts(text: &str) -> (Vec<String>, bool) {
+    let (mut parts, mut part, mut drive) = (Vec::new(), String::new(), false);
+    for c in text.chars() {
+        let letter = part.chars().count() == 1 && part.chars().all(char::is_alphabetic);
+        if c == ':' && !letter {
+            parts.push(std::mem::take(&mut part));
+        } else {
+            drive |= c == ':';
+            part.push(c);
+        }
+    }
+    parts.push(part);
+    (parts, drive)
+}
+
 fn short(item: &Tree, text: &str, log: &mut Log) -> Option<Mount> {
     const FIX: &str = "write `NAME:/path`, `/host/path:/path` or either with `:ro`";
-    let mut refuse = |rule: Rule, message: String, fix: &str| {
-        log.rule(rule, item.place, message, fix);
-        None
-    };
-    let parts: Vec<&str> = text.split(':').collect();
-    if parts.iter().any(|part| part.is_empty()) {
-        return refuse(Rule::VolumeInvalid, format!("the volume `{text}` has an empty part"), FIX);
+    // Docker takes so little text for a path, whatever it is.
+    let tiny = (1..=2).contains(&text.len()) && !log.translates();
+    let (parts, drive) = if tiny { (vec![text.to_owned()], false) } else { parts(text) };
+    if parts.iter().any(String::is_empty) {
+        log.rule(Rule::VolumeInvalid, item.place, format!("the volume `{text}` has an empty part"), FIX);
+        return None;
     }
     let (source, target, options) = match parts.as_slice() {
-        [target] => (None, *target, ""),
-        [source, target] => (Some(*source), *target, ""),
-        [source, target, options] => (Some(*source), *target, *options),
-        _ => return refuse(Rule::VolumeInvalid, format!("the volume `{text}` has too many colons"), FIX),
+        [target] => (None, target, ""),
+        [source, target] => (Some(source), target, ""),
+        [source, target, options] => (Some(source), target, options.as_str()),
+        _ => {
+            log.rule(
+                Rule::VolumeInvalid,
+                item.place,
+                format!("the volume `{text}` has too many colons"),
+                FIX,
+            );
+            return None;
+        }
     };
-    let drive = |part: &str| part.chars().count() == 1 && part.chars().all(char::is_alphabetic);
-    if source.is_some_and(drive) || (source.is_some() && drive(target)) {
+    if drive {
         let message = format!("docker reads the single letter in `{text}` as a Windows drive");
-        return refuse(Rule::VolumeOneLetter, message, "give the volume a longer name");
+        log.rule(Rule::VolumeOneLetter, item.place, message, "give the volume a longer name");
     }
-    let bind = source.is_some_and(|source| source.starts_with(['.', '/', '~']) || source.starts_with(r"\\"));
-    let kind = if bind { MountKind::Bind } else { MountKind::Volume };
-    let mut mount =
-        Mount { kind, source: source.map(str::to_owned), target: target.to_owned(), ..Mount::default() };
+    let is_path = |source: &String| {
+        let mut chars = source.chars();
+        let drive = chars.next().is_some_and(char::is_alphabetic) && chars.next() == Some(':');
+        source.starts_with(['.', '/', '~']) || source.starts_with(r"\\") || drive
+    };
+    let kind = if source.is_some_and(is_path) { MountKind::Bind } else { MountKind::Volume };
+    let mut mount = Mount { kind, source: source.cloned(), target: target.clone(), ..Mount::default() };
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
             "ro" => mount.read_only = true,
@@ -105,6 +149,7 @@ fn short(item: &Tree, text: &str, log: &mut Log) -> Option<Mount> {
             }
         }
     }
+    check(item, &mount, log);
     Some(mount)
 }
 
@@ -195,7 +240,11 @@ fn kind_of(item: &Tree, kind: Option<At<String>>, log: &mut Log) -> Option<Mount
         "npipe" | "cluster" | "image" => {
             let message = format!("mounts of type `{}` are not supported", kind.value);
             log.rule(Rule::MountKind, kind.place, message, "use `volume`, `bind` or `tmpfs`");
-            None
+            Some(match kind.value.as_str() {
+                "npipe" => MountKind::Npipe,
+                "cluster" => MountKind::Cluster,
+                _ => MountKind::Image,
+            })
         }
         _ => {
             word(Rule::MountType, Some(&kind), "type", &["volume", "bind", "tmpfs"], log);
@@ -206,18 +255,20 @@ fn kind_of(item: &Tree, kind: Option<At<String>>, log: &mut Log) -> Option<Mount
 
 /// Option blocks must fit the type.
 fn check(item: &Tree, mount: &Mount, log: &mut Log) {
-    let (name, wrong) = match mount.kind {
-        MountKind::Volume => {
-            ("volume", [("bind", mount.propagation.is_some()), ("tmpfs", mount.tmpfs_size.is_some())])
-        }
-        MountKind::Bind => {
-            ("bind", [("volume", mount.nocopy.is_some()), ("tmpfs", mount.tmpfs_size.is_some())])
-        }
-        MountKind::Tmpfs => {
-            ("tmpfs", [("bind", mount.propagation.is_some()), ("volume", mount.nocopy.is_some())])
-        }
+    let (name, own) = match mount.kind {
+        MountKind::Volume => ("volume", "volume"),
+        MountKind::Bind => ("bind", "bind"),
+        MountKind::Tmpfs => ("tmpfs", "tmpfs"),
+        MountKind::Npipe => ("npipe", "bind"),
+        MountKind::Cluster => ("cluster", ""),
+        MountKind::Image => ("image", ""),
     };
-    for (block, _) in wrong.into_iter().filter(|(_, there)| *there) {
+    let blocks = [
+        ("bind", mount.propagation.is_some()),
+        ("volume", mount.nocopy.is_some()),
+        ("tmpfs", mount.tmpfs_size.is_some()),
+    ];
+    for (block, _) in blocks.into_iter().filter(|(block, there)| *there && *block != own) {
         let message = format!("`{block}` options do not fit a mount of type `{name}`");
         log.rule(
             Rule::MountOptions,
@@ -234,6 +285,10 @@ fn check(item: &Tree, mount: &Mount, log: &mut Log) {
                 "the bind mount has no `source`",
                 "add `source: /path`, the path on the host",
             );
+        }
+        (MountKind::Npipe | MountKind::Image, None) => {
+            let message = format!("the {name} mount has no `source`");
+            log.rule(Rule::MountSource, item.place, message, "add `source`");
         }
         (MountKind::Tmpfs, Some(_)) => {
             log.rule(Rule::MountSource, item.place, "a tmpfs mount takes no `source`", "remove it");

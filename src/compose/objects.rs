@@ -138,6 +138,8 @@ pub(super) fn object(tree: &Tree, level: &'static str, env: &Environment, log: &
         let variable =
             fields.modern("environment", log).and_then(|tree| fields::text(tree, "environment", log));
         modern::fill(&mut out, variable, env, log);
+    } else if log.exact() {
+        drivers(&mut out, &mut fields, log);
     }
     fields.finish(log);
     if is_true(&out.external) {
@@ -149,6 +151,26 @@ pub(super) fn object(tree: &Tree, level: &'static str, env: &Environment, log: &
         refuse_beside_external(level, others, log);
     }
     out
+}
+
+/// What docker's own secrets may have besides a file.
+fn drivers(out: &mut Object, fields: &mut Fields<'_>, log: &mut Log) {
+    out.driver = fields.text("driver", log);
+    out.driver_opts = fields
+        .value("driver_opts")
+        .map(|tree| mapping::options(tree, "driver_opts", false, log))
+        .unwrap_or_default();
+    out.template_driver = fields.text("template_driver", log);
+    let written = |text: &Text| text.as_ref().is_some_and(|at| !at.value.is_empty());
+    if written(&out.driver) && written(&out.file) && !is_true(&out.external) {
+        let place = place(&out.driver).unwrap_or(fields.place);
+        log.rule(
+            Rule::SecretDriverFile,
+            place,
+            "the secret has a driver and a file",
+            "remove one of the two",
+        );
+    }
 }
 
 /// `external`, whose map form is an older spelling of `name`.

@@ -61,12 +61,19 @@ pub(super) struct Log {
     pub(super) home: Place,
     /// How the files are read.
     pub(super) mode: Mode,
+    /// True where no manifest stands behind the files: external secrets are somebody else's.
+    pub(super) alone: bool,
 }
 
 impl Log {
     /// True when newer spellings are read.
     pub(super) const fn translates(&self) -> bool {
         self.mode.is_strict()
+    }
+
+    /// True when nothing but docker's rules hold: its names, images as they are written, secrets of files.
+    pub(super) const fn exact(&self) -> bool {
+        self.alone && !self.mode.is_strict()
     }
 
     /// Adds a file; its index goes into places.
@@ -98,6 +105,7 @@ impl Log {
         let strict = self.mode.is_strict();
         let error = match rule.class() {
             Class::Modern if strict => return,
+            Class::House if self.exact() && rule.lifted() => return,
             Class::Refused | Class::House => true,
             Class::Lossy | Class::Engine => strict || !rule.followed(),
             Class::Modern => !rule.followed(),

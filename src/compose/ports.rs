@@ -123,8 +123,7 @@ fn long(item: &Tree, log: &mut Log) -> Option<At<Port>> {
     let protocol = fields.text("protocol", log);
     let mut number = |key: &'static str, log: &mut Log| -> Option<u32> {
         let count = fields.count(key, log)?;
-        let port = u32::try_from(count.value).ok().filter(|port| *port <= 65_535);
-        if port.is_none() {
+        if count.value > 65_535 {
             log.rule(
                 Rule::PortNumber,
                 count.place,
@@ -132,7 +131,7 @@ fn long(item: &Tree, log: &mut Log) -> Option<At<Port>> {
                 "write a port number",
             );
         }
-        port
+        fields::low_bits(count.value)
     };
     let target = number("target", log);
     let published = number("published", log);
@@ -150,7 +149,7 @@ fn long(item: &Tree, log: &mut Log) -> Option<At<Port>> {
     let port = Port {
         name: name.map(|at| at.value),
         mode: mode.map(|at| at.value),
-        target: target?,
+        target: target.unwrap_or_default(),
         published: published.unwrap_or_default(),
         protocol: protocol.map(|at| at.value),
     };

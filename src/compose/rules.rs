@@ -79,22 +79,25 @@ macro_rules! rules {
                     Class::Lossy | Class::Engine => !matches!(
                         self,
                         Self::YamlTag
-                            | Self::NetworkName
-                            | Self::RestartUsed
-                            | Self::EnvironmentBare
-                            | Self::EnvFileBare
-                            | Self::VolumeOneLetter
-                            | Self::VolumeHome
-                            | Self::DependsOnCircle
-                            | Self::ServicesNone
-                            | Self::ClusterSpec
-                            | Self::PortNumber
-                            | Self::MountKind
                     ),
                     Class::Modern => matches!(self, Self::VariableNested),
                     Class::Refused | Class::House => false,
                     Class::Said => true,
                 }
+            }
+
+            /// True for a rule of this project that does not hold where docker's own requests are asked for
+            /// (`stack transcript --compat`).
+            #[must_use]
+            pub const fn lifted(self) -> bool {
+                matches!(
+                    self,
+                    Self::ImageNotPinned
+                        | Self::ImagePolicy
+                        | Self::SecretPlain
+                        | Self::SecretDriver
+                        | Self::SecretUnknown
+                )
             }
 
             /// The part of docker (or of this project) that decides so.
@@ -137,6 +140,8 @@ rules! {
     MountSource "mount-source" Refused "convert": "a bind without source, or a tmpfs with one" => "stops";
     HealthcheckDisabled "healthcheck-disabled" Refused "convert": "a disabled health check that has a test" => "stops";
     CredentialSpecTwo "credential-spec-two" Refused "convert": "a credential spec with two sources" => "stops";
+    RestartInvalid "restart-invalid" Refused "convert": "a `restart` that is none, in a service without `deploy.restart_policy`" => "stops";
+    SecretDriverFile "secret-driver-file" Refused "loader": "a secret with a driver and a file" => "stops";
     ModeUnknown "mode-unknown" Refused "convert": "a `deploy.mode` that is none" => "stops";
     OrderUnknown "order-unknown" Refused "schema": "an update `order` that is none" => "stops";
     ReplicasOfGlobal "replicas-of-global" Refused "convert": "`replicas` of a global service or job" => "stops";
@@ -186,6 +191,9 @@ rules! {
     MergeHealthcheckTest "merge-healthcheck-test" Lossy "merge": "`healthcheck.test` in two files" => "appends one to the other";
 
     WordUnknown "word-unknown" Engine "engine": "a word that the engine does not know, such as a restart condition" => "sends it";
+    UlimitName "ulimit-name" Engine "schema": "a name of a limit with other characters than small letters" => "does not check the limit, and sends it";
+    DurationNegative "duration-negative" Engine "engine": "a negative length of time" => "sends it";
+    RatioRange "ratio-range" Engine "engine": "a `max_failure_ratio` outside of 0 to 1" => "sends it";
     DnsAddress "dns-address" Engine "engine": "a name server that is no address" => "sends it";
     SubnetInvalid "subnet-invalid" Engine "engine": "a subnet that is none" => "sends it";
     PortNumber "port-number" Engine "engine": "a port above 65535, or a long port without target" => "sends it";

@@ -10,7 +10,7 @@ use super::model::{Attachment, CredentialSpec, EnvFile, FileRef, Health, Logging
 use super::place::{At, Log, Place};
 use super::rules::Rule;
 use super::tree::{Field, Kind, Tree};
-use super::{depends, deploy, modern, mounts, ports, shell, units};
+use super::{depends, deploy, modern, mounts, ports, shell};
 
 /// The variables of a file, in its order.
 pub(super) type Variables = Vec<(String, At<String>)>;
@@ -35,14 +35,13 @@ pub(super) fn read(field: &Field, around: &Surroundings<'_>, log: &mut Log) -> S
     texts(&mut out, &mut fields, log);
     process(&mut out, &mut fields, log);
     network(&mut out, &mut fields, log);
-    out.environment = environment(&mut fields, around, log);
+    (out.environment, out.bare) = environment(&mut fields, around, log);
     out.labels = fields.value("labels").map(|tree| mapping::labels(tree, "labels", log)).unwrap_or_default();
     out.sysctls =
         fields.value("sysctls").map(|tree| mapping::texts(tree, "sysctls", log)).unwrap_or_default();
     out.logging = fields.value("logging").and_then(|tree| logging(tree, log));
     out.ports = fields.value("ports").map(|tree| ports::read(tree, log)).unwrap_or_default();
-    out.volumes =
-        fields.value("volumes").map(|tree| mounts::read(tree, around.folder, log)).unwrap_or_default();
+    out.volumes = fields.value("volumes").map(|tree| mounts::read(tree, around, log)).unwrap_or_default();
     out.secrets = references(&mut fields, "secrets", log);
     out.configs = references(&mut fields, "configs", log);
     out.healthcheck = fields.value("healthcheck").and_then(|tree| health(tree, log));
@@ -62,12 +61,21 @@ fn texts(out: &mut Service, fields: &mut Fields<'_>, log: &mut Log) {
         .modern("platform", log)
         .and_then(|tree| fields::text(tree, "platform", log))
         .and_then(|at| modern::platform(&at, log));
+    // Strict mode says of it what it says of every key that nobody reads.
+    if !log.translates()
+        && let Some(field) = fields.take("restart")
+    {
+        out.restart = fields.text("restart", log);
+        let message = "`restart` is reported as ignored by docker stack and used all the same";
+        let fix = "write `deploy.restart_policy` with a `condition`";
+        log.rule(Rule::RestartUsed, field.key_place, message, fix);
+    }
     out.hostname = fields.text("hostname", log);
     out.user = fields.text("user", log);
     out.working_dir = fields.text("working_dir", log);
     out.isolation = fields.text("isolation", log);
     out.stop_signal = fields.text("stop_signal", log);
-    out.stop_grace_period = fields.parsed("stop_grace_period", log, units::duration);
+    out.stop_grace_period = fields.duration("stop_grace_period", log);
 }
 
 fn process(out: &mut Service, fields: &mut Fields<'_>, log: &mut Log) {
@@ -126,7 +134,11 @@ fn command(fields: &mut Fields<'_>, key: &'static str, log: &mut Log) -> Option<
 }
 
 /// `env_file` first, then `environment` over it.
-fn environment(fields: &mut Fields<'_>, around: &Surroundings<'_>, log: &mut Log) -> Texts {
+fn environment(
+    fields: &mut Fields<'_>,
+    around: &Surroundings<'_>,
+    log: &mut Log,
+) -> (Texts, BTreeMap<String, Place>) {
     let mut out = Texts::new();
     let files = fields.value("env_file").map(|tree| env_files(tree, log)).unwrap_or_default();
     for file in files {
@@ -141,10 +153,11 @@ fn environment(fields: &mut Fields<'_>, around: &Surroundings<'_>, log: &mut Log
             out.insert(key, at);
         }
     }
-    if let Some(tree) = fields.value("environment") {
-        out.extend(mapping::environment(tree, around.env, log));
-    }
-    out
+    let Some(tree) = fields.value("environment") else { return (out, BTreeMap::new()) };
+    let (values, bare) = mapping::environment(tree, around.env, log);
+    out.retain(|key, _| !bare.contains_key(key));
+    out.extend(values);
+    (out, bare)
 }
 
 /// The short form is read as docker stack reads it.
@@ -262,17 +275,12 @@ fn reference(item: &Tree, key: &'static str, log: &mut Log) -> Option<FileRef> {
     };
     let (target, uid, gid) = (word("target", log), word("uid", log), word("gid", log));
     let mode = fields.count("mode", log).and_then(|mode| {
-        let bits = u32::try_from(mode.value).ok();
-        if bits.is_none_or(|bits| bits > 0o7777) {
+        if mode.value > 0o7777 {
             let message = format!("`mode` is {:o} in octal, which is no file mode", mode.value);
-            log.rule(
-                if bits.is_some() { Rule::ReferenceMode } else { Rule::ValueType },
-                mode.place,
-                message,
-                "write an octal number with a leading zero, such as `0440`",
-            );
+            let fix = "write an octal number with a leading zero, such as `0440`";
+            log.rule(Rule::ReferenceMode, mode.place, message, fix);
         }
-        bits
+        fields::low_bits(mode.value)
     });
     let missing = fields.value("source").is_none();
     fields.finish(log);
@@ -293,7 +301,7 @@ fn ulimits(tree: &Tree, log: &mut Log) -> BTreeMap<String, At<Ulimit>> {
         if !field.key.bytes().all(|byte| byte.is_ascii_lowercase()) {
             let fix = "write a name such as `nofile`";
             log.rule(
-                Rule::ValueType,
+                Rule::UlimitName,
                 field.key_place,
                 format!("`{}` is not the name of a limit", field.key),
                 fix,
@@ -343,10 +351,10 @@ fn health(tree: &Tree, log: &mut Log) -> Option<Health> {
     });
     let health = Health {
         test,
-        interval: fields.parsed("interval", log, units::duration),
-        timeout: fields.parsed("timeout", log, units::duration),
-        start_period: fields.parsed("start_period", log, units::duration),
-        start_interval: fields.parsed("start_interval", log, units::duration),
+        interval: fields.duration("interval", log),
+        timeout: fields.duration("timeout", log),
+        start_period: fields.duration("start_period", log),
+        start_interval: fields.duration("start_interval", log),
         retries: fields.count("retries", log),
         disable: fields.flag("disable", log),
     };
@@ -367,14 +375,6 @@ fn credential_spec(tree: &Tree, log: &mut Log) -> Option<At<CredentialSpec>> {
         );
     }
     fields.finish(log);
-    if spec.file.is_some() && spec.registry.is_some() {
-        log.rule(
-            Rule::CredentialSpecTwo,
-            tree.place,
-            "`credential_spec` takes one of `file` and `registry`",
-            "remove one",
-        );
-    }
     Some(At::new(spec, tree.place))
 }
 

@@ -22,13 +22,11 @@ pub(super) fn fix(key: &str) -> &'static str {
     }
 }
 
-/// A Go duration in nanoseconds; negative ones are refused, the engine takes none.
+/// A Go duration in nanoseconds.
 pub(super) fn duration(text: &str) -> Result<i64, String> {
     const WRONG: &str = "is not a duration";
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    if rest.starts_with('-') {
-        return Err("must not be negative".to_owned());
-    }
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let mut rest = text.strip_prefix(['+', '-']).unwrap_or(text);
     if rest == "0" {
         return Ok(0);
     }
@@ -58,7 +56,7 @@ pub(super) fn duration(text: &str) -> Result<i64, String> {
             return Err(WRONG.to_owned());
         }
     }
-    i64::try_from(total).map_err(|_| "is too long".to_owned())
+    i64::try_from(total * sign).map_err(|_| "is too long".to_owned())
 }
 
 /// `12.5` of something that has `scale` parts, rounded down.
@@ -124,12 +122,13 @@ mod tests {
             ("1m30s", 90_000_000_000),
             ("1.5h", 5_400_000_000_000),
             (".5s", 500_000_000),
+            ("-5s", -5_000_000_000),
             ("1h2m3.004s", 3_723_004_000_000),
             ("10us", 10_000),
         ] {
             assert_eq!(duration(text), Ok(want), "{text}");
         }
-        for text in ["", "5", "-5s", "s", "1x", "1s ", "1..5s", "99999999999h", "."] {
+        for text in ["", "5", "--5s", "s", "1x", "1s ", "1..5s", "99999999999h", "."] {
             assert!(duration(text).is_err(), "{text:?} was accepted");
         }
     }

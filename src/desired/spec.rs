@@ -114,15 +114,24 @@ pub struct ConfigSpec {
 }
 
 /// A Swarm secret to create. Its object's name is [`object_name`] of `base` and the keyed digest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecretSpec {
     /// `<stack>_<name>`.
     pub base: String,
+    /// True when `base` is used as it stands: docker's names, which only a stack without a manifest has.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fixed_name: bool,
     /// The manifest secret or template whose bytes it holds.
     pub source: String,
     /// Labels, the stack's own included.
     pub labels: BTreeMap<String, String>,
+    /// `Driver` of the engine's secret spec, which then holds no bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<Value>,
+    /// `Templating` of the engine's secret spec.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub templating: Option<Value>,
 }
 
 /// A service, complete but for the ids of what it refers to.

@@ -57,6 +57,9 @@ impl Desired<'_> {
     #[must_use]
     pub fn secret_name(&self, stack: &StackSpec, key: &str) -> Option<String> {
         let spec = stack.secrets.get(key)?;
+        if spec.fixed_name {
+            return Some(spec.base.clone());
+        }
         self.digests.get(&spec.source).map(|digest| object_name(&spec.base, digest))
     }
 

@@ -1,5 +1,7 @@
 //! What a step does, as data: one enum per room that executes, matched exhaustively.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::desired::ImageSpec;
@@ -55,14 +57,7 @@ pub enum SwarmAction {
     RemoveConfig(String),
     /// `POST /secrets/create`: the bytes of a manifest secret or template under a name and labels; the value is
     /// taken from the unlocked secrets when the call is made, so that no plan ever holds it.
-    CreateSecret {
-        /// Full object name.
-        name: String,
-        /// Manifest secret or template.
-        source: String,
-        /// Labels.
-        labels: std::collections::BTreeMap<String, String>,
-    },
+    CreateSecret(NewSecret),
     /// `DELETE /secrets/ID`.
     RemoveSecret(String),
     /// `POST /services/create`.
@@ -87,6 +82,21 @@ pub enum SwarmAction {
         /// Time for it.
         deadline: std::time::Duration,
     },
+}
+
+/// A secret that is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewSecret {
+    /// Full object name.
+    pub name: String,
+    /// Manifest secret or template.
+    pub source: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// `Driver` of the engine's secret spec; such a secret holds no bytes.
+    pub driver: Option<Value>,
+    /// `Templating` of the engine's secret spec.
+    pub templating: Option<Value>,
 }
 
 /// A service that is waited for.

@@ -35,7 +35,7 @@ mod tests;
 
 use serde::Serialize;
 
-pub use action::{Action, Awaited, FilesAction, ImageAction, SwarmAction};
+pub use action::{Action, Awaited, FilesAction, ImageAction, NewSecret, SwarmAction};
 pub use destroy::{destroy, leftovers};
 pub use diff::diff;
 pub use effect::{Class, Downtime, Effect, Order};

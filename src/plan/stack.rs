@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::bind::{BoundService, bind, referenced};
 use super::builder::{Builder, Draft};
 use super::canonical::{self, NetworkNames, network_names};
 use super::cluster::network;
 use super::{
-    Action, Awaited, Class, Consequence, Effect, Group, Refusal, SwarmAction, Verb, deadline, diff, effect,
-    registry,
+    Action, Awaited, Class, Consequence, Effect, Group, NewSecret, Refusal, SwarmAction, Verb, deadline,
+    diff, effect, registry,
 };
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, ServiceSpec, StackSpec};
@@ -23,8 +23,8 @@ pub(super) fn plan(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
     for (key, spec) in &stack.networks {
         network(builder, Address::in_stack(name, Kind::Network, key), &spec.name, &spec.body);
     }
-    configs(builder, name, stack);
     secrets(builder, name, stack);
+    configs(builder, name, stack);
     let names = network_names(builder.observed);
     let mut changed = Vec::new();
     for (key, spec) in &stack.services {
@@ -88,11 +88,15 @@ fn configs(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
         if cleared.is_none() && builder.observed.configs.contains_key(&object) {
             continue;
         }
-        let mut body = json!({ "Name": object, "Labels": spec.labels, "Data": spec.data });
-        if let Some((templating, body)) = spec.templating.as_ref().zip(body.as_object_mut()) {
+        let mut body =
+            Map::from_iter([("Name".to_owned(), json!(object)), ("Labels".to_owned(), json!(spec.labels))]);
+        if !spec.data.is_empty() {
+            body.insert("Data".to_owned(), json!(spec.data));
+        }
+        if let Some(templating) = &spec.templating {
             body.insert("Templating".to_owned(), templating.clone());
         }
-        let action = Action::Swarm(SwarmAction::CreateConfig(body));
+        let action = Action::Swarm(SwarmAction::CreateConfig(body.into()));
         let mut draft = Draft::new(address, Verb::Create, Group::Objects, action).because(object);
         draft.needs = cleared.into_iter().collect();
         builder.add(draft);
@@ -109,8 +113,13 @@ fn secrets(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
         if builder.observed.secrets.contains_key(&object) {
             continue;
         }
-        let (source, labels) = (spec.source.clone(), spec.labels.clone());
-        let action = SwarmAction::CreateSecret { name: object.clone(), source, labels };
+        let action = SwarmAction::CreateSecret(NewSecret {
+            name: object.clone(),
+            source: spec.source.clone(),
+            labels: spec.labels.clone(),
+            driver: spec.driver.clone(),
+            templating: spec.templating.clone(),
+        });
         let draft = Draft::new(address, Verb::Create, Group::Objects, Action::Swarm(action));
         builder.add(draft.because(object));
     }

@@ -43,7 +43,12 @@ pub(super) fn web() -> StackSpec {
         name: "web".into(),
         secrets: BTreeMap::from([(
             "token".to_owned(),
-            SecretSpec { base: "web_token".into(), source: "token".into(), labels: labels.clone() },
+            SecretSpec {
+                base: "web_token".into(),
+                source: "token".into(),
+                labels: labels.clone(),
+                ..SecretSpec::default()
+            },
         )]),
         configs: BTreeMap::from([(
             "page".to_owned(),
@@ -102,7 +107,7 @@ pub(super) fn object(name: &str, spec: impl Into<Value>) -> Object {
 
 /// What an engine shows once a plan was carried out: bodies as they were sent.
 pub(super) fn carried_out(plan: &Plan, mut observed: Observed) -> Observed {
-    use super::{Action, SwarmAction};
+    use super::{Action, NewSecret, SwarmAction};
     for step in plan.steps.iter().filter(|step| step.stage == 0) {
         let Action::Swarm(action) = &step.action else { continue };
         match action {
@@ -112,7 +117,7 @@ pub(super) fn carried_out(plan: &Plan, mut observed: Observed) -> Observed {
                 config.labels = serde_json::from_value(body["Labels"].clone()).unwrap();
                 observed.configs.insert(name.to_owned(), config);
             }
-            SwarmAction::CreateSecret { name, .. } => {
+            SwarmAction::CreateSecret(NewSecret { name, .. }) => {
                 observed.secrets.insert(name.clone(), object(name, Value::Null));
             }
             SwarmAction::CreateService(body) | SwarmAction::UpdateService { spec: body, .. } => {

@@ -14,6 +14,7 @@ mod look;
 mod observe;
 mod transport;
 mod volumes;
+mod write;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use error::EngineError;
 pub use events::Events;
 pub use images::login_of;
 pub use look::{Connecting, Look};
+pub use write::Write;
 
 use crate::observed::EngineInfo;
 use transport::Transport;

@@ -192,11 +192,6 @@ impl Transport {
         self.call(Method::GET, path, Bytes::new()).await
     }
 
-    /// `POST` of JSON; the answer's body, which may be empty.
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Bytes, EngineError> {
-        self.call(Method::POST, path, Bytes::from(body.to_string())).await
-    }
-
     /// `DELETE` of an API path.
     pub(crate) async fn delete(&self, path: &str) -> Result<(), EngineError> {
         self.call(Method::DELETE, path, Bytes::new()).await.map(drop)

@@ -49,7 +49,12 @@ impl Parts<'_> {
             let source = TLS_FILE.to_owned();
             BTreeMap::from([(
                 "tls".to_owned(),
-                SecretSpec { base: "traefik_tls".to_owned(), source, labels: labels() },
+                SecretSpec {
+                    base: "traefik_tls".to_owned(),
+                    source,
+                    labels: labels(),
+                    ..SecretSpec::default()
+                },
             )])
         } else {
             BTreeMap::new()

@@ -20,12 +20,13 @@ pub(super) fn convert(scope: &Scope<'_>, service: &Service, image: &Image, log: 
     put_text(&mut map, "Hostname", service.hostname.as_ref());
     let mut env: Vec<String> =
         service.environment.iter().map(|(key, at)| format!("{key}={}", at.value)).collect();
+    env.extend(service.bare.keys().cloned());
     env.sort();
     put(&mut map, "Env", env);
     put_text(&mut map, "Dir", service.working_dir.as_ref());
     put_text(&mut map, "User", service.user.as_ref());
     put(&mut map, "Groups", words(&service.groups));
-    map.insert("Privileges".to_owned(), privileges(service));
+    map.insert("Privileges".to_owned(), privileges(service, log));
     if let Some(init) = &service.init {
         map.insert("Init".to_owned(), json!(init.value));
     }
@@ -58,11 +59,15 @@ fn list(words: Option<&At<Vec<String>>>) -> Vec<String> {
     words.map(|at| at.value.clone()).unwrap_or_default()
 }
 
-fn privileges(service: &Service) -> Value {
+fn privileges(service: &Service, log: &mut Log) -> Value {
     let spec = service.credential_spec.as_ref().map(|at| &at.value);
     let text = |at: Option<&At<String>>| at.map(|at| at.value.clone()).unwrap_or_default();
     let (file, registry) =
         spec.map(|spec| (text(spec.file.as_ref()), text(spec.registry.as_ref()))).unwrap_or_default();
+    if let Some(at) = service.credential_spec.as_ref().filter(|_| !file.is_empty() && !registry.is_empty()) {
+        let message = "`credential_spec` takes one of `file` and `registry`";
+        log.rule(Rule::CredentialSpecTwo, at.place, message, "remove one");
+    }
     let credential = if file.is_empty() && registry.is_empty() {
         Value::Null
     } else {

@@ -76,6 +76,9 @@ pub(super) fn of(key: &str, service: &Service, input: &Input<'_>, log: &mut Log)
         return None;
     };
     let text = image.value.as_str();
+    if log.exact() {
+        return as_written(image, log);
+    }
     if let Err(wrong) = input.pins.allow(text) {
         log.rule(wrong_rule(text, Rule::ImagePolicy), image.place, wrong.message, wrong.fix);
         return None;
@@ -92,6 +95,28 @@ pub(super) fn of(key: &str, service: &Service, input: &Input<'_>, log: &mut Log)
             None
         }
     }
+}
+
+/// The image as docker sends it when it asks no registry: a name without tag and digest means `latest`.
+fn as_written(image: &At<String>, log: &mut Log) -> Option<Image> {
+    let text = image.value.as_str();
+    let id = text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let reference = match Reference::parse(text) {
+        _ if id => text.to_owned(),
+        Some(reference) if reference.digest.is_some() => reference.familiar(),
+        Some(reference) => reference.tagged(),
+        None => {
+            let message = format!("`{text}` is not an image");
+            log.rule(
+                Rule::ImageInvalid,
+                image.place,
+                message,
+                "write it like `registry.example.org/app:1.2`",
+            );
+            return None;
+        }
+    };
+    Some(Image { reference, written: text.to_owned(), name: None, platforms: Vec::new() })
 }
 
 /// Text that is no reference at all breaks a rule of docker's, whoever looked first.

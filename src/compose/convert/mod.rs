@@ -63,8 +63,8 @@ pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> 
     image::check_names(&scope, input, &mut loader.log);
     network::convert(&scope, input, &mut out, &mut loader.log);
     object::configs(&scope, &mut out, loader);
+    object::secrets(&scope, input, &mut out, loader);
     let log = &mut loader.log;
-    object::secrets(&scope, input, &mut out, log);
     let mut volumes = BTreeSet::new();
     for (key, service) in &file.services {
         let image = image::of(key, service, input, log).unwrap_or_default();
@@ -75,7 +75,7 @@ pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> 
     out.volumes = volumes.into_iter().collect();
     volume::check_unused(&scope, log);
     service::check_published(file, log);
-    order::check(file, log);
+    order::check(file, &mut out, log);
     super::names::check(file, &out, log);
     super::named::record(file, &mut out, log);
     out

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::desired::{ConfigSpec, FileTarget, ObjectRef, SecretSpec, StackSpec};
@@ -14,7 +14,7 @@ use super::super::load::Loader;
 use super::super::model::{FileRef, Object, Service, is_true};
 use super::super::place::{At, Log, Place};
 use super::super::rules::Rule;
-use super::{Scope, undefined};
+use super::{Scope, object_of, put, strings, undefined};
 
 /// What the engine takes as a config, in bytes.
 const LARGEST_CONFIG: usize = 1_024_000;
@@ -50,7 +50,7 @@ pub(super) fn configs(scope: &Scope<'_>, out: &mut StackSpec, loader: &mut Loade
             loader.log.rule(Rule::ObjectSize, place, message, fix);
         }
         let base = base(scope, key, config);
-        let fixed_name = name_of(config).is_some();
+        let fixed_name = name_of(config).is_some() || loader.log.exact();
         if fixed_name && base.chars().count() > LONGEST_NAME {
             let message = format!("`{base}` is longer than {LONGEST_NAME} characters");
             loader.log.rule(Rule::NameLength, at.place, message, "choose a shorter `name`, or remove it");
@@ -74,7 +74,7 @@ fn content(key: &str, at: &At<Object>, loader: &mut Loader<'_>) -> Option<(Vec<u
         return Some((content.value.clone().into_bytes(), content.place));
     }
     let Some(file) = at.value.file.as_ref().filter(|file| !file.value.is_empty()) else {
-        let message = format!("the config `{key}` has no `file`");
+        let message = format!("`{key}` has no `file`");
         loader.log.rule(Rule::ObjectFile, at.place, message, "add `file: PATH`, or `external: true`");
         return None;
     };
@@ -87,7 +87,11 @@ fn digest(data: &[u8]) -> String {
 }
 
 /// Every secret: each is external and bound to a secret or template of the manifest.
-pub(super) fn secrets(scope: &Scope<'_>, input: &Input<'_>, out: &mut StackSpec, log: &mut Log) {
+pub(super) fn secrets(scope: &Scope<'_>, input: &Input<'_>, out: &mut StackSpec, loader: &mut Loader<'_>) {
+    if loader.log.exact() {
+        return plain_secrets(scope, out, loader);
+    }
+    let log = &mut loader.log;
     let used: BTreeSet<&str> = scope
         .file
         .services
@@ -114,6 +118,9 @@ pub(super) fn secrets(scope: &Scope<'_>, input: &Input<'_>, out: &mut StackSpec,
             continue;
         }
         let source = base(scope, key, secret);
+        if log.alone {
+            continue;
+        }
         if !input.secrets.contains(&source) {
             let place = name_of(secret).map_or(at.place, |name| name.place);
             let known: Vec<&str> = input.secrets.iter().map(String::as_str).collect();
@@ -129,7 +136,40 @@ pub(super) fn secrets(scope: &Scope<'_>, input: &Input<'_>, out: &mut StackSpec,
             log.rule(Rule::Unused, at.place, message, "remove it, or name it in `secrets` of a service");
             continue;
         }
-        let spec = SecretSpec { base: scope.full(&source), source, labels: scope.labels(&BTreeMap::new()) };
+        let labels = scope.labels(&BTreeMap::new());
+        let spec = SecretSpec { base: scope.full(&source), source, labels, ..SecretSpec::default() };
+        out.secrets.insert(key.clone(), spec);
+    }
+}
+
+/// Every secret that is not external, as docker creates them, used or not.
+fn plain_secrets(scope: &Scope<'_>, out: &mut StackSpec, loader: &mut Loader<'_>) {
+    for (key, at) in &scope.file.secrets {
+        let secret = &at.value;
+        if is_true(&secret.external) || secret.broken {
+            continue;
+        }
+        let written = |text: &Option<At<String>>| {
+            text.as_ref().map(|at| at.value.clone()).filter(|text| !text.is_empty())
+        };
+        let driver = written(&secret.driver);
+        if driver.is_none() {
+            let Some((data, _)) = content(key, at, loader) else { continue };
+            loader.values.insert(key.clone(), data);
+        }
+        let driver = driver.map(|name| {
+            let mut map = Map::from_iter([("Name".to_owned(), json!(name))]);
+            put(&mut map, "Options", object_of(strings(&secret.driver_opts)));
+            Value::Object(map)
+        });
+        let spec = SecretSpec {
+            base: base(scope, key, secret),
+            fixed_name: true,
+            source: key.clone(),
+            labels: scope.labels(&secret.labels),
+            driver,
+            templating: written(&secret.template_driver).map(|name| json!({ "Name": name })),
+        };
         out.secrets.insert(key.clone(), spec);
     }
 }
@@ -165,8 +205,8 @@ fn references(
             let message = format!("two {kind}s are mounted at `{target}`");
             log.rule(Rule::TargetTwice, at.place, message, "give one of them another `target`");
         }
-        // A secret is always ours; an external config is not.
-        let external = kind == "config" && is_true(&object.value.external);
+        // A secret is always ours where there is a manifest; an external config is not.
+        let external = (kind == "config" || log.alone) && is_true(&object.value.external);
         let file = FileTarget {
             name: target,
             uid: reference.uid.clone().unwrap_or_else(|| "0".to_owned()),

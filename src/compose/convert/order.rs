@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::desired::{Condition, Dependency};
+use crate::desired::{Condition, Dependency, StackSpec};
 
 use super::super::model::{Depends, File, Service, is_true};
 use super::super::place::{At, Log};
@@ -13,6 +13,10 @@ use super::undefined;
 /// What `service` waits for, each service once. A later file's condition takes the place of an earlier one's.
 pub(super) fn dependencies(file: &File, service: &Service, log: &mut Log) -> Vec<Dependency> {
     let mut out = BTreeMap::new();
+    // Docker looks at none of them.
+    if log.exact() {
+        return Vec::new();
+    }
     for at in &service.depends_on {
         let name = &at.value.service;
         match file.services.get(name) {
@@ -75,8 +79,8 @@ fn check_condition(at: &At<Depends>, other: &Service, log: &mut Log) {
 /// What each service waits for, or what waits for it.
 type Edges<'f> = BTreeMap<&'f str, BTreeSet<&'f str>>;
 
-/// `depends_on` must not run in a circle.
-pub(super) fn check(file: &File, log: &mut Log) {
+/// `depends_on` must not run in a circle. In compat mode, as docker has no order at all, those in the circle lose theirs.
+pub(super) fn check(file: &File, out: &mut StackSpec, log: &mut Log) {
     let mut waits = Edges::new();
     let mut awaited = Edges::new();
     for (key, service) in &file.services {
@@ -97,6 +101,11 @@ pub(super) fn check(file: &File, log: &mut Log) {
         let names: Vec<&str> = rest.iter().copied().collect();
         let message = format!("`depends_on` runs in a circle: {} wait for each other", names.join(", "));
         log.rule(Rule::DependsOnCircle, place, message, format!("let `{first}` depend on none of them"));
+        for (key, service) in &mut out.services {
+            if rest.contains(key.as_str()) {
+                service.depends_on.retain(|other| !rest.contains(other.service.as_str()));
+            }
+        }
     }
 }
 

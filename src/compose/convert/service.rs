@@ -31,6 +31,8 @@ pub(super) fn convert(
     put(&mut task, "Networks", network::attachments(scope, key, service, log));
     if let Some(restart) = &deploy.restart_policy {
         task.insert("RestartPolicy".to_owned(), restart_policy(restart));
+    } else if let Some(policy) = old_restart(service, log) {
+        task.insert("RestartPolicy".to_owned(), policy);
     }
     if let Some(logging) = &service.logging {
         let mut driver = Map::new();
@@ -179,6 +181,27 @@ fn restart_policy(restart: &Restart) -> Value {
     put_some(&mut map, "MaxAttempts", restart.max_attempts.as_ref());
     put_some(&mut map, "Window", restart.window.as_ref());
     Value::Object(map)
+}
+
+/// What docker makes of `restart`, of which it says that it ignores it.
+fn old_restart(service: &Service, log: &mut Log) -> Option<Value> {
+    let at = service.restart.as_ref()?;
+    let (word, count) = at.value.split_once(':').unwrap_or((at.value.as_str(), ""));
+    // A sign is read and then lost, as the count is unsigned.
+    let count = if count.is_empty() { Some(0) } else { count.parse::<i64>().ok().map(i64::cast_unsigned) };
+    match (word, count) {
+        ("no", Some(_)) => return None,
+        ("", Some(0)) if !at.value.starts_with(':') => return None,
+        ("always" | "unless-stopped", Some(_)) => return Some(json!({ "Condition": "any" })),
+        ("on-failure", Some(count)) => {
+            return Some(json!({ "Condition": "on-failure", "MaxAttempts": count }));
+        }
+        _ => {}
+    }
+    let message = format!("`restart: {}` is no restart policy", at.value);
+    let fix = "write `deploy.restart_policy` with a `condition`";
+    log.rule(Rule::RestartInvalid, at.place, message, fix);
+    None
 }
 
 fn update_config(update: &Update) -> Value {

@@ -27,6 +27,9 @@ fn mount(scope: &Scope<'_>, at: &At<Mount>, log: &mut Log) -> Option<Value> {
         MountKind::Volume => "volume",
         MountKind::Bind => "bind",
         MountKind::Tmpfs => "tmpfs",
+        MountKind::Npipe => "npipe",
+        MountKind::Cluster => "cluster",
+        MountKind::Image => "image",
     };
     let mut map = Map::new();
     put(&mut map, "Type", kind);
@@ -43,7 +46,19 @@ fn mount(scope: &Scope<'_>, at: &At<Mount>, log: &mut Log) -> Option<Value> {
             put(&mut map, "Source", real_name(scope, source, &volume.value));
             map.insert("VolumeOptions".to_owned(), options(scope, mount, &volume.value));
         }
-        (MountKind::Bind, _) => {
+        (MountKind::Cluster, source) => {
+            let source = source.clone().unwrap_or_default();
+            if !source.starts_with("group:") {
+                let Some(volume) = scope.file.volumes.get(&source) else {
+                    undefined("volume", &At::new(source, at.place), &scope.file.volumes, log);
+                    return None;
+                };
+                let name = volume.value.name.as_ref().filter(|name| !name.value.is_empty());
+                put(&mut map, "Source", name.map_or_else(|| scope.full(&source), |name| name.value.clone()));
+            }
+            map.insert("ClusterOptions".to_owned(), json!({}));
+        }
+        (MountKind::Bind | MountKind::Npipe, _) => {
             if let Some(propagation) = &mount.propagation {
                 let mut bind = Map::new();
                 put(&mut bind, "Propagation", propagation.clone());
@@ -58,7 +73,7 @@ fn mount(scope: &Scope<'_>, at: &At<Mount>, log: &mut Log) -> Option<Value> {
                 map.insert("TmpfsOptions".to_owned(), Value::Object(tmpfs));
             }
         }
-        (MountKind::Volume, None) => {}
+        (MountKind::Volume, None) | (MountKind::Image, _) => {}
     }
     Some(Value::Object(map))
 }

@@ -30,7 +30,12 @@ pub(super) fn merge(base: &mut Service, later: Service, log: &mut Log) {
     base.dns_options.extend(later.dns_options);
     base.extra_hosts.extend(later.extra_hosts);
     base.depends_on.extend(later.depends_on);
+    // A name without a value does not override one.
+    let known = |key: &String| base.environment.contains_key(key) || later.environment.contains_key(key);
+    base.bare.extend(later.bare);
+    base.bare.retain(|key, _| !known(key));
     texts(&mut base.environment, later.environment, "environment", true, log);
+    over(&mut base.restart, later.restart, "restart", log);
     texts(&mut base.labels, later.labels, "labels", false, log);
     texts(&mut base.sysctls, later.sysctls, "sysctls", false, log);
     block(&mut base.logging, later.logging, |base, later| logging(base, later, log));

@@ -110,16 +110,21 @@ impl Case {
 
     /// `docker stack deploy` with nothing in its environment but the case's variables.
     fn deploy(&self, socket: &Path, home: &Path) -> Exit {
-        require_docker();
-        let mut command = Command::new("docker");
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("DOCKER_HOST", format!("unix://{}", socket.display())).env("DOCKER_CONFIG", home);
-        command.envs(&self.env).args(["stack", "deploy", "--resolve-image", "never", "--detach=true"]);
-        for file in &self.files {
-            command.arg("-c").arg(file);
-        }
-        command.arg(STACK).output().expect("run docker")
+        deploy(&self.files, &self.env, socket, home)
     }
+}
+
+/// `docker stack deploy` with nothing in its environment but `env`.
+pub(super) fn deploy(files: &[PathBuf], env: &BTreeMap<String, String>, socket: &Path, home: &Path) -> Exit {
+    require_docker();
+    let mut command = Command::new("docker");
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("DOCKER_HOST", format!("unix://{}", socket.display())).env("DOCKER_CONFIG", home);
+    command.envs(env).args(["stack", "deploy", "--resolve-image", "never", "--detach=true"]);
+    for file in files {
+        command.arg("-c").arg(file);
+    }
+    command.arg(STACK).output().expect("run docker")
 }
 
 /// The folder of the fixtures.

@@ -9,4 +9,6 @@ mod house;
 mod random;
 mod refused;
 mod rules;
+mod stacks;
+mod transcript;
 mod translated;

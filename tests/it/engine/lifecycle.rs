@@ -6,7 +6,7 @@ use futures_util::stream;
 use holdfast::desired::swarm as wanted;
 use holdfast::manifest;
 use holdfast::observed::SwarmState;
-use holdfast::plan::{Awaited, SwarmAction, canonical};
+use holdfast::plan::{Awaited, NewSecret, SwarmAction, canonical};
 use serde_json::json;
 
 use super::*;
@@ -140,7 +140,12 @@ const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 /// Makes the secret, the config and the network of a stack.
 async fn make_parts(engine: &Engine) {
     let labels = BTreeMap::from([("com.docker.stack.namespace".to_owned(), "web".to_owned())]);
-    let secret = SwarmAction::CreateSecret { name: KEY.into(), source: "key".into(), labels: labels.clone() };
+    let secret = SwarmAction::CreateSecret(NewSecret {
+        name: KEY.into(),
+        source: "key".into(),
+        labels: labels.clone(),
+        ..NewSecret::default()
+    });
     assert!(matches!(execute(engine, secret.clone()).await, Err(EngineError::NoValue { .. })));
     engine.execute(&secret, &unlocked("key", b"poison-7f3a\n\0\xff")).await.unwrap();
     let again = engine.execute(&secret, &unlocked("key", b"other")).await.unwrap_err();

@@ -24,6 +24,8 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// Path without version prefix and query.
     pub(crate) path: String,
+    /// The query as it was sent.
+    query: String,
     /// The parsed body, null without one.
     pub(crate) body: Value,
 }
@@ -32,6 +34,8 @@ pub(crate) struct Request {
 struct State {
     requests: Vec<Request>,
     objects: BTreeMap<String, Vec<Value>>,
+    /// True to have every network, secret and config that is asked for by name.
+    generous: bool,
 }
 
 /// A running stub.
@@ -42,6 +46,20 @@ pub(crate) struct Stub {
 }
 
 impl Stub {
+    /// Listens on `socket`, and has every network, secret and config that somebody refers to and nobody made.
+    pub(crate) fn start_generous(socket: &Path) -> Self {
+        let stub = Self::start(socket);
+        stub.state.lock().unwrap().generous = true;
+        stub
+    }
+
+    /// Path and body of every `POST`, in the order of their arrival.
+    pub(crate) fn posts(&self) -> Vec<(String, Value)> {
+        let state = self.state.lock().unwrap();
+        let posts = state.requests.iter().filter(|request| request.method == "POST");
+        posts.map(|request| (request.path.clone(), request.body.clone())).collect()
+    }
+
     /// Listens on `socket`.
     pub(crate) fn start(socket: &Path) -> Self {
         let listener = UnixListener::bind(socket).expect("bind the stub's socket");
@@ -143,13 +161,37 @@ fn read(reader: &mut BufReader<UnixStream>) -> std::io::Result<Option<Request>> 
         bytes.extend_from_slice(&chunk[..size]);
         chunked = size > 0;
     }
-    let path = target.split('?').next().unwrap_or_default();
+    let (path, query) = target.split_once('?').unwrap_or((&target, ""));
     let path = match path.strip_prefix("/v1.") {
         Some(rest) => rest.find('/').map_or("/", |at| &rest[at..]),
         None => path,
     };
     let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    Ok(Some(Request { method, path: path.to_owned(), body }))
+    Ok(Some(Request { method, path: path.to_owned(), query: query.to_owned(), body }))
+}
+
+/// The names in the `filters` of a query.
+fn wanted(query: &str) -> Vec<String> {
+    let filters = query.split('&').find_map(|pair| pair.strip_prefix("filters=")).unwrap_or_default();
+    let filters: Value = serde_json::from_str(&decoded(filters)).unwrap_or_default();
+    filters["name"].as_object().map(|names| names.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// Text without its `%XX`.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let hex = [rest.clone().next(), rest.clone().nth(1)].map(|digit| digit.unwrap_or_default());
+        match u8::from_str_radix(&String::from_utf8_lossy(&hex), 16) {
+            Ok(code) if byte == b'%' => {
+                bytes.push(code);
+                rest.nth(1);
+            }
+            _ => bytes.push(if byte == b'+' { b' ' } else { byte }),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn answer(request: &Request, state: &mut State) -> (u16, Value) {
@@ -158,6 +200,15 @@ fn answer(request: &Request, state: &mut State) -> (u16, Value) {
     match (request.method.as_str(), parts.as_slice()) {
         (_, ["_ping"]) => (200, json!("OK")),
         ("GET", ["info"]) => (200, json!({ "Swarm": { "ControlAvailable": true } })),
+        ("GET", [kind @ ("secrets" | "configs")]) if state.generous => {
+            let known = state.objects.get(*kind).map(Vec::as_slice).unwrap_or_default();
+            let named = wanted(&request.query).into_iter().map(|name| {
+                let found = known.iter().find(|object| object["Name"] == name.as_str());
+                found.cloned().unwrap_or_else(|| stored(&json!({ "Name": name }), &name))
+            });
+            (200, named.collect())
+        }
+        ("GET", ["networks", name]) if state.generous => (200, stored(&json!({ "Name": name }), name)),
         ("GET", [kind @ ("networks" | "secrets" | "configs" | "services")]) => {
             (200, Value::Array(state.objects.get(*kind).cloned().unwrap_or_default()))
         }

@@ -1,0 +1,74 @@
+//! `holdfast stack ...`: what compose files become.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::problems;
+use super::settings::Settings;
+use crate::report::Exit;
+use crate::run::{self, Stop, TranscriptOrder};
+
+/// Arguments of `stack`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// Print the write requests that compose files become on an empty swarm, one JSON object a line.
+    ///
+    /// No engine is asked; an object has the id `id_NAME`. External objects are taken as present. With `--compat` the
+    /// lines hold the content of secrets that the files name in plain text.
+    Transcript(TranscriptArgs),
+}
+
+/// Arguments of `stack transcript`.
+#[derive(clap::Args)]
+struct TranscriptArgs {
+    /// The stack's name.
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// A compose file; may be given several times, later ones are merged over earlier ones.
+    #[arg(short = 'c', long = "compose-file", value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// A variable of the files; may be given several times. The process environment is never read.
+    #[arg(long, value_name = "K=V", value_parser = pair)]
+    env: Vec<(String, String)>,
+    /// Docker's own rules and names, images as `docker stack deploy --resolve-image never` sends them.
+    #[arg(long)]
+    compat: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write `NAME=VALUE`")?;
+    if key.is_empty() { Err("the name is empty".to_owned()) } else { Ok((key.to_owned(), value.to_owned())) }
+}
+
+/// Runs `stack`.
+pub(crate) fn run(args: Args, settings: &Settings) -> Exit {
+    match args.command {
+        Command::Transcript(args) => transcript(args, settings),
+    }
+}
+
+fn transcript(args: TranscriptArgs, settings: &Settings) -> Exit {
+    let env: BTreeMap<String, String> = args.env.into_iter().collect();
+    let order = TranscriptOrder { name: args.name, files: args.files, env, compat: args.compat };
+    match run::transcript(&order) {
+        Ok(transcript) => {
+            for warning in &transcript.warnings {
+                Settings::say(&format!("{}\n", warning.render(settings.color.stderr)));
+            }
+            Settings::print_bytes(&transcript.lines)
+        }
+        Err(Stop::Problems(found)) => problems::print(&found, settings).or(Exit::BadConfig),
+        Err(stop) => {
+            for line in stop.lines() {
+                Settings::say(&format!("error: {line}\n"));
+            }
+            stop.exit()
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Random stacks through both sides: what docker sends and what it refuses.
+
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use super::transcript::compare;
+
+/// Cases without `HOLDFAST_RANDOM_STACKS`; each costs docker a process.
+const CASES: u32 = 1000;
+/// Processors of the machines that run the tests.
+const THREADS: u32 = 2;
+
+const VARIABLES: [(&str, &str); 5] =
+    [("YES", "true"), ("N", "4"), ("EMPTY", ""), ("NAME", "app"), ("HOME", "/home/me")];
+
+/// Key → its values, common ones and rare ones.
+type Pool = BTreeMap<String, (Vec<String>, Vec<String>)>;
+
+/// The sections of `pools.txt`.
+fn pools() -> BTreeMap<String, Pool> {
+    let mut pools: BTreeMap<String, Pool> = BTreeMap::new();
+    let mut section = String::new();
+    for line in include_str!("pools.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+            name.clone_into(&mut section);
+            continue;
+        }
+        let rare = line.strip_prefix("% ");
+        let (key, value) = rare.unwrap_or(line).split_once(':').expect("`key: value`");
+        let values = pools.entry(section.clone()).or_default().entry(key.to_owned()).or_default();
+        let list = if rare.is_some() { &mut values.1 } else { &mut values.0 };
+        list.push(value.trim().to_owned());
+    }
+    pools
+}
+
+/// How often things stand in a file, in thousandths.
+#[derive(Clone, Copy)]
+struct Odds {
+    common: u32,
+    rare: u32,
+}
+
+/// Lines of a section; which keys and values is up to `dice`.
+fn lines(pool: &Pool, odds: Odds, indent: &str, dice: &mut dyn Iterator<Item = u32>) -> String {
+    let mut out = String::new();
+    for (key, (common, rare)) in pool {
+        let roll = dice.next().unwrap_or_default() % 1000;
+        let at = dice.next().unwrap_or_default() as usize;
+        let list = if roll >= 1000 - odds.rare { rare } else { common };
+        if (roll < odds.common || roll >= 1000 - odds.rare) && !list.is_empty() {
+            writeln!(out, "{indent}{key}: {}", list[at % list.len()]).unwrap();
+        }
+    }
+    out
+}
+
+/// One file; the first names every section and an image for each service.
+fn file(
+    pools: &BTreeMap<String, Pool>,
+    at: usize,
+    services: usize,
+    dice: &mut dyn Iterator<Item = u32>,
+) -> String {
+    let odds = |common: u32| Odds { common, rare: 3 };
+    let mut text = lines(&pools["top"], odds(60), "", dice);
+    text.push_str("services:\n");
+    for name in &["one", "two", "three"][..services] {
+        let density = [30, 100, 250][dice.next().unwrap_or_default() as usize % 3];
+        let skipped = at > 0 && dice.next().unwrap_or_default() % 3 == 0;
+        let body = lines(&pools["service"], odds(density), "    ", dice);
+        let deploy = lines(&pools["deploy"], odds(density), "      ", dice);
+        if skipped {
+            continue;
+        }
+        let image = if at == 0 && !body.contains("    image:") { "    image: nginx:1\n" } else { "" };
+        let deploy = if deploy.is_empty() { deploy } else { format!("    deploy:\n{deploy}") };
+        let filler = if at > 0 && body.is_empty() && deploy.is_empty() { "    hostname: q\n" } else { "" };
+        write!(text, "  {name}:\n{image}{body}{filler}{deploy}").unwrap();
+    }
+    if text.ends_with("services:\n") {
+        text.push_str("  one:\n    hostname: q\n");
+    }
+    for section in ["networks", "volumes", "secrets", "configs"] {
+        let body = lines(&pools[section], odds(if at == 0 { 997 } else { 100 }), "  ", dice);
+        if !body.is_empty() {
+            write!(text, "{section}:\n{body}").unwrap();
+        }
+    }
+    text
+}
+
+/// Writes the files of a stack; returns them in order.
+fn stack(folder: &Path, pools: &BTreeMap<String, Pool>, shape: (usize, usize), dice: &[u32]) -> Vec<PathBuf> {
+    for (name, text) in [
+        ("conf.txt", "x"),
+        ("empty.txt", ""),
+        ("one.env", "# c\nA=1\nYES\nQ=\"q\"\nE=\n"),
+        ("two.env", "A=2\nYES=\nNOWHERE\n"),
+    ] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let mut dice = dice.iter().copied();
+    let paths = (0..shape.0).map(|at| {
+        let path = folder.join(format!("{at}.yml"));
+        fs::write(&path, file(pools, at, shape.1, &mut dice)).unwrap();
+        path
+    });
+    paths.collect()
+}
+
+#[test]
+fn random_stacks_become_the_requests_of_docker_or_are_refused_by_both() {
+    let wanted = std::env::var("HOLDFAST_RANDOM_STACKS").ok();
+    let wanted = wanted.map_or(CASES, |text| text.parse().expect("HOLDFAST_RANDOM_STACKS is a number"));
+    let pools = pools();
+    let env: BTreeMap<String, String> =
+        VARIABLES.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let (sent, refused) = (AtomicU32::new(0), AtomicU32::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                let config = Config {
+                    cases: wanted.div_ceil(THREADS),
+                    failure_persistence: None,
+                    ..Config::default()
+                };
+                // Zero means the first value or none at all, so that what fails shrinks to few lines.
+                let dice = prop::collection::vec(0_u32..1_000_000, 1600);
+                let strategy = (1_usize..4, 1_usize..4, dice);
+                let case = |(files, services, dice): (usize, usize, Vec<u32>)| {
+                    let folder = tempfile::tempdir().unwrap();
+                    let paths = stack(folder.path(), &pools, (files, services), &dice);
+                    let count = match compare(&paths, &env) {
+                        Ok(true) => &sent,
+                        Ok(false) => &refused,
+                        Err(reason) => {
+                            let texts = paths.iter().map(|path| fs::read_to_string(path).unwrap());
+                            let texts: Vec<String> = texts.collect();
+                            return Err(TestCaseError::fail(format!("{reason}\n{}", texts.join("---\n"))));
+                        }
+                    };
+                    count.fetch_add(1, Ordering::Relaxed);
+                    Ok(())
+                };
+                if let Err(error) = TestRunner::new(config).run(&strategy, case) {
+                    let text = error.to_string();
+                    panic!("{}", text.split("minimal failing input").next().unwrap_or_default());
+                }
+            });
+        }
+    });
+    let (sent, refused) = (sent.into_inner(), refused.into_inner());
+    eprintln!("{sent} random stacks sent the same, {refused} refused by both");
+    assert!(sent > wanted / 5 && refused > wanted / 50, "too few stacks of either kind prove anything");
+}
