@@ -42,7 +42,7 @@ pub(super) fn configs(scope: &Scope<'_>, out: &mut StackSpec, loader: &mut Loade
         if is_true(&config.external) || config.broken {
             continue;
         }
-        let Some((data, place)) = content(key, at, loader) else { continue };
+        let Some((data, place)) = content(("config", key), at, loader) else { continue };
         if data.len() > LARGEST_CONFIG {
             let message =
                 format!("the config `{key}` has {} bytes, the engine takes {LARGEST_CONFIG}", data.len());
@@ -68,13 +68,13 @@ pub(super) fn configs(scope: &Scope<'_>, out: &mut StackSpec, loader: &mut Loade
     }
 }
 
-/// The bytes of a config, and the place that says where they come from.
-fn content(key: &str, at: &At<Object>, loader: &mut Loader<'_>) -> Option<(Vec<u8>, Place)> {
+/// The bytes of a config or secret, and the place that says where they come from.
+fn content((kind, key): (&str, &str), at: &At<Object>, loader: &mut Loader<'_>) -> Option<(Vec<u8>, Place)> {
     if let Some(content) = &at.value.content {
         return Some((content.value.clone().into_bytes(), content.place));
     }
     let Some(file) = at.value.file.as_ref().filter(|file| !file.value.is_empty()) else {
-        let message = format!("`{key}` has no `file`");
+        let message = format!("the {kind} `{key}` has no `file`");
         loader.log.rule(Rule::ObjectFile, at.place, message, "add `file: PATH`, or `external: true`");
         return None;
     };
@@ -154,7 +154,7 @@ fn plain_secrets(scope: &Scope<'_>, out: &mut StackSpec, loader: &mut Loader<'_>
         };
         let driver = written(&secret.driver);
         if driver.is_none() {
-            let Some((data, _)) = content(key, at, loader) else { continue };
+            let Some((data, _)) = content(("secret", key), at, loader) else { continue };
             loader.values.insert(key.clone(), data);
         }
         let driver = driver.map(|name| {

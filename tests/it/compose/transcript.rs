@@ -162,9 +162,12 @@ fn the_program_prints_one_request_a_line_and_exits_78_where_docker_refuses() {
     let paths: Vec<&str> = sent.iter().map(|sent| sent.0.as_str()).collect();
     assert_eq!(paths, ["/networks/create", "/secrets/create", "/services/create", "/services/create"]);
     assert_eq!(sent[1].1["Data"], "b3Blbg==");
-    assert_eq!(sent[2].1["TaskTemplate"]["ContainerSpec"]["Image"], "nginx:1.27");
-    let reference = &sent[2].1["TaskTemplate"]["ContainerSpec"]["Secrets"][0];
-    assert_eq!(reference["SecretID"], "id_web_pw");
+    // A service that needs the id of a secret goes after those that need none.
+    let names: Vec<&Value> = sent[2..].iter().map(|sent| &sent.1["Name"]).collect();
+    assert_eq!(names, ["web_db", "web_app"]);
+    let container = &sent[3].1["TaskTemplate"]["ContainerSpec"];
+    assert_eq!(container["Image"], "nginx:1.27");
+    assert_eq!(container["Secrets"][0]["SecretID"], "id_web_pw");
     // Strict mode has rules of its own, among them that no secret comes from a plain file.
     let strict = run(&["--env", "TAG=1.27"]);
     assert_eq!(strict.status.code(), Some(78));
