@@ -118,11 +118,11 @@ pub fn compile(
     finish(load::Loader::new(input, read), input).map(|(output, _)| output)
 }
 
+/// Bytes of plaintext secrets, by their `source`.
+type Values = BTreeMap<String, Vec<u8>>;
+
 /// Reads, merges and converts, and returns what was found with the values that only a stack alone has.
-fn finish(
-    mut loader: load::Loader<'_>,
-    input: &Input<'_>,
-) -> Result<(Output, BTreeMap<String, Vec<u8>>), Vec<Problem>> {
+fn finish(mut loader: load::Loader<'_>, input: &Input<'_>) -> Result<(Output, Values), Vec<Problem>> {
     let stack = loader.files().map(|files| {
         let file = merge::merge(files, &mut loader.log);
         let stack = convert::stack(&file, input, &mut loader);

@@ -32,7 +32,7 @@ pub(super) fn read(tree: &Tree, around: &Surroundings<'_>, log: &mut Log) -> Vec
         };
         let Some(mut mount) = mount else { continue };
         if mount.kind == MountKind::Bind {
-            mount.source = mount.source.and_then(|source| absolute(item, &source, around, log));
+            mount.source = mount.source.map(|source| absolute(item, &source, around, log));
         }
         mounts.push(At::new(mount, item.place));
     }
@@ -40,7 +40,7 @@ pub(super) fn read(tree: &Tree, around: &Surroundings<'_>, log: &mut Log) -> Vec
 }
 
 /// A bind's source as docker sends it. A path of the host that runs the task, never looked at here.
-fn absolute(item: &Tree, source: &str, around: &Surroundings<'_>, log: &mut Log) -> Option<String> {
+fn absolute(item: &Tree, source: &str, around: &Surroundings<'_>, log: &mut Log) -> String {
     let mut path = source.to_owned();
     if source.starts_with('~') {
         let message = format!("`{source}` would depend on who runs docker");
@@ -50,9 +50,9 @@ fn absolute(item: &Tree, source: &str, around: &Surroundings<'_>, log: &mut Log)
         }
     }
     if path.starts_with('/') || is_windows_path(&path) {
-        return Some(path);
+        return path;
     }
-    Some(join(around.folder, &path).display().to_string())
+    join(around.folder, &path).display().to_string()
 }
 
 /// `C:\x`, `C:/x` or `\\host\share\x`.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::stop::Stop;
 use crate::address::{Address, Kind};
 use crate::compose;
-use crate::desired::{Compiled, Desired, StackSpec};
+use crate::desired::{Compiled, Desired, Logins, StackSpec};
 use crate::manifest::{Manifest, Mode, Stack};
 use crate::observed::{Object, Observed, Ownership, SwarmState};
 use crate::pins::Pins;
@@ -92,7 +92,7 @@ fn send(name: &str, stack: StackSpec, values: &Unlocked, lines: &mut Vec<u8>) ->
         recorded: Ownership::new(&compiled.manifest.instance),
         recreate: BTreeSet::new(),
         kept: BTreeSet::new(),
-        logins: Default::default(),
+        logins: Logins::default(),
     };
     let whole = Address::new(Kind::Stack, name);
     for _ in 0..ROUNDS {

@@ -75,7 +75,7 @@ fn file(
     text.push_str("services:\n");
     for name in &["one", "two", "three"][..services] {
         let density = [30, 100, 250][dice.next().unwrap_or_default() as usize % 3];
-        let skipped = at > 0 && dice.next().unwrap_or_default() % 3 == 0;
+        let skipped = at > 0 && dice.next().unwrap_or_default().is_multiple_of(3);
         let body = lines(&pools["service"], odds(density), "    ", dice);
         let deploy = lines(&pools["deploy"], odds(density), "      ", dice);
         if skipped {
@@ -119,8 +119,9 @@ fn stack(folder: &Path, pools: &BTreeMap<String, Pool>, shape: (usize, usize), d
 
 #[test]
 fn random_stacks_become_the_requests_of_docker_or_are_refused_by_both() {
-    let wanted = std::env::var("HOLDFAST_RANDOM_STACKS").ok();
-    let wanted = wanted.map_or(CASES, |text| text.parse().expect("HOLDFAST_RANDOM_STACKS is a number"));
+    let wanted = std::env::var_os("HOLDFAST_RANDOM_STACKS");
+    let wanted = wanted
+        .map_or(CASES, |text| text.to_string_lossy().parse().expect("HOLDFAST_RANDOM_STACKS is a number"));
     let pools = pools();
     let env: BTreeMap<String, String> =
         VARIABLES.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();

@@ -77,9 +77,10 @@ pub(super) fn compare(files: &[PathBuf], env: &BTreeMap<String, String>) -> Resu
         return Ok(true);
     }
     let only = |left: &[String], right: &[String], mark: &str| -> String {
-        left.iter().filter(|line| !right.contains(line)).map(|line| format!("  {mark} {line}\n")).collect()
+        let lines = left.iter().filter(|line| !right.contains(line)).map(|line| format!("  {mark} {line}"));
+        lines.collect::<Vec<_>>().join("\n")
     };
-    Err(format!("\n{}{}", only(&docker, &ours, "docker:"), only(&ours, &docker, "ours:  ")))
+    Err(format!("\n{}\n{}", only(&docker, &ours, "docker:"), only(&ours, &docker, "ours:  ")))
 }
 
 /// One text for each request, keys sorted (as [`Value`] keeps them); within a kind docker's order is that of a Go map.

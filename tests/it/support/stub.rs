@@ -182,7 +182,7 @@ fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
-        let hex = [rest.clone().next(), rest.clone().nth(1)].map(|digit| digit.unwrap_or_default());
+        let hex = [rest.clone().next(), rest.clone().nth(1)].map(Option::unwrap_or_default);
         match u8::from_str_radix(&String::from_utf8_lossy(&hex), 16) {
             Ok(code) if byte == b'%' => {
                 bytes.push(code);
