@@ -46,7 +46,23 @@ pub fn recreatable(manifest: &Manifest) -> BTreeSet<Address> {
     networks.chain(inside).collect()
 }
 
-impl Desired<'_> {
+impl<'a> Desired<'a> {
+    /// What is desired where this host adds nothing: no secret, no file, no record.
+    #[must_use]
+    pub fn bare(compiled: &'a Compiled) -> Self {
+        Self {
+            compiled,
+            digests: BTreeMap::new(),
+            files: BTreeMap::new(),
+            generated: BTreeMap::new(),
+            recorded: Ownership::new(&compiled.manifest.instance),
+            logins: Logins::default(),
+            recreate: BTreeSet::new(),
+            kept: BTreeSet::new(),
+            open: BTreeSet::new(),
+        }
+    }
+
     /// True when the thing may be deleted and made anew.
     #[must_use]
     pub fn may_recreate(&self, address: &Address) -> bool {

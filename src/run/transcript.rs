@@ -3,7 +3,7 @@
 //! There is no second conversion here: the stack is compiled, planned and turned into requests by the code that `apply`
 //! uses. Only the engine is acted: it gives each object the id `id_NAME`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use super::stop::Stop;
 use crate::address::{Address, Kind};
 use crate::compose;
-use crate::desired::{Compiled, Desired, Logins, StackSpec};
+use crate::desired::{Compiled, Desired, StackSpec};
 use crate::manifest::{Manifest, Mode, Stack};
-use crate::observed::{Object, Observed, Ownership, SwarmState};
+use crate::observed::{Object, Observed, SwarmState};
 use crate::pins::Pins;
 use crate::plan::{self, Action, Plan, Step};
 use crate::report::Exit;
@@ -84,16 +84,7 @@ fn send(name: &str, stack: StackSpec, values: &Unlocked, lines: &mut Vec<u8>) ->
         generated: Vec::new(),
         stacks: BTreeMap::from([(name.to_owned(), stack)]),
     };
-    let desired = Desired {
-        compiled: &compiled,
-        digests: BTreeMap::new(),
-        files: BTreeMap::new(),
-        generated: BTreeMap::new(),
-        recorded: Ownership::new(&compiled.manifest.instance),
-        recreate: BTreeSet::new(),
-        kept: BTreeSet::new(),
-        logins: Logins::default(),
-    };
+    let desired = Desired::bare(&compiled);
     let whole = Address::new(Kind::Stack, name);
     for _ in 0..ROUNDS {
         let plan = plan::plan(&desired, &engine, None).map_err(Stop::Refused)?;
