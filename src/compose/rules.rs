@@ -215,6 +215,7 @@ rules! {
     SecretPlain "secret-plain" House "holdfast": "a secret from a plaintext file" => "sends the file";
     SecretDriver "secret-driver" House "holdfast": "a secret with a driver or a template driver" => "sends it";
     SecretUnknown "secret-unknown" House "manifest": "an external secret that the manifest does not declare" => "takes any secret of that name";
+    TrustUnknown "trust-unknown" House "manifest": "a secret of `trust_secrets` that no file has" => "knows no such list";
     CredentialSpecConfig "credential-spec-config" House "holdfast": "`credential_spec.config`" => "refers to the config";
 
     DependsOnCondition "depends-on-condition" House "holdfast": "a condition of `depends_on` that is unknown or can never come true" => "knows no conditions";

@@ -1,6 +1,6 @@
 //! The types of a compiled manifest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -64,6 +64,9 @@ pub struct StackSpec {
     pub configs: BTreeMap<String, ConfigSpec>,
     /// Secrets to create, by key of the compose file.
     pub secrets: BTreeMap<String, SecretSpec>,
+    /// Keys of `secrets` whose object that docker made holds the same value, which the engine cannot tell.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub trust_secrets: BTreeSet<String>,
     /// Services, by key of the compose file.
     pub services: BTreeMap<String, ServiceSpec>,
     /// Full names of the named volumes that services mount; never created, removed only on demand.

@@ -26,6 +26,10 @@ pub struct Stack {
     /// How the compose files are read.
     #[serde(default, skip_serializing_if = "Mode::is_strict")]
     pub mode: Mode,
+    /// Secrets of the compose file whose object that docker made holds the value of the manifest: its service keeps it
+    /// when the stack is taken over, where a service is else updated once, as Swarm never shows a value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trust_secrets: Vec<String>,
     /// How long convergence may take; when absent it is derived from the services (`docs/reference/convergence.md`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,

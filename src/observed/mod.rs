@@ -48,6 +48,9 @@ pub struct Observed {
     /// Digests and references of the images that the engine holds: ids (`sha256:...`), `name:tag` and
     /// `name@sha256:...`.
     pub images: BTreeSet<String>,
+    /// Ids of the images that the engine holds, by `name:tag` and by `name@sha256:...`.
+    #[serde(default)]
+    pub image_ids: BTreeMap<String, String>,
     /// Files of the secrets folder, by name (`NAME`, `rendered/NAME`).
     pub files: BTreeMap<String, InstalledFile>,
     /// Generated files, by path below `<run>/generated`.

@@ -1,6 +1,6 @@
 //! What is ours. What is not recorded here is never removed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Object, Observed, STACK_LABEL, at};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,10 @@ pub struct Ownership {
     /// Named volumes of stacks, by name: they stay when their stack leaves, and are removed only when asked.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub volumes: BTreeSet<String>,
+    /// Secrets that docker made and that the manifest said to trust: object name → the name of ours that the value had
+    /// then. Another value is another name, and then the object is trusted no more.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub trusted: BTreeMap<String, String>,
 }
 
 /// Names of the volumes of a stack that a service spec mounts: those that carry the stack's label, as docker puts it
@@ -63,6 +67,7 @@ impl Ownership {
             configs: both(&self.configs, &other.configs),
             files: both(&self.files, &other.files),
             volumes: both(&self.volumes, &other.volumes),
+            trusted: self.trusted.iter().chain(&other.trusted).map(|(a, b)| (a.clone(), b.clone())).collect(),
         }
     }
 
@@ -85,6 +90,10 @@ impl Ownership {
             files: there(&self.files, &|path| observed.generated.contains_key(path)),
             // Not looked at: a volume that somebody else removed costs nothing here.
             volumes: self.volumes.clone(),
+            trusted: {
+                let left = self.trusted.iter().filter(|(name, _)| observed.secrets.contains_key(*name));
+                left.map(|(name, wanted)| (name.clone(), wanted.clone())).collect()
+            },
         }
     }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::Kept;
+use super::keep::Stored;
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, ObjectRef, ServiceSpec, StackSpec};
 use crate::observed::{Object, Observed, at};
@@ -18,6 +20,16 @@ pub(super) struct BoundService<'a> {
     pub(super) after: BTreeMap<String, Address>,
     /// Names of the secrets and configs that it refers to.
     pub(super) names: Vec<String>,
+    /// Those of them that have a name of docker's.
+    pub(super) kept: Vec<Kept>,
+}
+
+/// What decides on names, beside what is wanted.
+pub(super) struct Names<'n> {
+    /// Steps that take down what is made anew, by what they take down.
+    pub(super) anew: &'n BTreeMap<Address, usize>,
+    /// The service's spec in the engine, where the names in it are kept as long as they name what is wanted.
+    pub(super) stored: Option<&'n Value>,
 }
 
 /// What stands in for an id until the object is there; never sent.
@@ -32,7 +44,7 @@ pub(super) fn bind<'a>(
     observed: &Observed,
     stack: &StackSpec,
     service: &'a ServiceSpec,
-    anew: &BTreeMap<Address, usize>,
+    by: &Names<'_>,
 ) -> Result<BoundService<'a>, Address> {
     if let Some(secret) = desired.logins.missing(&desired.compiled.manifest, &service.body) {
         return Err(Address::new(Kind::Secret, secret));
@@ -40,8 +52,13 @@ pub(super) fn bind<'a>(
     if let Some(file) = missing_file(desired, observed, service) {
         return Err(file);
     }
-    let mut bound =
-        BoundService { body: Cow::Borrowed(&service.body), after: BTreeMap::new(), names: Vec::new() };
+    let mut bound = BoundService {
+        body: Cow::Borrowed(&service.body),
+        after: BTreeMap::new(),
+        names: Vec::new(),
+        kept: Vec::new(),
+    };
+    let there = Stored::of(by.stored, "Secret");
     let mut secrets = Vec::new();
     for reference in &service.secrets {
         let name = match (reference.external, desired.secret_name(stack, &reference.key)) {
@@ -50,16 +67,21 @@ pub(super) fn bind<'a>(
             (false, None) => return Err(missing(stack, reference)),
         };
         let address = Address::in_stack(&stack.name, Kind::Secret, &reference.key);
+        let kept = there.secret(desired, observed, stack, (reference, &name));
+        let name = bound.name(&address, name, kept, stack);
         let object = observed.secrets.get(&name);
         secrets.push(bound.reference(&Target { kind: "Secret", name: &name, object, address }, reference));
     }
+    let there = Stored::of(by.stored, "Config");
     let mut configs = Vec::new();
     for reference in &service.configs {
         let own = Desired::config_name(stack, &reference.key);
         let name = if reference.external { None } else { own }.unwrap_or_else(|| reference.key.clone());
         let address = Address::in_stack(&stack.name, Kind::Config, &reference.key);
+        let kept = if reference.external { None } else { there.config(observed, stack, reference) };
+        let name = bound.name(&address, name, kept, stack);
         // One that is made anew will have another id.
-        let object = observed.configs.get(&name).filter(|_| !anew.contains_key(&address));
+        let object = observed.configs.get(&name).filter(|_| !by.anew.contains_key(&address));
         configs.push(bound.reference(&Target { kind: "Config", name: &name, object, address }, reference));
     }
     bound.put("Secrets", secrets);
@@ -96,6 +118,20 @@ struct Target<'a> {
 }
 
 impl BoundService<'_> {
+    /// The name that is referred to: ours, or that of an object that is kept in its place.
+    fn name(
+        &mut self,
+        address: &Address,
+        wanted: String,
+        kept: Option<&Object>,
+        stack: &StackSpec,
+    ) -> String {
+        let Some(object) = kept.filter(|object| object.name != wanted) else { return wanted };
+        let ours = object.stack() == Some(&stack.name);
+        self.kept.push(Kept { address: address.clone(), name: object.name.clone(), wanted, ours });
+        object.name.clone()
+    }
+
     /// Puts references into the body; a body without any is not copied.
     fn put(&mut self, key: &str, references: Vec<Value>) {
         if references.is_empty() {

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Action, Change, Consequence, Effect, Group, Held, Left, Plan, Refusal, Step, SwarmAction, Verb};
+use super::{
+    Action, Change, Consequence, Effect, Group, Held, Kept, Left, Plan, Refusal, Step, SwarmAction, Verb,
+};
 use crate::address::{Address, Kind};
 use crate::desired::Desired;
-use crate::observed::{ManagerState, Observed, SwarmState};
+use crate::observed::{ManagerState, Observed, Ownership, SwarmState};
 
 /// The plan while it is made.
 pub(super) struct Builder<'a> {
@@ -142,6 +144,20 @@ impl<'a> Builder<'a> {
     /// Records that something differs and is left to others.
     pub(super) fn leave(&mut self, left: Left) {
         self.plan.left.push(left);
+    }
+
+    /// Records that something stays under the name that docker gave it.
+    pub(super) fn keep(&mut self, kept: &[Kept]) {
+        for one in kept.iter().filter(|one| !self.plan.kept.contains(one)).cloned().collect::<Vec<_>>() {
+            self.plan.kept.push(one);
+        }
+    }
+
+    /// The record of what is ours once this has been reached.
+    pub(super) fn ownership(&self) -> Ownership {
+        let mut own = self.desired.ownership();
+        self.plan.take_over(&mut own);
+        own
     }
 
     /// True when `address` is held back.

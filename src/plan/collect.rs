@@ -265,7 +265,7 @@ pub(super) const MIRROR_LABEL: &str = "holdfast.instance";
 
 /// The record is mirrored in one config, so that every manager can read what is ours.
 fn mirror(builder: &mut Builder<'_>) {
-    let own = builder.desired.ownership();
+    let own = builder.ownership();
     let Ok(text) = serde_json::to_string(&own) else { return };
     let name = builder.desired.mirror_name(&text);
     let address = Address::single(Kind::Ownership);

@@ -8,6 +8,7 @@ mod action;
 mod bind;
 mod builder;
 pub mod canonical;
+mod choose;
 mod cluster;
 mod collect;
 mod deadline;
@@ -17,6 +18,9 @@ mod effect;
 #[cfg(test)]
 mod effect_tests;
 mod host;
+mod keep;
+#[cfg(test)]
+mod keep_tests;
 mod leaks;
 mod others;
 mod ports;
@@ -32,16 +36,18 @@ mod step;
 mod stuck;
 #[cfg(test)]
 mod tests;
+mod too_new;
 
 use serde::Serialize;
 
 pub use action::{Action, Awaited, FilesAction, ImageAction, NewSecret, SwarmAction};
+pub use choose::running_image;
 pub use destroy::{destroy, leftovers};
 pub use diff::diff;
 pub use effect::{Class, Downtime, Effect, Order};
 pub use leaks::leaks;
 pub use others::Left;
-pub use step::{Change, Consequence, Group, Held, Plan, Step, Verb};
+pub use step::{Change, Consequence, Group, Held, Kept, Plan, Step, Verb};
 pub use stuck::{Carried, Stuck};
 
 use crate::address::{Address, Kind};

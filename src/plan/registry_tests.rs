@@ -7,10 +7,13 @@ use super::{Action, Consequence, ImageAction, Plan, SwarmAction, plan};
 use crate::desired::{Compiled, Logins, ServiceSpec, StackSpec};
 use crate::observed::Observed;
 
-const DIGEST: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-
+/// An image of each tag: `tag` is one hexadecimal digit.
 fn image(tag: &str) -> String {
-    format!("registry.example.org/app:{tag}@{DIGEST}")
+    format!("registry.example.org/app:{tag}@{}", digest(tag))
+}
+
+fn digest(tag: &str) -> String {
+    format!("sha256:{}", tag.repeat(64))
 }
 
 fn body(tag: &str, mode: &Value) -> Value {
@@ -58,7 +61,7 @@ fn planned(compiled: &Compiled, logins: Logins, observed: &Observed) -> Plan {
 fn running(body: &Value) -> Observed {
     let mut observed = manager();
     observed.services.insert("web_app".to_owned(), object("web_app", body.clone()));
-    observed.images.insert(format!("registry.example.org/app@{DIGEST}"));
+    observed.images.insert(format!("registry.example.org/app@{}", digest("1")));
     observed
 }
 

@@ -8,11 +8,11 @@ use crate::address::{Address, Kind};
 /// Keeps the steps that `only` covers and, before them, every step that they need; ids are given anew.
 pub(super) fn only(mut plan: Plan, only: &Address) -> Plan {
     narrow(&mut plan, only);
-    let mut kept = BTreeSet::new();
+    let mut taken = BTreeSet::new();
     let mut todo: Vec<usize> =
         plan.steps.iter().filter(|step| only.covers(&step.address)).map(|step| step.id).collect();
     while let Some(id) = todo.pop() {
-        if kept.insert(id)
+        if taken.insert(id)
             && let Some(step) = plan.steps.get(id)
         {
             // A removal, and the wait before it, come after everything that changes; a part of a plan has only its
@@ -32,15 +32,16 @@ pub(super) fn only(mut plan: Plan, only: &Address) -> Plan {
             todo.extend(plan.steps.iter().filter(makes).map(|other| other.id));
         }
     }
-    let renamed: BTreeMap<usize, usize> = kept.iter().enumerate().map(|(new, old)| (*old, new)).collect();
-    let mut steps: Vec<_> = plan.steps.into_iter().filter(|step| kept.contains(&step.id)).collect();
+    let renamed: BTreeMap<usize, usize> = taken.iter().enumerate().map(|(new, old)| (*old, new)).collect();
+    let mut steps: Vec<_> = plan.steps.into_iter().filter(|step| taken.contains(&step.id)).collect();
     for step in &mut steps {
         step.id = renamed.get(&step.id).copied().unwrap_or_default();
         step.needs = step.needs.iter().filter_map(|need| renamed.get(need).copied()).collect();
     }
     let held = plan.held.into_iter().filter(|held| only.covers(&held.address)).collect();
     let left = plan.left.into_iter().filter(|left| only.covers(&left.address)).collect();
-    Plan { steps, held, left, warnings: plan.warnings }
+    let kept = plan.kept.into_iter().filter(|kept| only.covers(&kept.address)).collect();
+    Plan { steps, held, left, kept, warnings: plan.warnings }
 }
 
 /// What is taken down is made again, and waited for, whatever else is asked for.

@@ -1,19 +1,18 @@
 //! One stack: networks, configs, secrets, services, convergence.
 
-use std::borrow::Cow;
-
 use serde_json::{Map, Value, json};
 
-use super::bind::{BoundService, bind, referenced};
+use super::bind::referenced;
 use super::builder::{Builder, Draft};
-use super::canonical::{self, NetworkNames, network_names};
+use super::canonical::network_names;
+use super::choose::{Chosen, Planned, Service, choose, distrust, force_update, forced, is_kept};
 use super::cluster::network;
 use super::{
     Action, Awaited, Class, Consequence, Effect, Group, NewSecret, Refusal, SwarmAction, Verb, deadline,
-    diff, effect, registry,
+    effect, registry, too_new,
 };
 use crate::address::{Address, Kind};
-use crate::desired::{Desired, ServiceSpec, StackSpec};
+use crate::desired::{Desired, StackSpec, image_of};
 use crate::observed::{Object, at};
 use crate::report::Exit;
 
@@ -23,12 +22,19 @@ pub(super) fn plan(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
     for (key, spec) in &stack.networks {
         network(builder, Address::in_stack(name, Kind::Network, key), &spec.name, &spec.body);
     }
-    secrets(builder, name, stack);
-    configs(builder, name, stack);
     let names = network_names(builder.observed);
-    let mut changed = Vec::new();
+    let mut services = Vec::new();
     for (key, spec) in &stack.services {
-        changed.extend(service(builder, &Service { stack, key, spec, networks: &names }));
+        let service = Service { stack, key, spec, networks: &names };
+        too_new::refuse(builder, &service);
+        let chosen = choose(builder, &service);
+        services.push((service, chosen));
+    }
+    secrets(builder, stack, &services);
+    configs(builder, stack, &services);
+    let mut changed = Vec::new();
+    for planned in services {
+        changed.extend(service(builder, planned));
     }
     let stack_address = Address::new(Kind::Stack, name);
     if !changed.is_empty() || builder.desired.open.iter().any(|address| stack_address.covers(address)) {
@@ -80,12 +86,15 @@ fn missing(builder: &mut Builder<'_>, stack: &StackSpec, (kind, name): (&str, &s
     });
 }
 
-fn configs(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
+fn configs(builder: &mut Builder<'_>, stack: &StackSpec, services: &[Planned<'_>]) {
     for (key, spec) in &stack.configs {
         let Some(object) = Desired::config_name(stack, key) else { continue };
-        let address = Address::in_stack(name, Kind::Config, key);
+        let address = Address::in_stack(&stack.name, Kind::Config, key);
         let cleared = builder.anew.get(&address).copied();
         if cleared.is_none() && builder.observed.configs.contains_key(&object) {
+            continue;
+        }
+        if is_kept(builder.observed, stack, &address, services) {
             continue;
         }
         let mut body =
@@ -103,14 +112,16 @@ fn configs(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
     }
 }
 
-fn secrets(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
+fn secrets(builder: &mut Builder<'_>, stack: &StackSpec, services: &[Planned<'_>]) {
     for (key, spec) in &stack.secrets {
-        let address = Address::in_stack(name, Kind::Secret, key);
+        let address = Address::in_stack(&stack.name, Kind::Secret, key);
         let Some(object) = builder.desired.secret_name(stack, key) else {
             builder.hold(address, Address::new(Kind::Secret, &spec.source));
             continue;
         };
-        if builder.observed.secrets.contains_key(&object) {
+        if builder.observed.secrets.contains_key(&object)
+            || is_kept(builder.observed, stack, &address, services)
+        {
             continue;
         }
         let action = SwarmAction::CreateSecret(NewSecret {
@@ -125,21 +136,13 @@ fn secrets(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
     }
 }
 
-/// A service on its way into the plan.
-struct Service<'a> {
-    stack: &'a StackSpec,
-    key: &'a str,
-    spec: &'a ServiceSpec,
-    networks: &'a NetworkNames,
-}
-
 /// Plans one service; returns the step's id if it has to change.
-fn service(builder: &mut Builder<'_>, service: &Service<'_>) -> Option<usize> {
-    let address = Address::in_stack(&service.stack.name, Kind::Service, service.key);
+fn service(builder: &mut Builder<'_>, (service, chosen): Planned<'_>) -> Option<usize> {
+    let address = service.address();
     let cleared = builder.anew.get(&address).copied();
     let existing = builder.observed.services.get(&service.spec.name).filter(|_| cleared.is_none());
-    let bound = match bind(builder.desired, builder.observed, service.stack, service.spec, &builder.anew) {
-        Ok(bound) => bound,
+    let chosen = match chosen {
+        Ok(chosen) => chosen,
         Err(because) => {
             // It stays as it is, so what it refers to must stay too.
             if let Some(existing) = existing {
@@ -149,90 +152,68 @@ fn service(builder: &mut Builder<'_>, service: &Service<'_>) -> Option<usize> {
             return None;
         }
     };
-    builder.referenced.extend(bound.names.iter().cloned());
-    let mut needs = needs(builder, service);
+    builder.referenced.extend(chosen.bound.names.iter().cloned());
+    builder.keep(&chosen.bound.kept);
+    let mut needs = needs(builder, &service);
     needs.extend(cleared);
     needs.extend(builder.freed.get(&address).into_iter().flatten());
     let Some(existing) = existing else {
         needs.extend(registry::pull(builder, service.spec));
-        let action = Action::Swarm(SwarmAction::CreateService(bound.body.into_owned()));
+        let action = Action::Swarm(SwarmAction::CreateService(chosen.bound.body.into_owned()));
         let mut draft = Draft::new(address, Verb::Create, Group::Services, action);
         draft.needs = needs;
-        draft.after = bound.after;
+        draft.after = chosen.bound.after;
         return Some(builder.add(draft));
     };
-    update(builder, service, existing, bound, needs)
+    update(builder, &service, existing, chosen, needs)
 }
 
 fn update(
     builder: &mut Builder<'_>,
     service: &Service<'_>,
     existing: &Object,
-    bound: BoundService<'_>,
+    Chosen { mut bound, mut diff }: Chosen<'_>,
     mut needs: Vec<usize>,
 ) -> Option<usize> {
-    let address = Address::in_stack(&service.stack.name, Kind::Service, service.key);
-    let stored = spec_of(existing);
-    let mut body = bound.body;
-    keep_force_update(stored, &mut body);
-    registry::keep_platforms(stored, &mut body);
-    if canonical::same_service(stored, &body, service.networks) {
-        registry::refresh(builder, address, existing);
+    if diff.is_empty() {
+        registry::refresh(builder, service.address(), existing);
         return None;
     }
-    needs.extend(registry::pull(builder, service.spec));
-    let differs = |body: &Value| {
-        diff(&canonical::service(stored, service.networks), &canonical::service(body, service.networks))
-    };
-    let mut diff = differs(&body);
-    let mut reason = "";
-    if effect::goes_unnoticed(&diff) {
-        force_update(&mut body, forced(stored) + 1);
-        diff = differs(&body);
-        reason = "forced: for an endpoint and a placement together the engine would replace no task";
+    if image_of(&bound.body) == image_of(&service.spec.body) {
+        needs.extend(registry::pull(builder, service.spec));
     }
-    let effect = effect::of_update(builder.observed, existing, &body, &diff);
+    let stored = spec_of(existing);
+    let mut reason = distrust(builder, service, stored);
+    if effect::goes_unnoticed(&diff) {
+        force_update(&mut bound.body, forced(stored) + 1);
+        diff = service.diff(stored, &bound.body);
+        "forced: for an endpoint and a placement together the engine would replace no task"
+            .clone_into(&mut reason);
+    }
+    let effect = effect::of_update(builder.observed, existing, &bound.body, &diff);
     let consequence = consequence(&effect);
     if effect.stuck {
         builder.warn(format!(
-            "`{address}` is updated start-first, and no node can take a new task while the old one runs (host port, or \
-             `max_replicas_per_node`): the update will not go on; `update_config.order: stop-first` does not need room"
+            "`{}` is updated start-first, and no node can take a new task while the old one runs (host port, or \
+             `max_replicas_per_node`): the update will not go on; `update_config.order: stop-first` does not need room",
+            service.address()
         ));
     }
     let action = SwarmAction::UpdateService {
         id: existing.id.clone(),
         version: existing.version,
-        spec: body.into_owned(),
+        spec: bound.body.into_owned(),
     };
-    let mut draft = Draft::new(address, Verb::Update, Group::Services, Action::Swarm(action));
+    let mut draft = Draft::new(service.address(), Verb::Update, Group::Services, Action::Swarm(action));
     draft.needs = needs;
     draft.after = bound.after;
     draft.effect = Some(effect);
-    reason.clone_into(&mut draft.reason);
-    Some(builder.add(draft.changing(diff, consequence)))
+    Some(builder.add(draft.changing(diff, consequence).because(reason)))
 }
 
 /// The stored spec of a service.
 pub(super) fn spec_of(object: &Object) -> &Value {
     object.raw.get("Spec").unwrap_or(&Value::Null)
-}
-
-/// A restart that somebody asked for by hand (`docker service update --force`) is not undone.
-fn keep_force_update(stored: &Value, body: &mut Cow<'_, Value>) {
-    let force = forced(stored);
-    if force != forced(body) {
-        force_update(body, force);
-    }
-}
-
-fn forced(spec: &Value) -> u64 {
-    at(spec, "/TaskTemplate/ForceUpdate").as_u64().unwrap_or_default()
-}
-
-fn force_update(body: &mut Cow<'_, Value>, force: u64) {
-    if let Some(task) = body.to_mut().get_mut("TaskTemplate").and_then(Value::as_object_mut) {
-        task.insert("ForceUpdate".to_owned(), force.into());
-    }
 }
 
 /// The one word for an update's effect.

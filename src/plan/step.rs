@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Action, Effect, Left, select};
-use crate::address::Address;
+use crate::address::{Address, Kind};
+use crate::observed::Ownership;
 
 /// Everything a run will do, decided before the first write.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
@@ -17,6 +18,9 @@ pub struct Plan {
     pub held: Vec<Held>,
     /// What differs and is left to others.
     pub left: Vec<Left>,
+    /// What stays under a name that docker gave it, because it is the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Kept>,
     /// Things worth saying that change nothing.
     pub warnings: Vec<String>,
 }
@@ -131,7 +135,39 @@ pub struct Held {
     pub because: Address,
 }
 
+/// A config, secret or image that a service keeps under the name that docker gave it, because it is the same as what
+/// the manifest says. It gets a name of ours with the next change that restarts the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Kept {
+    /// What it is; for an image the service that runs it.
+    pub address: Address,
+    /// The name that it has.
+    pub name: String,
+    /// The name that it would have.
+    pub wanted: String,
+    /// True when it belongs to the stack, and so goes when nothing refers to it any more.
+    pub ours: bool,
+}
+
 impl Plan {
+    /// Adds what is kept to a record: what belongs to a stack is ours from now on, and a secret is trusted for the
+    /// value that it was kept for, and for no later one.
+    pub fn take_over(&self, own: &mut Ownership) {
+        for kept in &self.kept {
+            let names = match kept.address.leaf().kind {
+                Kind::Config => &mut own.configs,
+                Kind::Secret => {
+                    own.trusted.insert(kept.name.clone(), kept.wanted.clone());
+                    &mut own.secrets
+                }
+                _ => continue,
+            };
+            if kept.ours {
+                names.insert(kept.name.clone());
+            }
+        }
+    }
+
     /// True when nothing is to be done.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::effect::{class_words, effect_words};
 use super::paint::{Paint, Style, plain};
 use crate::manifest::LeftField;
-use crate::plan::{Change, Class, Consequence, Held, Left, Plan, Step, Verb};
+use crate::plan::{Change, Class, Consequence, Held, Kept, Left, Plan, Step, Verb};
 
 /// As much of a value is shown.
 const VALUE_CAP: usize = 160;
@@ -28,6 +28,7 @@ pub fn plan_text(plan: &Plan, color: bool) -> String {
     for left in &plan.left {
         let _ = writeln!(out, "{}\n", left_line(left));
     }
+    push_kept(&mut out, &plan.kept, paint);
     push_warnings(&mut out, &plan.warnings, paint);
     out.push_str(&paint.with(Style::Bold, &summary(plan)));
     out.push('\n');
@@ -134,6 +135,16 @@ fn value(text: &str) -> String {
     if bare { format!("{short}{more}") } else { format!("{short:?}{more}") }
 }
 
+/// What docker named and what stays so for now.
+fn push_kept(out: &mut String, kept: &[Kept], paint: Paint) {
+    for one in kept {
+        let address = paint.with(Style::Bold, &one.address.to_string());
+        let (name, wanted) = (plain(&one.name), plain(&one.wanted));
+        let then = paint.with(Style::Dim, &format!("# `{wanted}` with the next change that restarts"));
+        let _ = writeln!(out, "  = {address}  stays `{name}`  {then}");
+    }
+}
+
 /// What is held back, and because of what.
 pub(super) fn push_held(out: &mut String, held: &[Held], paint: Paint) {
     if held.is_empty() {
@@ -238,6 +249,7 @@ mod tests {
                 is: "5".to_owned(),
                 says: "1".to_owned(),
             }],
+            kept: Vec::new(),
             warnings: vec!["the swarm advertises 127.0.0.1".to_owned()],
         };
         let expected = r#"Holdfast will do this:

@@ -11,7 +11,7 @@ use super::stop::Stop;
 use super::unlock::Host;
 use crate::address::Address;
 use crate::apply::{self, Event, Staged, World};
-use crate::observed::{EngineInfo, Observed};
+use crate::observed::{EngineInfo, Observed, Ownership};
 use crate::plan::{self, Carried, Plan, Stuck, Verb};
 use crate::report::Exit;
 use crate::state::{Proven, Recreating, write_ownership};
@@ -60,7 +60,7 @@ pub(super) async fn until_equal(
             if exit != Exit::Ok {
                 return Err(Stop::Apply(exit));
             }
-            settle(run, host, &observed)?;
+            settle(run, host, (&plan, &observed))?;
             run.record.writes = engine.writes();
             return Ok(observed);
         }
@@ -140,7 +140,7 @@ fn announce(run: &Run<'_>, host: &Host<'_>, plan: &Plan) -> Result<(), Stop> {
         let (manifest, addresses) = (run.record.manifest.clone(), host.desired.recreate.clone());
         Recreating { manifest, addresses }.write(&host.manifest().paths.state)?;
     }
-    let both = host.desired.recorded.union(&host.desired.ownership());
+    let both = host.desired.recorded.union(&wanted(host, plan));
     write_ownership(&host.manifest().paths.state, &both)?;
     Proven { manifest: run.record.manifest.clone(), boot: run.record.boot.clone(), ..Proven::default() }
         .write(&host.manifest().paths.run)?;
@@ -148,11 +148,18 @@ fn announce(run: &Run<'_>, host: &Host<'_>, plan: &Plan) -> Result<(), Stop> {
 }
 
 /// After the last: what is wanted is ours, and of what was ours before that which is still there.
-fn settle(run: &Run<'_>, host: &Host<'_>, observed: &Observed) -> Result<(), Stop> {
+fn settle(run: &Run<'_>, host: &Host<'_>, (plan, observed): (&Plan, &Observed)) -> Result<(), Stop> {
     if run.order.only.is_none() {
         Recreating::forget(&host.manifest().paths.state)?;
     }
-    let own = host.desired.ownership().union(&host.desired.recorded.still(observed));
+    let own = wanted(host, plan).union(&host.desired.recorded.still(observed));
     write_ownership(&host.manifest().paths.state, &own)?;
     Ok(())
+}
+
+/// The record of what is wanted, under the names that it has.
+fn wanted(host: &Host<'_>, plan: &Plan) -> Ownership {
+    let mut own = host.desired.ownership();
+    plan.take_over(&mut own);
+    own
 }

@@ -10,11 +10,11 @@ use super::order::{Said, Tell};
 use super::stop::Stop;
 use super::unlock::Host;
 use crate::address::{Address, Kind};
-use crate::desired::{Desired, ServiceSpec, StackSpec};
+use crate::desired::Desired;
 use crate::gates::{self, Check, Expected, Limits, Planned, Sources, Tally};
 use crate::manifest::{FileGate, Gate, LeftField, SwarmGate};
-use crate::observed::{InstalledFile, Observed, at};
-use crate::plan::{Plan, whole};
+use crate::observed::{InstalledFile, Observed};
+use crate::plan::{Plan, running_image, whole};
 use crate::report::{Exit, Verdict, chain};
 use crate::state::{Lock, LockError, Proven};
 use crate::swarm::Engine;
@@ -35,14 +35,15 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
     let gates: Vec<Planned> = (all(subject.host, part, &proven).into_iter())
         .filter(|gate| run.order.only.as_ref().is_none_or(|only| only.covers(&gate.address)))
         .collect();
-    let plan = if subject.observed.is_some() {
+    let expected = if let Some(observed) = &subject.observed {
         // The plan of that look was empty: everything that is not held back is equal.
-        Plan { held: run.record.held.clone(), ..Plan::default() }
+        let plan = Plan { held: run.record.held.clone(), ..Plan::default() };
+        expectations(&subject.host.desired, &plan, observed)
     } else {
         let observed = subject.host.observe(subject.engine, None).await?;
-        whole(&subject.host.desired, &observed, run.order.only.as_ref()).map_err(Stop::Refused)?
+        let plan = whole(&subject.host.desired, &observed, run.order.only.as_ref()).map_err(Stop::Refused)?;
+        expectations(&subject.host.desired, &plan, &observed)
     };
-    let expected = expectations(&subject.host.desired, &plan);
     let observe = || {
         let look = subject.engine.observe();
         async move { look.await.map_err(|error| chain(&error)) }.boxed()
@@ -150,7 +151,7 @@ fn installed(host: &Host<'_>, kind: Kind, name: &str, file: &str) -> Planned {
 
 /// What the engine must show of each service, by full name. One that is held back is left as it is, and one that the
 /// plan changes is not equal.
-fn expectations(desired: &Desired<'_>, plan: &Plan) -> BTreeMap<String, Expected> {
+fn expectations(desired: &Desired<'_>, plan: &Plan, observed: &Observed) -> BTreeMap<String, Expected> {
     let held: BTreeSet<&Address> = plan.held.iter().map(|held| &held.address).collect();
     let differs: BTreeSet<&Address> = plan.steps.iter().map(|step| &step.address).collect();
     let mut expected = BTreeMap::new();
@@ -161,17 +162,14 @@ fn expectations(desired: &Desired<'_>, plan: &Plan) -> BTreeMap<String, Expected
             if held.contains(&address) {
                 continue;
             }
-            let mut expectation = expectation(stack, service, !differs.contains(&address));
+            let image = running_image(desired, observed, service);
+            let (stack, equal) = (stack.name.clone(), !differs.contains(&address));
+            let mut expectation = Expected { stack, replicas: service.replicas(), image, equal };
             expect_less(&mut expectation, left.and_then(|left| left.get(key)).map_or(&[], Vec::as_slice));
             expected.insert(service.name.clone(), expectation);
         }
     }
     expected
-}
-
-fn expectation(stack: &StackSpec, service: &ServiceSpec, equal: bool) -> Expected {
-    let image = at(&service.body, "/TaskTemplate/ContainerSpec/Image").as_str().unwrap_or_default();
-    Expected { stack: stack.name.clone(), replicas: service.replicas(), image: image.to_owned(), equal }
 }
 
 /// What is left to others may be anything.

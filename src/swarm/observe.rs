@@ -1,6 +1,6 @@
 //! One look at the engine, in GETs only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hyper::body::Bytes;
 use serde_json::Value;
@@ -18,6 +18,7 @@ pub(super) struct Answers {
     nodes: BTreeMap<String, Object>,
     tasks: Bytes,
     networks: Bytes,
+    predefined: Vec<Value>,
     secrets: Bytes,
     configs: Bytes,
     images: Bytes,
@@ -44,8 +45,9 @@ impl Engine {
         // each further connection would cost more than it saves.
         let of_services = async {
             // Nobody waits for them any more when the run has ended meanwhile.
-            drop(services.send(get("/services").await?));
-            Ok::<_, EngineError>(())
+            let body = get("/services").await?;
+            drop(services.send(body.clone()));
+            Ok::<_, EngineError>(body)
         };
         let of_swarm = async {
             let swarm = self.transport.get("/swarm").await?;
@@ -60,19 +62,34 @@ impl Engine {
             Err(EngineError::NotManager { .. }) => return self.ask_outside(networks, images).await,
             Err(other) => return Err(other),
         };
-        of_services?;
         let nodes = objects(elements(nodes, "GET /nodes")?, "GET /nodes", |node| at(node, "/ID").as_str())?;
         let manager = self.manager(swarm, &nodes).await?;
+        let predefined = self.predefined(&of_services?, &networks).await?;
         Ok(Answers {
             engine: engine_info(&self.info, nodes.get(&manager.node_id)),
             swarm: SwarmState::Manager(Box::new(manager)),
             nodes,
             tasks: tasks?,
             networks,
+            predefined,
             secrets,
             configs,
             images,
         })
+    }
+
+    /// The networks that services are attached to and that the engine does not list: the swarm has its own `host` and
+    /// `bridge`. One that is gone is left out.
+    async fn predefined(&self, services: &Bytes, networks: &Bytes) -> Result<Vec<Value>, EngineError> {
+        let mut found = Vec::new();
+        for id in unlisted(services, networks) {
+            match self.transport.get(&format!("/networks/{id}")).await {
+                Ok(network) => found.push(network),
+                Err(EngineError::NotFound { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(found)
     }
 
     /// What there is on a node that manages no swarm.
@@ -92,6 +109,7 @@ impl Engine {
             nodes: BTreeMap::new(),
             tasks: none(),
             networks,
+            predefined: Vec::new(),
             secrets: none(),
             configs: none(),
             images,
@@ -132,16 +150,21 @@ impl Answers {
     /// # Errors
     /// [`EngineError::Answer`] for what is no list of things with names.
     pub(super) fn read(self, services: BTreeMap<String, Object>) -> Result<Observed, EngineError> {
+        let mut networks = named(&self.networks, "GET /networks")?;
+        networks.extend(objects(self.predefined, "GET /networks/ID", name_of)?);
+        let images = list(&self.images, "GET /images/json")?;
+        let image_ids = image_ids(&images);
         Ok(Observed {
             engine: self.engine,
             swarm: self.swarm,
             nodes: self.nodes,
             services,
             tasks: tasks_by_service(&list(&self.tasks, "GET /tasks")?),
-            networks: named(&self.networks, "GET /networks")?,
+            networks,
             secrets: named(&self.secrets, "GET /secrets")?,
             configs: named(&self.configs, "GET /configs")?,
-            images: image_names(&list(&self.images, "GET /images/json")?),
+            images: image_names(&image_ids, &images),
+            image_ids,
             ..Observed::default()
         })
     }
@@ -163,6 +186,19 @@ fn named(body: &Bytes, call: &str) -> Result<BTreeMap<String, Object>, EngineErr
 
 fn list(body: &Bytes, call: &str) -> Result<Vec<Value>, EngineError> {
     elements(parse(body, || call.to_owned())?, call)
+}
+
+/// IDs that services name as targets and that the list of networks does not hold. The answers are searched as text, since
+/// to read the services a second time costs as much as the rest of a look; the target of a mount is no ID.
+fn unlisted<'s>(services: &'s [u8], networks: &[u8]) -> BTreeSet<&'s str> {
+    const TARGET: &str = "\"Target\":\"";
+    let (Ok(services), Ok(networks)) = (std::str::from_utf8(services), std::str::from_utf8(networks)) else {
+        return BTreeSet::new();
+    };
+    let is_id = |text: &&str| text.len() == 25 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let targets = services.split(TARGET).skip(1).filter_map(|rest| rest.split('"').next());
+    let targets: BTreeSet<&str> = targets.filter(is_id).collect();
+    targets.into_iter().filter(|id| !networks.contains(*id)).collect()
 }
 
 /// The engine's word for its state, and its error where it has one. A manager that was none a moment ago, when it was
@@ -290,12 +326,18 @@ pub(crate) fn task(raw: &Value) -> Task {
     }
 }
 
-fn image_names(list: &[Value]) -> std::collections::BTreeSet<String> {
+fn image_names(ids: &BTreeMap<String, String>, list: &[Value]) -> BTreeSet<String> {
+    let own = list.iter().map(|image| text(at(image, "/Id")));
+    ids.keys().cloned().chain(own).collect()
+}
+
+/// Ids by every name that the engine has for an image.
+fn image_ids(list: &[Value]) -> BTreeMap<String, String> {
     let names = |image: &Value| {
         let all = [at(image, "/RepoTags"), at(image, "/RepoDigests")];
         let texts = all.into_iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str);
-        let names: Vec<String> = texts.filter(|name| !name.contains("<none>")).map(str::to_owned).collect();
-        names.into_iter().chain(std::iter::once(text(at(image, "/Id"))))
+        let names = texts.filter(|name| !name.contains("<none>"));
+        names.map(|name| (name.to_owned(), text(at(image, "/Id")))).collect::<Vec<_>>()
     };
     list.iter().flat_map(names).collect()
 }

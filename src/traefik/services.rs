@@ -65,6 +65,7 @@ impl Parts<'_> {
             external_networks: vec![ExternalObject { name: self.traefik.network.clone() }],
             configs: BTreeMap::from([("static".to_owned(), config(&settings::text(self.traefik)))]),
             secrets,
+            trust_secrets: std::collections::BTreeSet::new(),
             services: BTreeMap::from([
                 ("app".to_owned(), self.app()),
                 ("socket-proxy".to_owned(), self.socket_proxy()),

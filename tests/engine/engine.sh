@@ -3,7 +3,7 @@
 # nothing else on the machine. Host-mode ports bind inside the namespace and are reached over a veth pair:
 # 198.18.N.1 is the machine's end, 198.18.N.2 the engine's.
 #
-#   engine.sh up NAME [--index N] [--dir DIR] [--engine DOCKERD] [--owner PID] [--debug]
+#   engine.sh up NAME [--index N] [--dir DIR] [--engine debian|moby] [--owner PID] [--debug]
 #                                   prints ENGINE_* and DOCKER_HOST
 #   engine.sh env NAME              prints the same again
 #   engine.sh exec NAME CMD...      runs CMD in the namespace with DOCKER_HOST set
@@ -13,11 +13,13 @@
 #   engine.sh down NAME             ends everything and fails when anything is left
 #   engine.sh list                  names that are up
 #
+# --engine: `debian` is the dockerd on PATH (the default), `moby` the newest one, which setup.sh builds with its runc.
 # --debug: dockerd.log names every request. --owner PID: a watcher calls `down` when that process is gone. Data lies in DIR (default
 # /var/tmp/holdfast-engine/NAME), sockets and pid files in /run/holdfast-engine/NAME, because socket paths are short.
 set -euo pipefail
 
 base=/run/holdfast-engine
+cache=${HOLDFAST_CACHE:-$HOME/.cache/holdfast}
 self=$(readlink -f "$0")
 
 die() { echo "engine.sh: $*" >&2; exit 1; }
@@ -37,7 +39,7 @@ names() {
 load() {
   names "$1"
   [ -f "$run/index" ] || die "there is no engine \`$name\`; \`engine.sh list\` names those that are up"
-  index=$(<"$run/index") data=$(<"$run/data") dockerd=$(<"$run/dockerd")
+  index=$(<"$run/index") data=$(<"$run/data") engine=$(<"$run/engine")
 }
 
 in_netns() { nsenter --net="/run/netns/$netns" -- "$@"; }
@@ -61,7 +63,7 @@ claim() {
     ip link show "hfe$n" >/dev/null 2>&1 && continue
     index=$n
     mkdir -p "$run" "$data"
-    echo "$n" >"$run/index"; echo "$data" >"$run/data"; echo "$dockerd" >"$run/dockerd"
+    echo "$n" >"$run/index"; echo "$data" >"$run/data"; echo "$engine" >"$run/engine"
     exec 8>&-
     return
   done
@@ -78,16 +80,24 @@ make_netns() {
   in_netns ip link set veth0 up
 }
 
-# dockerd calls `iptables`; where the default flavour does not work in this kernel, the legacy one is put in front.
-iptables_path() {
+# Programs that go before those on PATH: `dockerd`, `docker-proxy` and `runc` of the engine that is asked for, and
+# the legacy `iptables` where the default one does not work in this kernel.
+engine_path() {
+  local program front=''
+  if [ "$engine" = moby ]; then
+    mkdir -p "$run/bin"
+    front="$run/bin:"
+    for program in dockerd docker-proxy runc; do ln -sf "$cache/moby/$program" "$run/bin/$program"; done
+  fi
   if ! in_netns iptables -t nat -nL >/dev/null 2>&1; then
     local legacy
     legacy=$(command -v iptables-legacy) || die "\`iptables\` does not work here and there is no \`iptables-legacy\`"
     mkdir -p "$run/bin"
     ln -sf "$legacy" "$run/bin/iptables"
     ln -sf "${legacy/iptables/ip6tables}" "$run/bin/ip6tables"
-    echo "$run/bin:"
+    front="$run/bin:"
   fi
+  echo "$front$PATH"
 }
 
 # Starts a program in the namespace, cut loose from this shell, and notes its pid.
@@ -126,7 +136,7 @@ TOML
 settings() { echo "{\"debug\": $1, \"insecure-registries\": [\"198.18.0.0/15\"]}" >"$run/daemon.json"; }
 
 start_dockerd() {
-  spawn dockerd "$dockerd" --data-root "$data/docker" --exec-root "$run/docker" \
+  spawn dockerd dockerd --data-root "$data/docker" --exec-root "$run/docker" \
     --host "unix://$run/docker.sock" --pidfile "$run/docker.pid" --containerd "$run/containerd.sock" \
     --config-file "$run/daemon.json" --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/$cgroup"
   wait_for dockerd dockerd docker --host "unix://$run/docker.sock" version
@@ -210,7 +220,7 @@ down() {
   left=$(leftovers)
   if [ -n "$left" ]; then
     # Without its index the next `down` could not look again.
-    mkdir -p "$run"; echo "$index" >"$run/index"; echo "$data" >"$run/data"; echo "$dockerd" >"$run/dockerd"
+    mkdir -p "$run"; echo "$index" >"$run/index"; echo "$data" >"$run/data"; echo "$engine" >"$run/engine"
     printf 'engine.sh: something of `%s` is left:\n%s\n' "$name" "$left" >&2
     exit 1
   fi
@@ -225,7 +235,7 @@ watch_owner() {
 up() {
   names "$1"; shift
   local wanted='' owner='' debug=false
-  data=/var/tmp/holdfast-engine/$name dockerd=dockerd
+  data=/var/tmp/holdfast-engine/$name engine=debian
   while [ $# -gt 0 ]; do
     if [ "$1" = --debug ]; then
       debug=true
@@ -235,19 +245,24 @@ up() {
     case $1 in
       --index) wanted=$2 ;;
       --dir) data=$(realpath -m "$2") ;;
-      --engine) dockerd=$(readlink -f "$2") ;;
+      --engine) engine=$2 ;;
       --owner) owner=$2 ;;
       *) usage ;;
     esac
     shift 2
   done
   [ "$(id -u)" = 0 ] || die "a private engine needs root"
-  for tool in docker containerd ip nsenter iptables "$dockerd"; do need "$tool"; done
+  for tool in docker containerd ip nsenter iptables; do need "$tool"; done
+  case $engine in
+    debian) need dockerd ;;
+    moby) for tool in dockerd docker-proxy runc; do need "$cache/moby/$tool"; done ;;
+    *) die "\`$engine\` is no engine: write debian or moby" ;;
+  esac
   [ ! -e "$data" ] || [ -z "$(ls -A "$data")" ] || die "\`$data\` is not empty"
   claim "$wanted"
   trap 'cp "$run/dockerd.log" "/tmp/engine-$name.log" 2>/dev/null || true; "$self" down "$name" || true' EXIT
   make_netns
-  echo "$(iptables_path)$PATH" >"$run/path"
+  engine_path >"$run/path"
   settings "$debug"
   start_containerd
   start_dockerd

@@ -65,6 +65,7 @@ pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> 
     object::configs(&scope, &mut out, loader);
     object::secrets(&scope, input, &mut out, loader);
     let log = &mut loader.log;
+    object::trusted(&scope, input, &mut out, log);
     let mut volumes = BTreeSet::new();
     for (key, service) in &file.services {
         let image = image::of(key, service, input, log).unwrap_or_default();

@@ -174,6 +174,23 @@ fn plain_secrets(scope: &Scope<'_>, out: &mut StackSpec, loader: &mut Loader<'_>
     }
 }
 
+/// Secrets whose object that docker made is trusted; each must be one of the file.
+pub(super) fn trusted(scope: &Scope<'_>, input: &Input<'_>, out: &mut StackSpec, log: &mut Log) {
+    for key in &input.stack.trust_secrets {
+        if scope.file.secrets.contains_key(key) {
+            out.trust_secrets.insert(key.clone());
+            continue;
+        }
+        let known: Vec<&str> = scope.file.secrets.keys().map(String::as_str).collect();
+        let fix = match super::nearest(key, &known) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => "remove it".to_owned(),
+        };
+        let message = format!("`trust_secrets` of the stack names the secret `{key}`, which no file has");
+        log.rule(Rule::TrustUnknown, log.home, message, fix);
+    }
+}
+
 /// The secrets that a service mounts, sorted by object name.
 pub(super) fn secret_refs(scope: &Scope<'_>, service: &Service, log: &mut Log) -> Vec<ObjectRef> {
     references(scope, "secret", &service.secrets, &scope.file.secrets, log)

@@ -1,11 +1,22 @@
 //! Proves: what somebody does by hand is seen by `plan` and `status`, and repaired by `apply`.
 
+use crate::support::engine::Flavour;
 use crate::support::world::World;
 
 #[test]
 fn hand_made_changes_are_named_and_repaired() {
-    let world = World::new();
-    world.apply();
+    hand_made(Flavour::Debian);
+}
+
+#[test]
+fn hand_made_changes_are_named_and_repaired_on_the_newest_engine() {
+    hand_made(Flavour::Moby);
+}
+
+fn hand_made(flavour: Flavour) {
+    let world = World::on(flavour);
+    let apply = || if flavour == Flavour::Debian { world.apply() } else { world.apply_unproven() };
+    apply();
     let drifts: [(&str, &[&str], &str); 3] = [
         ("scaled", &["service", "scale", "web_app=0"], "Replicated.Replicas"),
         ("another environment", &["service", "update", "-q", "--env-add", "X=1", "web_app"], "Env"),
@@ -21,7 +32,7 @@ fn hand_made_changes_are_named_and_repaired() {
         );
         let status = world.run(&["status", "--detailed-exitcode"]).expect(2);
         assert!(status.out.contains("web_app"), "{what}: {}", status.out);
-        world.apply();
+        apply();
         world.run(&["plan", "--detailed-exitcode"]).expect(0);
     }
     world.assert_settled();

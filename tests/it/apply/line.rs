@@ -1,7 +1,10 @@
 //! Proves: one apply makes and proves everything, a second one writes nothing, destroy leaves nothing.
 
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use serde_json::Value;
 
+use crate::support::engine::Flavour;
 use crate::support::world::{CANARY, World};
 
 fn addresses(steps: &Value) -> Vec<&str> {
@@ -10,7 +13,16 @@ fn addresses(steps: &Value) -> Vec<&str> {
 
 #[test]
 fn from_nothing_to_proven_and_a_second_run_writes_nothing() {
-    let world = World::new();
+    from_nothing_to_proven(Flavour::Debian);
+}
+
+#[test]
+fn the_newest_engine_too_comes_from_nothing_to_proven_and_a_second_run_writes_nothing() {
+    from_nothing_to_proven(Flavour::Moby);
+}
+
+fn from_nothing_to_proven(flavour: Flavour) {
+    let world = World::on(flavour);
     let plan = world.run(&["plan", "--detailed-exitcode"]).expect(2);
     for wanted in ["swarm", "network.proxy", "image.app", "stack.web/service.app", "known after apply"] {
         assert!(plan.out.contains(wanted), "the plan does not say `{wanted}`:\n{}", plan.out);
@@ -54,7 +66,16 @@ fn objects(world: &World) -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn a_changed_secret_config_and_service_roll_and_old_objects_stay_only_while_something_goes_back_to_them() {
-    let world = World::new();
+    roll(Flavour::Debian);
+}
+
+#[test]
+fn on_the_newest_engine_too_old_objects_stay_only_while_something_goes_back_to_them() {
+    roll(Flavour::Moby);
+}
+
+fn roll(flavour: Flavour) {
+    let world = World::on(flavour);
     // Gates would only take time, and prove nothing of this.
     let apply = || world.run(&["apply", "--no-verify", "--json"]).expect(0).json();
     let keep = |generations: u64, objects: u64| {

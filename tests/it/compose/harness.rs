@@ -24,18 +24,18 @@ pub(super) const STACK: &str = "web";
 pub(super) type Requests = BTreeMap<&'static str, BTreeMap<String, Value>>;
 
 /// A fixture: a folder of `tests/golden/compose`.
-pub(super) struct Case {
+pub(crate) struct Case {
     /// `*.yml` in the order of their names.
-    pub(super) files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
     /// `vars` of the folder: variables for interpolation.
-    pub(super) env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, String>,
     /// `manifest-networks` of the folder.
-    pub(super) networks: BTreeSet<String>,
+    pub(crate) networks: BTreeSet<String>,
 }
 
 impl Case {
     /// Reads a fixture.
-    pub(super) fn open(folder: &Path) -> Self {
+    pub(crate) fn open(folder: &Path) -> Self {
         let mut files: Vec<PathBuf> = entries(folder);
         files.retain(|path| path.extension().is_some_and(|ext| ext == "yml"));
         assert!(!files.is_empty(), "{} has no file", folder.display());
@@ -128,12 +128,12 @@ pub(super) fn deploy(files: &[PathBuf], env: &BTreeMap<String, String>, socket: 
 }
 
 /// The folder of the fixtures.
-pub(super) fn golden() -> PathBuf {
+pub(crate) fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/compose")
 }
 
 /// The sorted entries of a folder.
-pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     let listing = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut paths: Vec<PathBuf> = listing.map(|entry| entry.unwrap().path()).collect();
     paths.sort();

@@ -3,7 +3,7 @@
 mod compat;
 mod differential;
 mod generated;
-mod harness;
+pub(crate) mod harness;
 mod hostile;
 mod house;
 mod random;

@@ -256,8 +256,8 @@ async fn store(engine: &Engine, spec: &Value) -> Value {
     }
 }
 
-async fn with_networks() -> (real::Engine, Engine, BTreeMap<String, String>) {
-    let (machine, engine) = swarm().await;
+async fn with_networks(flavour: real::Flavour) -> (real::Engine, Engine, BTreeMap<String, String>) {
+    let (machine, engine) = swarm_on(flavour).await;
     for name in ["net_a", "net_b"] {
         let body = holdfast::desired::swarm::network_body(name, &holdfast::manifest::Network::default());
         execute(&engine, SwarmAction::CreateNetwork(body)).await.unwrap();
@@ -268,7 +268,16 @@ async fn with_networks() -> (real::Engine, Engine, BTreeMap<String, String>) {
 
 #[tokio::test]
 async fn specs_are_equal_exactly_when_the_engine_stores_them_alike() {
-    let (_machine, engine, names) = with_networks().await;
+    alike(real::Flavour::Debian).await;
+}
+
+#[tokio::test]
+async fn specs_are_equal_exactly_when_the_newest_engine_stores_them_alike() {
+    alike(real::Flavour::Moby).await;
+}
+
+async fn alike(flavour: real::Flavour) {
+    let (_machine, engine, names) = with_networks(flavour).await;
     create(&engine, &bare()).await;
     let mut pairs = (0, 0);
     for (field, values) in spellings() {
@@ -300,7 +309,16 @@ async fn specs_are_equal_exactly_when_the_engine_stores_them_alike() {
 
 #[tokio::test]
 async fn whole_services_read_back_equal_and_a_change_of_any_field_is_seen() {
-    let (_machine, engine, names) = with_networks().await;
+    whole(real::Flavour::Debian).await;
+}
+
+#[tokio::test]
+async fn on_the_newest_engine_too_whole_services_read_back_equal_and_any_change_is_seen() {
+    whole(real::Flavour::Moby).await;
+}
+
+async fn whole(flavour: real::Flavour) {
+    let (_machine, engine, names) = with_networks(flavour).await;
     let nowhere = |name: &str, mode: Value| {
         let spec = json!({"ContainerSpec": {"Image": "app:1"}, "Placement": {"Constraints": ["node.role==x"]}, "RestartPolicy": {"Condition": "none"}});
         json!({"Name": name, "TaskTemplate": spec, "Mode": mode})
@@ -334,7 +352,7 @@ async fn whole_services_read_back_equal_and_a_change_of_any_field_is_seen() {
 }
 
 /// The value with one leaf changed, for every leaf that says something.
-fn mutants(value: &Value) -> Vec<(String, Value)> {
+pub(crate) fn mutants(value: &Value) -> Vec<(String, Value)> {
     let mut found = Vec::new();
     let mut paths = vec![String::new()];
     while let Some(path) = paths.pop() {
@@ -354,7 +372,7 @@ fn mutants(value: &Value) -> Vec<(String, Value)> {
             Value::Null => continue,
             Value::Bool(is) => (!is).into(),
             Value::Number(number) => number.as_f64().map_or(Value::Null, |n| {
-                if n.fract() == 0.0 { (number.as_u64().unwrap() + 1).into() } else { (n / 2.0).into() }
+                if n.fract() == 0.0 { (number.as_i64().unwrap() + 1).into() } else { (n / 2.0).into() }
             }),
             Value::String(text) => format!("{text}x").into(),
         };

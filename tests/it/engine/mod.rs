@@ -2,7 +2,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-mod canonical;
+pub(crate) mod canonical;
 mod converge;
 mod faults;
 mod lifecycle;
@@ -20,7 +20,12 @@ use crate::support::engine as real;
 
 /// A fresh swarm with [`real::BUSYBOX`], and a client of it.
 async fn swarm() -> (real::Engine, Engine) {
-    let machine = real::Engine::start_swarm();
+    swarm_on(real::Flavour::usual()).await
+}
+
+/// The same on an engine of this flavour.
+async fn swarm_on(flavour: real::Flavour) -> (real::Engine, Engine) {
+    let machine = real::Engine::start_swarm_flavour(flavour);
     machine.load_busybox();
     let engine = Engine::connect(&machine.address()).await.expect("the engine answers");
     (machine, engine)

@@ -8,6 +8,46 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The image that [`Engine::load_busybox`] makes: busybox, statically linked, and nothing else.
 pub(crate) const BUSYBOX: &str = "holdfast-test/busybox:1";
 
+/// Which engine: two are tested with, the oldest that is supported and the newest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// Debian's dockerd 20.10, API 1.41, images in its own store.
+    Debian,
+    /// moby 2.0.0-beta.24, API 1.56, images in containerd's store.
+    Moby,
+}
+
+impl Flavour {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::Debian, Self::Moby];
+
+    /// The one that tests run on which do not say: `HOLDFAST_TEST_ENGINE`, else Debian's.
+    pub(crate) fn usual() -> Self {
+        let asked = std::env::var_os("HOLDFAST_TEST_ENGINE");
+        match asked.as_ref().map(|asked| asked.to_string_lossy()).as_deref() {
+            Some("moby") => Self::Moby,
+            Some("debian") | None => Self::Debian,
+            Some(other) => panic!("HOLDFAST_TEST_ENGINE is `{other}`: write debian or moby"),
+        }
+    }
+
+    /// As `engine.sh up --engine` takes it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Debian => "debian",
+            Self::Moby => "moby",
+        }
+    }
+
+    /// How its version begins.
+    const fn version(self) -> &'static str {
+        match self {
+            Self::Debian => "20.10.",
+            Self::Moby => "2.0.0-beta.24",
+        }
+    }
+}
+
 /// A running engine in a network namespace of its own; dropping it ends it and fails when anything is left.
 pub(crate) struct Engine {
     /// As in `engine.sh exec NAME`.
@@ -28,26 +68,42 @@ impl Engine {
     /// # Panics
     /// When it does not come up; the text says why.
     pub(crate) fn start() -> Self {
+        Self::start_flavour(Flavour::usual())
+    }
+
+    /// Starts an engine of this flavour.
+    ///
+    /// # Panics
+    /// When it does not come up, or is of another version.
+    pub(crate) fn start_flavour(flavour: Flavour) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let pid = std::process::id();
         let name = format!("it-{pid}-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let said = script(&["up", &name, "--owner", &pid.to_string()]);
+        let said = script(&["up", &name, "--engine", flavour.name(), "--owner", &pid.to_string()]);
         let value = |key: &str| {
             let line = said.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
             line.unwrap_or_else(|| panic!("engine.sh did not print {key}:\n{said}")).to_owned()
         };
-        Self {
+        let engine = Self {
             socket: value("ENGINE_SOCKET").into(),
             host_ip: value("ENGINE_HOST_IP"),
             ip: value("ENGINE_IP"),
             dir: value("ENGINE_DIR").into(),
             name,
-        }
+        };
+        let version = engine.docker(&["version", "--format", "{{.Server.Version}}"]);
+        assert!(version.starts_with(flavour.version()), "{flavour:?} is {version}: run `make setup`");
+        engine
     }
 
     /// Starts an engine whose node is the only manager of a fresh swarm, advertised on [`Self::ip`].
     pub(crate) fn start_swarm() -> Self {
-        let engine = Self::start();
+        Self::start_swarm_flavour(Flavour::usual())
+    }
+
+    /// The same on an engine of this flavour.
+    pub(crate) fn start_swarm_flavour(flavour: Flavour) -> Self {
+        let engine = Self::start_flavour(flavour);
         let listen = format!("{}:2377", engine.ip);
         engine.docker(&["swarm", "init", "--advertise-addr", &engine.ip, "--listen-addr", &listen]);
         engine

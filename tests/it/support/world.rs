@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-use super::engine::{Engine, busybox_rootfs};
+use super::engine::{Engine, Flavour, busybox_rootfs};
 use super::sops::{Form, Keys};
 
 /// The value of the world's secret: searched for wherever it must not be.
@@ -51,7 +51,12 @@ impl Ran {
 impl World {
     /// An engine in no swarm, and a manifest that makes one and runs the stack `web`.
     pub(crate) fn new() -> Self {
-        let world = Self { engine: Engine::start(), keys: Keys::new() };
+        Self::on(Flavour::usual())
+    }
+
+    /// The same on an engine of this flavour.
+    pub(crate) fn on(flavour: Flavour) -> Self {
+        let world = Self { engine: Engine::start_flavour(flavour), keys: Keys::new() };
         fs::write(world.path("rootfs.tar"), busybox_rootfs()).expect("rootfs.tar");
         world.seal(CANARY);
         fs::write(world.path("web.yml"), WEB).expect("web.yml");
@@ -133,6 +138,11 @@ impl World {
     /// `apply --json`, which must end well.
     pub(crate) fn apply(&self) -> Value {
         self.run(&["apply", "--json"]).expect(0).json()
+    }
+
+    /// As [`Self::apply`], without gates: a test of another engine need not wait for the same soak again.
+    pub(crate) fn apply_unproven(&self) -> Value {
+        self.run(&["apply", "--no-verify", "--json"]).expect(0).json()
     }
 
     /// Applies again and fails unless nothing at all was written or planned.

@@ -1,0 +1,6 @@
+//! Proves: what docker deployed is read back as equal, and taken over as it runs.
+
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod readback;
+mod running;
