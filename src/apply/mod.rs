@@ -1,4 +1,4 @@
-//! Walks one stage of a plan, group by group; hands each step to its room; one outcome a step.
+//! Walks one stage of a plan, group by group and wave by wave; hands each step to its room; one outcome a step.
 //!
 //! There is no choice left in here: bodies are complete, and what may run at once is said by the plan's groups. A
 //! step whose needs failed is not tried. After a stage the caller observes and plans again.
@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::address::Address;
 use crate::manifest::Manifest;
@@ -70,20 +70,40 @@ pub enum Event<'a> {
 pub type Tell<'a> = RefCell<&'a mut dyn FnMut(Event<'_>)>;
 
 /// Carries out the first stage of a plan: every step that waits for no other step's value.
+///
+/// Groups follow each other; within one, a step starts as soon as what it needs has succeeded. Services and waits are
+/// one group in this: a wave of services begins when those that it depends on have converged, whatever else is waited
+/// for. What needs a step that failed is not tried.
 pub async fn stage(world: &World<'_>, plan: &Plan, tell: &Tell<'_>) -> Staged {
     let mut staged = Staged::default();
     let mut undone: BTreeSet<usize> =
         plan.steps.iter().filter(|step| step.stage > 0).map(|step| step.id).collect();
-    let groups: BTreeSet<Group> = plan.steps.iter().map(|step| step.group).collect();
+    let groups: BTreeSet<Group> = plan.steps.iter().map(|step| phase(step.group)).collect();
     for group in groups {
-        let ready: Vec<&Step> =
-            plan.steps.iter().filter(|step| step.group == group && step.stage == 0).collect();
-        let (ready, skipped): (Vec<&Step>, Vec<&Step>) =
-            ready.into_iter().partition(|step| !step.needs.iter().any(|need| undone.contains(need)));
-        undone.extend(skipped.iter().map(|step| step.id));
-        let mut running =
-            stream::iter(ready.into_iter().map(|step| one(world, step, tell))).buffer_unordered(AT_ONCE);
-        while let Some((step, outcome, end)) = running.next().await {
+        let mut todo: Vec<&Step> =
+            plan.steps.iter().filter(|step| phase(step.group) == group && step.stage == 0).collect();
+        let mut running = FuturesUnordered::new();
+        let mut pending: BTreeSet<usize> = todo.iter().map(|step| step.id).collect();
+        let mut writing = 0;
+        loop {
+            let mut later = Vec::new();
+            for step in todo {
+                if step.needs.iter().any(|need| undone.contains(need)) {
+                    pending.remove(&step.id);
+                    undone.insert(step.id);
+                } else if step.needs.iter().any(|need| pending.contains(need))
+                    || (step.verb != Verb::Await && writing >= AT_ONCE)
+                {
+                    later.push(step);
+                } else {
+                    writing += usize::from(step.verb != Verb::Await);
+                    running.push(one(world, step, tell));
+                }
+            }
+            todo = later;
+            let Some((step, outcome, end)) = running.next().await else { break };
+            writing -= usize::from(step.verb != Verb::Await);
+            pending.remove(&step.id);
             if end != End::Done {
                 undone.insert(step.id);
             }
@@ -105,6 +125,14 @@ pub async fn stage(world: &World<'_>, plan: &Plan, tell: &Tell<'_>) -> Staged {
         }
     }
     staged
+}
+
+/// Services and the waits for them run side by side.
+const fn phase(group: Group) -> Group {
+    match group {
+        Group::Convergence => Group::Services,
+        other => other,
+    }
 }
 
 /// How a step ended.

@@ -10,7 +10,7 @@ use super::probe::Context;
 use super::seen::Seen;
 use crate::manifest::SwarmGate;
 use crate::observed::placement::{NodeFacts, eligible};
-use crate::observed::{Object, Observed, Task, at};
+use crate::observed::{Object, Observed, Task, at, ended_well};
 
 /// As many services are named in a reason; the rest is counted.
 const NAMED: usize = 5;
@@ -163,7 +163,10 @@ impl View<'_> {
         if let Some(declared) = self.expected.replicas.filter(|declared| *declared != replicas) {
             problems.push(format!("`{name}` is scaled to {replicas}, declared are {declared} replicas"));
         }
-        if running != replicas {
+        let restart = self.service.raw.pointer("/Spec/TaskTemplate/RestartPolicy/Condition");
+        let ends = restart.and_then(Value::as_str).is_some_and(|condition| condition != "any");
+        let done = if ends { ended_well(self.tasks) as u64 } else { 0 };
+        if running + done != replicas {
             let why = self.last_trouble().unwrap_or_default();
             problems.push(format!("`{name}` runs {running} of {replicas} tasks{why}"));
         }

@@ -33,6 +33,10 @@ pub struct Stack {
     /// How long convergence may take; when absent it is derived from the services (`docs/reference/convergence.md`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
+    /// What must run before anything of this stack is made or changed: other stacks or services of them, `stack.db`,
+    /// `stack.db/service.app`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<String>,
     /// What may be deleted and made anew where it cannot be changed in place: `service.app`, `network.internal`,
     /// `config.page`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

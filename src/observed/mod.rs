@@ -144,6 +144,19 @@ pub struct Task {
     pub iteration: Option<u64>,
 }
 
+/// Replicas (of a global service: nodes) whose newest task has ended well.
+pub fn ended_well<'a>(tasks: impl IntoIterator<Item = &'a Task>) -> usize {
+    let mut newest: BTreeMap<(u64, &str), &Task> = BTreeMap::new();
+    for task in tasks {
+        let node = if task.slot == 0 { task.node.as_str() } else { "" };
+        let kept = newest.entry((task.slot, node)).or_insert(task);
+        if task.created > kept.created {
+            *kept = task;
+        }
+    }
+    newest.values().filter(|task| task.state == "complete").count()
+}
+
 impl Object {
     /// The stack that the object belongs to by docker's label.
     #[must_use]

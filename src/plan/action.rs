@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::desired::ImageSpec;
+use crate::desired::{Condition, ImageSpec};
 
 /// Which room executes, and what.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,12 +107,14 @@ pub struct Awaited {
     /// What the engine said of an update (`UpdateStatus`) that was over when the plan was made, where the plan does not
     /// change the service: a rollback to what is wanted is no failure of it. Null otherwise.
     pub past: Value,
+    /// How far it must have come: running and healthy, or ended well.
+    pub until: Condition,
 }
 
 impl Awaited {
     /// A service of which nothing is known from before.
     pub fn new(service: impl Into<String>) -> Self {
-        Self { service: service.into(), past: Value::Null }
+        Self { service: service.into(), past: Value::Null, until: Condition::Started }
     }
 }
 

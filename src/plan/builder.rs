@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Action, Change, Consequence, Effect, Group, Held, Kept, Left, Plan, Refusal, Step, SwarmAction, Verb,
+    registry,
 };
 use crate::address::{Address, Kind};
 use crate::desired::Desired;
@@ -21,6 +22,8 @@ pub(super) struct Builder<'a> {
     pub(super) freed: BTreeMap<Address, Vec<usize>>,
     /// Names of services that left and go before the rest, because they are in the way.
     pub(super) gone: BTreeSet<String>,
+    /// Waits for services that others depend on: by address, and whether their end is waited for.
+    pub(super) gates: BTreeMap<(Address, bool), usize>,
     /// True once the plan makes the swarm: everything of the engine then comes after it.
     swarm_comes_first: bool,
     plan: Plan,
@@ -81,6 +84,7 @@ impl<'a> Builder<'a> {
             anew: BTreeMap::new(),
             freed: BTreeMap::new(),
             gone: BTreeSet::new(),
+            gates: BTreeMap::new(),
             swarm_comes_first: false,
             plan: Plan::default(),
             refusals: Vec::new(),
@@ -102,6 +106,7 @@ impl<'a> Builder<'a> {
         }
         self.swarm_comes_first |= is_init;
         let stage = self.stage(&draft.needs, &after);
+        let wave = self.wave(&draft.needs, draft.group);
         self.plan.steps.push(Step {
             id,
             address: draft.address,
@@ -114,6 +119,7 @@ impl<'a> Builder<'a> {
             needs: draft.needs,
             group: draft.group,
             stage,
+            wave,
             after,
         });
         id
@@ -126,9 +132,24 @@ impl<'a> Builder<'a> {
         needed.chain(awaited).max().unwrap_or(0)
     }
 
+    /// A service that waits for another one is a wave later; everything else is as late as the last thing it needs.
+    fn wave(&self, needs: &[usize], group: Group) -> usize {
+        let needed = needs.iter().filter_map(|id| self.plan.steps.get(*id));
+        let after = |step: &Step| usize::from(step.verb == Verb::Await && group == Group::Services);
+        needed.map(|step| step.wave + after(step)).max().unwrap_or(0)
+    }
+
     /// The step that makes or changes `address`, if the plan has one.
     pub(super) fn step(&self, address: &Address) -> Option<&Step> {
         self.plan.steps.iter().find(|step| step.address == *address && step.verb != Verb::Await)
+    }
+
+    /// The step after which `address` is as it shall be, if the plan has one.
+    pub(super) fn change(&self, address: &Address) -> Option<&Step> {
+        // A new login restarts no task.
+        let makes =
+            |step: &&Step| matches!(step.verb, Verb::Create | Verb::Update) && !registry::is_refresh(step);
+        self.plan.steps.iter().filter(makes).find(|step| step.address == *address)
     }
 
     /// Every step so far.
@@ -162,7 +183,12 @@ impl<'a> Builder<'a> {
 
     /// True when `address` is held back.
     pub(super) fn is_held(&self, address: &Address) -> bool {
-        self.plan.held.iter().any(|held| held.address == *address)
+        self.held_because(address).is_some()
+    }
+
+    /// What holds `address` back, if anything does.
+    pub(super) fn held_because(&self, address: &Address) -> Option<&Address> {
+        self.plan.held.iter().find(|held| held.address == *address).map(|held| &held.because)
     }
 
     pub(super) fn warn(&mut self, warning: impl Into<String>) {

@@ -248,7 +248,7 @@ fn remove(builder: &mut Builder<'_>, address: Address, group: Group, action: Act
             let waits =
                 |step: &Step| step.verb == Verb::Await && step.address == Address::new(Kind::Stack, name);
             if !builder.steps().iter().any(waits) {
-                converge(builder, name, stack, changes.clone());
+                converge(builder, name, stack, &changes);
             }
         }
     }

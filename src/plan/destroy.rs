@@ -95,6 +95,7 @@ fn add(plan: &mut Plan, address: Address, group: Group, action: Action) {
         needs: services,
         group,
         stage: 0,
+        wave: 0,
         after: std::collections::BTreeMap::new(),
     });
 }

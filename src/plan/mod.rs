@@ -31,12 +31,16 @@ mod registry;
 #[cfg(test)]
 mod registry_tests;
 mod select;
+mod settled;
 mod stack;
 mod step;
 mod stuck;
 #[cfg(test)]
 mod tests;
 mod too_new;
+mod waves;
+#[cfg(test)]
+mod waves_tests;
 
 use serde::Serialize;
 
@@ -102,7 +106,8 @@ pub fn whole(
     recreate::plan(&mut builder);
     ports::plan(&mut builder);
     cluster::networks(&mut builder);
-    for (name, spec) in &desired.compiled.stacks {
+    for name in waves::stacks(desired.compiled) {
+        let Some(spec) = desired.compiled.stacks.get(name) else { continue };
         let spec = others::leave(&mut builder, name, spec);
         stack::plan(&mut builder, name, &spec);
     }

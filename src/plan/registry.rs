@@ -4,11 +4,14 @@ use serde_json::Value;
 
 use super::builder::{Builder, Draft};
 use super::stack::spec_of;
-use super::{Action, Change, Consequence, Group, ImageAction, SwarmAction, Verb};
+use super::{Action, Change, Consequence, Group, ImageAction, Step, SwarmAction, Verb};
 use crate::address::{Address, Kind};
 use crate::desired::{ServiceSpec, image_of, registry_of};
 use crate::observed::{Object, at};
 use crate::pins::{ARCHIVES, Reference};
+
+/// The field that a plan shows for a login; it is no part of a spec.
+const LOGIN: &str = "PullOptions.RegistryAuth";
 
 /// Plans the pull of the image of a service that is about to be made or changed, so that a registry that refuses it is
 /// told of before anything else happens. With several nodes each pulls for itself, as nobody knows which one will.
@@ -48,6 +51,11 @@ pub(super) fn keep_platforms(stored: &Value, body: &mut std::borrow::Cow<'_, Val
     }
 }
 
+/// True for a step of [`refresh`].
+pub(super) fn is_refresh(step: &Step) -> bool {
+    matches!(step.diff.as_slice(), [change] if change.field == LOGIN)
+}
+
 /// Gives a service that is otherwise as it shall be the login that its registry wants now. Its spec goes out as it is
 /// stored, so that no task restarts. A job would run again: it gets its login when it changes.
 pub(super) fn refresh(builder: &mut Builder<'_>, address: Address, existing: &Object) {
@@ -60,11 +68,7 @@ pub(super) fn refresh(builder: &mut Builder<'_>, address: Address, existing: &Ob
         return;
     }
     let words = |digest: &String| format!("id {digest}");
-    let change = Change {
-        field: "PullOptions.RegistryAuth".to_owned(),
-        before: given.map(words),
-        after: Some(words(wanted)),
-    };
+    let change = Change { field: LOGIN.to_owned(), before: given.map(words), after: Some(words(wanted)) };
     let (id, version) = (existing.id.clone(), existing.version);
     let action = Action::Swarm(SwarmAction::UpdateService { id, version, spec: stored.clone() });
     let registry = registry_of(stored).unwrap_or_default();

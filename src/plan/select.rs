@@ -16,13 +16,12 @@ pub(super) fn only(mut plan: Plan, only: &Address) -> Plan {
             && let Some(step) = plan.steps.get(id)
         {
             // A removal, and the wait before it, come after everything that changes; a part of a plan has only its
-            // own part to wait for.
+            // own part to wait for. A wait for one service is for whoever depends on it, and needs its change.
+            let is_for_one = step.verb == Verb::Await && step.address.leaf().kind == Kind::Service;
             let needed = step.needs.iter().filter(|need| {
-                !matches!(step.verb, Verb::Delete | Verb::Await)
+                is_for_one
+                    || !matches!(step.verb, Verb::Delete | Verb::Await)
                     || plan.steps.get(**need).is_some_and(|need| only.covers(&need.address))
-                    || (step.address == *only
-                        && only.leaf().kind == Kind::Service
-                        && step.verb == Verb::Await)
             });
             todo.extend(needed);
             // What makes a value that it waits for is needed too: without it the step would wait for ever.
@@ -50,7 +49,7 @@ fn comes_back(down: &Step, other: &Step) -> bool {
     down.verb == Verb::Replace && (other.address == down.address || waits)
 }
 
-/// For one service of a stack, the stack's wait becomes a wait for that service and those that it needs.
+/// For one service of a stack, the stack's wait becomes a wait for that service.
 fn narrow(plan: &mut Plan, only: &Address) {
     if only.leaf().kind != Kind::Service {
         return;
@@ -59,21 +58,20 @@ fn narrow(plan: &mut Plan, only: &Address) {
     if plan.steps.iter().any(|step| step.verb == Verb::Replace && step.address.outer == only.outer) {
         return;
     }
-    let Some(own) = plan.steps.iter().find(|step| step.address == *only && service(step).is_some()).cloned()
+    let own = plan.steps.iter().find(|step| step.address == *only && service(step).is_some());
+    let Some((id, stage, name)) = own.and_then(|step| Some((step.id, step.stage, service(step)?.to_owned())))
     else {
         return;
     };
-    let ids = [own.needs.as_slice(), &[own.id]].concat();
-    let waited = plan.steps.iter().filter(|step| ids.contains(&step.id) && service(step).is_some());
-    let waited: Vec<Step> = waited.cloned().collect();
-    let awaits = |step: &&mut Step| step.verb == Verb::Await && step.address.covers(only);
-    if let Some(step) = plan.steps.iter_mut().find(awaits)
-        && let Action::Swarm(SwarmAction::Converge { services, .. }) = &mut step.action
-    {
-        services.retain(|one| waited.iter().filter_map(service).any(|name| name == one.service));
-        step.address = only.clone();
-        step.needs = waited.iter().map(|step| step.id).collect();
-        step.stage = waited.iter().map(|step| step.stage).max().unwrap_or(step.stage);
+    for step in plan.steps.iter_mut().filter(|step| step.verb == Verb::Await && step.address.covers(only)) {
+        if let Action::Swarm(SwarmAction::Converge { services, .. }) = &mut step.action
+            && services.iter().any(|one| one.service == name)
+        {
+            services.retain(|one| one.service == name);
+            step.address = only.clone();
+            step.needs = vec![id];
+            step.stage = stage;
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! One stack: networks, configs, secrets, services, convergence.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::bind::referenced;
@@ -7,12 +9,13 @@ use super::builder::{Builder, Draft};
 use super::canonical::network_names;
 use super::choose::{Chosen, Planned, Service, choose, distrust, force_update, forced, is_kept};
 use super::cluster::network;
+use super::settled::unsettled;
 use super::{
     Action, Awaited, Class, Consequence, Effect, Group, NewSecret, Refusal, SwarmAction, Verb, deadline,
-    effect, registry, too_new,
+    effect, registry, too_new, waves,
 };
 use crate::address::{Address, Kind};
-use crate::desired::{Desired, StackSpec, image_of};
+use crate::desired::{Condition, Desired, ServiceSpec, StackSpec, image_of};
 use crate::observed::{Object, at};
 use crate::report::Exit;
 
@@ -24,7 +27,7 @@ pub(super) fn plan(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
     }
     let names = network_names(builder.observed);
     let mut services = Vec::new();
-    for (key, spec) in &stack.services {
+    for (key, spec) in waves::services(stack) {
         let service = Service { stack, key, spec, networks: &names };
         too_new::refuse(builder, &service);
         let chosen = choose(builder, &service);
@@ -32,14 +35,24 @@ pub(super) fn plan(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
     }
     secrets(builder, stack, &services);
     configs(builder, stack, &services);
-    let mut changed = Vec::new();
     for planned in services {
-        changed.extend(service(builder, planned));
+        service(builder, planned);
     }
-    let stack_address = Address::new(Kind::Stack, name);
-    if !changed.is_empty() || builder.desired.open.iter().any(|address| stack_address.covers(address)) {
-        converge(builder, name, stack, changed);
+    let moves = stack.services.iter().any(|(key, spec)| {
+        let address = Address::in_stack(name, Kind::Service, key);
+        let is_open = builder.desired.open.contains(&address);
+        is_open || builder.change(&address).is_some() || is_under_way(builder, spec)
+    });
+    if moves {
+        converge(builder, name, stack, &[]);
     }
+}
+
+/// True when a service is there and does not run as told: an earlier run did not live to see it.
+fn is_under_way(builder: &Builder<'_>, spec: &ServiceSpec) -> bool {
+    let Some(existing) = builder.observed.services.get(&spec.name) else { return false };
+    let tasks = builder.observed.tasks.get(&existing.id).map(Vec::as_slice).unwrap_or_default();
+    unsettled(&existing.raw, tasks, Condition::Started).is_some()
 }
 
 /// Networks and configs that somebody else makes must be there before anything is written.
@@ -136,8 +149,8 @@ fn secrets(builder: &mut Builder<'_>, stack: &StackSpec, services: &[Planned<'_>
     }
 }
 
-/// Plans one service; returns the step's id if it has to change.
-fn service(builder: &mut Builder<'_>, (service, chosen): Planned<'_>) -> Option<usize> {
+/// Plans one service, if it has to change.
+fn service(builder: &mut Builder<'_>, (service, chosen): Planned<'_>) {
     let address = service.address();
     let cleared = builder.anew.get(&address).copied();
     let existing = builder.observed.services.get(&service.spec.name).filter(|_| cleared.is_none());
@@ -149,38 +162,48 @@ fn service(builder: &mut Builder<'_>, (service, chosen): Planned<'_>) -> Option<
                 builder.referenced.extend(referenced(spec_of(existing)));
             }
             builder.hold(address, because);
-            return None;
+            return;
         }
     };
     builder.referenced.extend(chosen.bound.names.iter().cloned());
     builder.keep(&chosen.bound.kept);
-    let mut needs = needs(builder, &service);
-    needs.extend(cleared);
-    needs.extend(builder.freed.get(&address).into_iter().flatten());
-    let Some(existing) = existing else {
-        needs.extend(registry::pull(builder, service.spec));
-        let action = Action::Swarm(SwarmAction::CreateService(chosen.bound.body.into_owned()));
-        let mut draft = Draft::new(address, Verb::Create, Group::Services, action);
-        draft.needs = needs;
-        draft.after = chosen.bound.after;
-        return Some(builder.add(draft));
+    let after = chosen.bound.after.clone();
+    let pulls = existing.is_none() || image_of(&chosen.bound.body) == image_of(&service.spec.body);
+    let change = match existing {
+        None => {
+            let action = Action::Swarm(SwarmAction::CreateService(chosen.bound.body.into_owned()));
+            Some(Draft::new(address, Verb::Create, Group::Services, action))
+        }
+        Some(existing) => update(builder, &service, existing, chosen),
     };
-    update(builder, &service, existing, chosen, needs)
+    let Some(mut draft) = change else { return };
+    if let Some(because) = waves::held(builder, service.stack, service.spec).filter(|_| existing.is_none()) {
+        builder.hold(draft.address, because);
+        return;
+    }
+    let freed = builder.freed.get(&draft.address).cloned().unwrap_or_default();
+    let gates = waves::gates(builder, service.stack, service.spec);
+    draft.needs = needs(builder, &service);
+    draft.needs.extend(cleared);
+    draft.needs.extend(freed);
+    draft.needs.extend(gates.needs);
+    draft.needs.extend(pulls.then(|| registry::pull(builder, service.spec)).flatten());
+    draft.after = after;
+    let words = [gates.words, std::mem::take(&mut draft.reason)];
+    let words: Vec<String> = words.into_iter().filter(|words| !words.is_empty()).collect();
+    builder.add(draft.because(words.join("; ")));
 }
 
+/// The update of a service that is there, if it differs.
 fn update(
     builder: &mut Builder<'_>,
     service: &Service<'_>,
     existing: &Object,
     Chosen { mut bound, mut diff }: Chosen<'_>,
-    mut needs: Vec<usize>,
-) -> Option<usize> {
+) -> Option<Draft> {
     if diff.is_empty() {
         registry::refresh(builder, service.address(), existing);
         return None;
-    }
-    if image_of(&bound.body) == image_of(&service.spec.body) {
-        needs.extend(registry::pull(builder, service.spec));
     }
     let stored = spec_of(existing);
     let mut reason = distrust(builder, service, stored);
@@ -199,16 +222,11 @@ fn update(
             service.address()
         ));
     }
-    let action = SwarmAction::UpdateService {
-        id: existing.id.clone(),
-        version: existing.version,
-        spec: bound.body.into_owned(),
-    };
-    let mut draft = Draft::new(service.address(), Verb::Update, Group::Services, Action::Swarm(action));
-    draft.needs = needs;
-    draft.after = bound.after;
+    let (id, version, spec) = (existing.id.clone(), existing.version, bound.body.into_owned());
+    let action = Action::Swarm(SwarmAction::UpdateService { id, version, spec });
+    let mut draft = Draft::new(service.address(), Verb::Update, Group::Services, action);
     draft.effect = Some(effect);
-    Some(builder.add(draft.changing(diff, consequence).because(reason)))
+    Some(draft.changing(diff, consequence).because(reason))
 }
 
 /// The stored spec of a service.
@@ -229,15 +247,12 @@ fn consequence(effect: &Effect) -> Consequence {
     }
 }
 
-/// What must be there before the service: everything of its stack that is made, its image, shared networks, and
-/// the services that it depends on.
+/// What must be there before the service, beside what it depends on: everything of its stack that is made, its image
+/// and shared networks.
 fn needs(builder: &Builder<'_>, service: &Service<'_>) -> Vec<usize> {
     let stack = &service.stack.name;
-    let depends = |key: &str| service.spec.depends_on.iter().any(|other| other.service == key);
     let wanted = |address: &Address| match (&address.inner, address.outer.kind) {
-        (Some(inner), _) if address.outer.name == *stack => {
-            inner.kind != Kind::Service || depends(&inner.name)
-        }
+        (Some(inner), _) if address.outer.name == *stack => inner.kind != Kind::Service,
         (None, Kind::Image) => service.spec.image.as_ref() == Some(&address.outer.name),
         (None, kind) => matches!(kind, Kind::Network | Kind::Swarm | Kind::Node | Kind::Files | Kind::File),
         (Some(_), _) => false,
@@ -245,31 +260,50 @@ fn needs(builder: &Builder<'_>, service: &Service<'_>) -> Vec<usize> {
     builder.steps().iter().filter(|step| wanted(&step.address)).map(|step| step.id).collect()
 }
 
-/// Waits until what a stack shall run does; `changed` are the steps that must have succeeded before.
-pub(super) fn converge(builder: &mut Builder<'_>, name: &str, stack: &StackSpec, changed: Vec<usize>) {
-    let mut awaited = Vec::new();
-    let mut asked = Vec::new();
+/// Waits until what a stack shall run does; `after` are further steps that must have succeeded before. Services that
+/// others wait for have a wait of their own. The rest is waited for together, apart from those whose turn comes only
+/// when another has converged: should that fail, nothing else of the stack goes unseen.
+pub(super) fn converge(builder: &mut Builder<'_>, name: &str, stack: &StackSpec, after: &[usize]) {
+    let mut waves: BTreeMap<Vec<usize>, Vec<(&str, &ServiceSpec)>> = BTreeMap::new();
     for (key, service) in &stack.services {
         let address = Address::in_stack(name, Kind::Service, key);
-        if builder.is_held(&address) {
+        let has_own = builder.gates.keys().any(|(gate, _)| *gate == address);
+        if builder.is_held(&address) || has_own {
             continue;
         }
-        let is_step = builder.step(&address).is_some();
+        let needs = builder.change(&address).map(|step| step.needs.clone()).unwrap_or_default();
+        let gates: Vec<usize> =
+            needs.into_iter().filter(|need| builder.gates.values().any(|gate| gate == need)).collect();
+        waves.entry(gates).or_default().push((key, service));
+    }
+    for services in waves.values() {
+        wait(builder, name, stack, (services, after));
+    }
+}
+
+fn wait(
+    builder: &mut Builder<'_>,
+    name: &str,
+    stack: &StackSpec,
+    (services, after): (&[(&str, &ServiceSpec)], &[usize]),
+) {
+    let (mut awaited, mut asked, mut needs) = (Vec::new(), Vec::new(), after.to_vec());
+    for (key, service) in services {
+        let address = Address::in_stack(name, Kind::Service, *key);
+        let step = builder.change(&address).map(|step| step.id);
         let existing = builder.observed.services.get(&service.name);
         let status = existing.map_or(&Value::Null, |object| at(&object.raw, "/UpdateStatus"));
-        let is_open = builder.desired.open.contains(&address);
-        let past = if is_step || is_open { Value::Null } else { status.clone() };
-        awaited.push(Awaited { service: service.name.clone(), past });
-        asked.push(deadline::Asked { service, updates: (is_step || is_open) && existing.is_some() });
-    }
-    if awaited.is_empty() {
-        return;
+        let moved = step.is_some() || builder.desired.open.contains(&address);
+        let past = if moved { Value::Null } else { status.clone() };
+        awaited.push(Awaited { service: service.name.clone(), past, until: Condition::Started });
+        asked.push(deadline::Asked { service, updates: moved && existing.is_some() });
+        needs.extend(step.filter(|id| !after.contains(id)));
     }
     let deadline = deadline::of(&asked, stack.deadline);
-    let services = if awaited.len() == 1 { "its service runs" } else { "its services run" };
-    let reason = format!("until {services}, at most {} s: {}", deadline.time.as_secs(), deadline.words);
+    let what = if awaited.len() == 1 { "its service runs" } else { "its services run" };
+    let reason = format!("until {what}, at most {} s: {}", deadline.time.as_secs(), deadline.words);
     let action = Action::Swarm(SwarmAction::Converge { services: awaited, deadline: deadline.time });
     let mut draft = Draft::new(Address::new(Kind::Stack, name), Verb::Await, Group::Convergence, action);
-    draft.needs = changed;
+    draft.needs = needs;
     builder.add(draft.because(reason));
 }

@@ -51,6 +51,8 @@ pub struct Step {
     pub group: Group,
     /// The stage that it runs in, from 0: before each stage the engine is observed and the plan made again.
     pub stage: usize,
+    /// Which wave of services it belongs to, from 0: a wave begins when what it depends on has converged.
+    pub wave: usize,
     /// Values that only another step can produce: field → address of what produces it. A step runs only once
     /// nothing is left in here.
     pub after: BTreeMap<String, Address>,
@@ -72,7 +74,7 @@ pub enum Group {
     Objects,
     /// Services, made and changed.
     Services,
-    /// Waiting for them.
+    /// Waiting for them; side by side with the services of later waves, as each one's needs say.
     Convergence,
     /// Services that left.
     Removal,
@@ -172,6 +174,12 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
+    }
+
+    /// True when it changes nothing and only waits for what is under way.
+    #[must_use]
+    pub fn only_waits(&self) -> bool {
+        !self.is_empty() && self.steps.iter().all(|step| step.verb == Verb::Await)
     }
 
     /// The part of it that `only` covers, and what that needs.

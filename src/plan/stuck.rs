@@ -22,7 +22,8 @@ impl Stuck {
             self.failed.insert(step.address.clone());
             because.insert(step.id, step.address.clone());
         }
-        for (step, cause) in dependants(plan, because) {
+        // A wait is judged by what it waits for, each time anew: one stack may have several of them.
+        for (step, cause) in dependants(plan, because).filter(|(step, _)| step.verb != Verb::Await) {
             self.waiting.insert((step.address.clone(), step.verb), cause);
         }
     }
@@ -134,6 +135,7 @@ mod tests {
             needs: needs.to_vec(),
             group: Group::Services,
             stage: 0,
+            wave: 0,
             after: BTreeMap::new(),
         }
     }

@@ -90,7 +90,12 @@ fn push_step(out: &mut String, step: &Step, paint: Paint) {
         let _ = write!(out, ", {}", paint.with(style, words));
     }
     if !step.reason.is_empty() {
-        let _ = write!(out, "  {}", paint.with(Style::Dim, &format!("# {}", plain(&step.reason))));
+        let wave = match step.wave {
+            0 => String::new(),
+            later => format!("wave {}: ", later + 1),
+        };
+        let words = format!("# {wave}{}", plain(&step.reason));
+        let _ = write!(out, "  {}", paint.with(Style::Dim, &words));
     }
     out.push('\n');
     for change in &step.diff {
@@ -199,6 +204,7 @@ mod tests {
             needs: Vec::new(),
             group: Group::Ground,
             stage: 0,
+            wave: 0,
             after: BTreeMap::new(),
         }
     }

@@ -158,11 +158,29 @@ fn resolve(loaded: &Loaded, pins: &Pins, describe: Describe) -> Result<Compilati
         compose::clashes(&published).into_iter().partition(|problem| problem.severity == Severity::Error);
     problems.extend(sure);
     warnings.extend(unsure);
+    problems.extend(unknown_dependencies(loaded, &compiled));
     if problems.is_empty() {
         Ok(Compilation { compiled, warnings, texts: Vec::new(), unread: None })
     } else {
         Err(problems)
     }
+}
+
+/// A stack may wait for a service of another one, which only its compose files tell of.
+fn unknown_dependencies(loaded: &Loaded, compiled: &Compiled) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, stack) in &loaded.manifest.stacks {
+        for (index, text) in stack.depends_on.iter().enumerate() {
+            let Ok(Address { outer, inner: Some(service) }) = text.parse::<Address>() else { continue };
+            let other = compiled.stacks.get(&outer.name);
+            if other.is_some_and(|other| !other.services.contains_key(&service.name)) {
+                let at = pointer(&["stacks", name, "depends_on", &index.to_string()]);
+                let message = format!("the stack `{}` has no service `{}`", outer.name, service.name);
+                problems.push(loaded.problem(&at, message));
+            }
+        }
+    }
+    problems
 }
 
 /// An allowance that names nothing of the stack allows nothing, and is no less a mistake.

@@ -37,7 +37,7 @@ pub(super) async fn until_equal(
 ) -> Result<Observed, Stop> {
     let (mut stuck, mut carried, mut exit) = (Stuck::default(), Carried::default(), Exit::Ok);
     let mut look = Some(look);
-    let mut idle = 0;
+    let (mut idle, mut waited) = (0, false);
     for round in 0..ROUNDS {
         let observed = match look.take() {
             Some(begun) => host.observe(engine, Some(begun)).await?,
@@ -56,7 +56,9 @@ pub(super) async fn until_equal(
         }
         let plan = stuck.without(&plan);
         run.record.held.clone_from(&plan.held);
-        if plan.is_empty() {
+        // A wait that ended well is not waited for again, whatever a single look says.
+        let (only_waits, waited_before) = (plan.only_waits(), waited);
+        if plan.is_empty() || (only_waits && waited_before) {
             if exit != Exit::Ok {
                 return Err(Stop::Apply(exit));
             }
@@ -80,6 +82,7 @@ pub(super) async fn until_equal(
         exit = exit.or(staged.exit);
         stuck.fail(&plan, &staged.failed);
         carried.note(&plan, &staged.done);
+        waited = only_waits;
         if !staged.again.is_empty() {
             sleep(PAUSE * idle).await;
         }

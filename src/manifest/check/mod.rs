@@ -3,6 +3,7 @@
 //! Each function judges one section and goes on after a problem. References are looked up in the text and not in
 //! the typed value, so that a thing that is there but wrong is not also called missing.
 
+mod depends;
 mod gates;
 mod host;
 mod secrets;
@@ -23,6 +24,7 @@ pub(super) fn all(source: &Source, root: &Node, manifest: &Manifest, told: Vec<P
     host::judge(&mut judge, manifest);
     secrets::judge(&mut judge, manifest);
     stacks::judge(&mut judge, manifest);
+    depends::judge(&mut judge, manifest);
     judge.names(&["gates"], manifest.gates.keys(), values::name);
     for (name, gate) in &manifest.gates {
         gates::judge(&mut judge, name, gate);

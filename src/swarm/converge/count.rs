@@ -1,17 +1,19 @@
 //! What a service asks of its tasks, and how many of them there are.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::observed::{Task, at};
+use crate::desired::Condition;
+use crate::observed::{Task, at, ended_well};
 use crate::report::Outcome;
 
 /// A service without a health check counts as running once its tasks have run for so long, unless its own monitor time
 /// says otherwise: a process that fails at once needs a moment to do so.
 pub(super) const STEADY: Duration = Duration::from_secs(3);
+/// One that is stopped because it is unhealthy, and ends well, counts as running for a moment.
+const CHECKED: Duration = Duration::from_secs(1);
 /// So many tasks of one replica that ended make a crash loop.
 const CRASHES: usize = 3;
 
@@ -24,7 +26,7 @@ pub(super) struct Policy {
     /// How long tasks must have run.
     pub(super) steady: Duration,
     /// True when containers have a health check.
-    checked: bool,
+    pub(super) checked: bool,
 }
 
 impl Policy {
@@ -40,7 +42,7 @@ impl Policy {
         let test = at(service, "/Spec/TaskTemplate/ContainerSpec/Healthcheck/Test/0").as_str();
         let checked = test.is_some_and(|test| test != "NONE");
         let monitor = at(service, "/Spec/UpdateConfig/Monitor").as_u64().filter(|monitor| *monitor > 0);
-        let steady = if checked { Duration::ZERO } else { STEADY };
+        let steady = if checked { CHECKED } else { STEADY };
         let steady = monitor.map_or(steady, Duration::from_nanos);
         Self { may_complete: condition != "any" || is_job(service), crashes, steady, checked }
     }
@@ -70,7 +72,7 @@ pub(super) struct Count {
 }
 
 impl Count {
-    pub(super) fn of(service: &Value, tasks: &[Task], policy: &Policy) -> Self {
+    pub(super) fn of(service: &Value, tasks: &[Task], policy: &Policy, until: Condition) -> Self {
         let mode = at(service, "/Spec/Mode");
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let updating = at(service, "/UpdateStatus/State") == "updating";
@@ -86,12 +88,14 @@ impl Count {
         let running = tasks.iter().filter(|task| is_running(task)).count();
         // A replica that ended well and is not to be started again counts as well as one that runs.
         let done = if policy.may_complete { ended_well(tasks) } else { 0 };
-        let have = number(running + done);
+        // Whoever waits for its end does not go on while it runs.
+        let ends = until == Condition::Completed;
+        let have = if ends { number(done) } else { number(running + done) };
         let want = match at(mode, "/Replicated/Replicas").as_u64() {
             Some(replicas) => replicas,
             None => number(tasks.iter().filter(|task| task.desired == "running").count() + done).max(1),
         };
-        Self { have, want, done: number(done), updating, what: "running" }
+        Self { have, want, done: number(done), updating, what: if ends { "completed" } else { "running" } }
     }
 
     /// What it is once it is complete.
@@ -122,19 +126,6 @@ impl Count {
         }
         words
     }
-}
-
-/// Replicas whose newest task is complete.
-fn ended_well(tasks: &[Task]) -> usize {
-    let mut newest: BTreeMap<(u64, &str), &Task> = BTreeMap::new();
-    for task in tasks {
-        let node = if task.slot == 0 { task.node.as_str() } else { "" };
-        let kept = newest.entry((task.slot, node)).or_insert(task);
-        if task.created > kept.created {
-            *kept = task;
-        }
-    }
-    newest.values().filter(|task| task.state == "complete").count()
 }
 
 pub(super) fn is_running(task: &Task) -> bool {

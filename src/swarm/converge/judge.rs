@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::Reason;
 use super::count::{Count, Policy, STEADY, age, is_alive, is_running};
+use crate::desired::Condition;
 use crate::observed::{Cluster, Misfit, Task, at};
+use crate::plan::Awaited;
 use crate::report::Outcome;
 
 /// A health check has been tried several times before it kills a task.
@@ -54,12 +56,15 @@ pub(super) struct Watch {
     running: (Vec<String>, Duration),
     /// What Swarm said of an update that was over before the wait: it says nothing of this one.
     past: Value,
+    /// How far it must come.
+    until: Condition,
 }
 
 impl Watch {
-    pub(super) fn new(past: &Value) -> Self {
+    pub(super) fn new(awaited: &Awaited) -> Self {
         Self {
-            past: past.clone(),
+            past: awaited.past.clone(),
+            until: awaited.until,
             before: None,
             ended: BTreeMap::new(),
             unplaced: None,
@@ -77,7 +82,7 @@ impl Watch {
     pub(super) fn judge(&mut self, service: &Value, tasks: &[Task], now: &Moment<'_>) -> Verdict {
         let policy = Policy::of(service);
         self.remember(tasks, &policy);
-        let count = Count::of(service, tasks, &policy);
+        let count = Count::of(service, tasks, &policy, self.until);
         if let Some(verdict) = self.update_state(service, &count) {
             return verdict;
         }
@@ -179,7 +184,9 @@ impl Watch {
         }
         let watched = now.elapsed.saturating_sub(self.running.1);
         let youngest = tasks.iter().filter(|task| is_running(task)).map(|task| age(task, now.wall)).min();
-        youngest.is_none_or(|age| age.max(watched) >= policy.steady)
+        let failed = policy.checked && !self.ended.is_empty();
+        let steady = if failed { policy.steady.max(STEADY) } else { policy.steady };
+        youngest.is_none_or(|age| age.max(watched) >= steady)
     }
 }
 

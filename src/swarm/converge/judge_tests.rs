@@ -40,7 +40,7 @@ fn moment(seconds: u64) -> Moment<'static> {
 
 /// The verdict of the last of several looks, one a second.
 fn after(service: &Value, looks: &[Vec<Task>]) -> Verdict {
-    let mut watch = Watch::new(&Value::Null);
+    let mut watch = Watch::new(&Awaited::new("web_app"));
     let verdicts = looks.iter().zip(0..).map(|(tasks, second)| watch.judge(service, tasks, &moment(second)));
     verdicts.last().unwrap()
 }
@@ -53,7 +53,15 @@ fn a_task_counts_as_running_only_after_a_moment() {
     assert_eq!(after(&web, &vec![running.clone(); 4]), Verdict::Done(Outcome::Converged));
     let checked =
         service(&json!({"TaskTemplate": {"ContainerSpec": {"Healthcheck": {"Test": ["CMD", "x"]}}}}));
-    assert_eq!(after(&checked, std::slice::from_ref(&running)), Verdict::Done(Outcome::Converged));
+    // What is stopped because it is unhealthy, and ends well, runs for an instant.
+    assert!(matches!(after(&checked, std::slice::from_ref(&running)), Verdict::Waiting(_)));
+    assert_eq!(after(&checked, &vec![running.clone(); 2]), Verdict::Done(Outcome::Converged));
+    let again = [vec![], vec![failed("0")], running.clone(), running.clone(), running.clone()];
+    assert!(matches!(after(&checked, &again), Verdict::Waiting(_)));
+    assert_eq!(
+        after(&checked, &[&again[..], &[running.clone(), running.clone()]].concat()),
+        Verdict::Done(Outcome::Converged)
+    );
     let slow = service(&json!({"UpdateConfig": {"Monitor": 30_000_000_000_u64}}));
     assert!(matches!(after(&slow, &vec![running; 20]), Verdict::Waiting(_)));
 }
@@ -200,7 +208,7 @@ fn an_update_that_was_over_before_says_nothing_of_this_one() {
     let running = vec![task("1", "running", "running", "")];
     for (state, message) in [("rollback_completed", "update rolled back"), ("paused", "update paused")] {
         web["UpdateStatus"] = json!({"State": state, "Message": message, "StartedAt": AT});
-        let mut watch = Watch::new(&web["UpdateStatus"]);
+        let mut watch = Watch::new(&Awaited { past: web["UpdateStatus"].clone(), ..Awaited::new("web_app") });
         let looks: Vec<Verdict> = (0..5).map(|second| watch.judge(&web, &running, &moment(second))).collect();
         assert_eq!(looks.last(), Some(&Verdict::Done(Outcome::Converged)), "{state}");
         // What is said at another time is said of this one.
@@ -209,7 +217,7 @@ fn an_update_that_was_over_before_says_nothing_of_this_one() {
         assert!(matches!(watch.judge(&later, &running, &moment(9)), Verdict::Failed(_)), "{state}");
     }
     // A pause that left the service half-way is no success, however old.
-    let mut watch = Watch::new(&web["UpdateStatus"]);
+    let mut watch = Watch::new(&Awaited { past: web["UpdateStatus"].clone(), ..Awaited::new("web_app") });
     assert!(matches!(watch.judge(&web, &[], &moment(0)), Verdict::Failed(Reason::Paused { .. })));
 }
 
@@ -244,11 +252,25 @@ fn a_label_that_no_node_has_is_told_at_once_and_with_the_nodes() {
     for (spec, tasks) in [(placement, &pending[..]), (global, &[])] {
         let web = service(&spec);
         assert!(asks_for_nodes(&web, tasks));
-        let mut watch = Watch::new(&Value::Null);
+        let mut watch = Watch::new(&Awaited::new("web_app"));
         assert!(matches!(watch.judge(&web, tasks, &at(0)), Verdict::Waiting(_)));
         assert!(matches!(watch.judge(&web, tasks, &at(2)), Verdict::Waiting(_)));
         let Verdict::Failed(reason) = watch.judge(&web, tasks, &at(3)) else { panic!("{spec}") };
         assert_eq!(reason.outcome(), Outcome::Unschedulable);
         assert!(reason.to_string().starts_with(told), "{reason}");
     }
+}
+
+#[test]
+fn whoever_waits_for_an_end_does_not_go_on_while_it_runs() {
+    let once = restart("none", 0);
+    let awaited = Awaited { until: Condition::Completed, ..Awaited::new("web_app") };
+    let mut watch = Watch::new(&awaited);
+    let running = [task("1", "running", "running", "")];
+    for second in 0..20 {
+        let verdict = watch.judge(&once, &running, &moment(second));
+        assert_eq!(verdict, Verdict::Waiting("0 of 1 completed".into()));
+    }
+    let done = [task("1", "shutdown", "complete", "")];
+    assert_eq!(watch.judge(&once, &done, &moment(20)), Verdict::Done(Outcome::Completed));
 }

@@ -53,7 +53,7 @@ impl Engine {
     ) -> Result<Vec<ServiceOutcome>, ConvergeError> {
         let began = Instant::now();
         let mut watches: Watches =
-            services.iter().map(|one| (one.service.clone(), Watch::new(&one.past))).collect();
+            services.iter().map(|one| (one.service.clone(), Watch::new(one))).collect();
         let mut waiting = Waiting { elapsed: Duration::ZERO, deadline, services: Vec::new(), engine: None };
         let mut outcomes = Vec::new();
         let mut pause = LOOK;
@@ -109,13 +109,19 @@ impl Engine {
 
     async fn failure(
         &self,
-        (service, reason): (String, Reason),
+        (service, mut reason): (String, Reason),
         watches: &Watches,
         mut services: Vec<ServiceOutcome>,
         waiting: &Waiting,
     ) -> ConvergeError {
         let last = watches.get(&service).and_then(Watch::last_failure).map(|task| task.id.clone());
-        let task = reason.task().map(str::to_owned).or(last);
+        let mut task = reason.task().map(str::to_owned).or(last);
+        if let (None, Reason::RolledBack { message } | Reason::Paused { message }) = (&task, &mut reason)
+            && let Some(failed) = self.failed_in_update(&service, waiting.elapsed).await
+        {
+            *message = format!("{message}; its task said: {}", failed.error);
+            task = Some(failed.id);
+        }
         let log = match (task, &reason) {
             (_, Reason::EngineGone { .. } | Reason::ImageMissing { .. }) | (None, _) => Vec::new(),
             (Some(task), _) => self.log_tail(&task, LOG_LINES).await,
@@ -124,6 +130,25 @@ impl Engine {
             (one.outcome, one.words) = (reason.outcome(), reason.to_string());
         }
         ConvergeError { service, reason, elapsed: waiting.elapsed, log, services }
+    }
+}
+
+impl Engine {
+    /// The task for which Swarm ended an update: it may go from failed to replaced between two looks.
+    async fn failed_in_update(&self, service: &str, waited: Duration) -> Option<Task> {
+        let filter = format!("/tasks?filters=%7B%22service%22%3A%7B%22{service}%22%3Atrue%7D%7D");
+        let (services, tasks) = tokio::join!(self.transport.get("/services"), self.transport.get(&filter));
+        let services = list(services.ok()?, "GET /services").ok()?;
+        let service = services.iter().find(|raw| at(raw, "/Spec/Name") == service)?;
+        // That is when the rollback began; by the engine's clock the wait began no earlier than this.
+        let started = at(service, "/UpdateStatus/StartedAt").as_str()?.parse::<Timestamp>().ok()?;
+        let began = started.checked_sub(waited + LOOK).ok()?;
+        let tasks = list(tasks.ok()?, "GET /tasks").ok()?;
+        let failed = tasks.iter().map(task).filter(|task| {
+            let made = task.created.parse::<Timestamp>().ok();
+            matches!(task.state.as_str(), "failed" | "rejected") && made.is_some_and(|made| made >= began)
+        });
+        failed.max_by(|a, b| a.since.cmp(&b.since))
     }
 }
 

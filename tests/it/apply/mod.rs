@@ -16,3 +16,4 @@ mod spoilt;
 mod taken;
 mod told;
 mod watch;
+mod waves;

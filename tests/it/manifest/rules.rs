@@ -36,6 +36,23 @@ fn what_may_be_made_anew() {
 }
 
 #[test]
+fn what_a_stack_may_wait_for() {
+    let to = |wrong: &str, message: &str| {
+        let place = format!("\"{wrong}\"");
+        refused(r#""stack.traefik""#, &place, &place, message);
+    };
+    to("traefik", "nothing that a stack can depend on");
+    to("network.proxy", "nothing that a stack can depend on");
+    to("stack.traefik/config.a", "nothing that a stack can depend on");
+    to("stack.web/service.app", "cannot wait for itself");
+    to("stack.trafik", "`trafik` is not in `stacks`");
+    let list = r#"["stack.traefik"]"#;
+    let two = r#"["stack.b"] }, "b": { "compose": ["b.yml"], "depends_on": ["stack.web/service.app"]"#;
+    let circle = "stacks wait for each other in a circle: `stack.b` -> `stack.web` -> `stack.b`";
+    refused(list, two, r#"["stack.web/service.app"]"#, circle);
+}
+
+#[test]
 fn swarm_and_networks() {
     refused("198.51.100.7:2377", "198.51.100.777", r#""198.51.100.777""#, "neither an address nor");
     refused(r#""data_path": "198.51.100.7""#, r#""data_path": "a:1""#, r#""a:1""#, "neither an address nor");

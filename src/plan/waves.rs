@@ -1,0 +1,178 @@
+//! What a service depends on, and the waits that hold its wave back until that has converged.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::builder::{Builder, Draft};
+use super::settled::unsettled;
+use super::{Action, Awaited, Group, SwarmAction, Verb, deadline};
+use crate::address::{Address, Kind};
+use crate::desired::{Compiled, Condition, ServiceSpec, StackSpec};
+use crate::observed::at;
+
+/// A service that another one waits for.
+struct Dependency<'a> {
+    stack: &'a StackSpec,
+    key: &'a str,
+    spec: &'a ServiceSpec,
+    until: Condition,
+}
+
+/// What a service waits for.
+#[derive(Default)]
+pub(super) struct Gates {
+    /// Steps that must have succeeded before.
+    pub(super) needs: Vec<usize>,
+    /// `once stack.web/service.db is healthy`; empty where nothing is waited for.
+    pub(super) words: String,
+}
+
+/// Names of stacks, each after those that it depends on. The manifest has no circles; one would end anywhere.
+pub(super) fn stacks(compiled: &Compiled) -> Vec<&str> {
+    let mut order = Order::default();
+    let needs = |name: &str| other_stacks(compiled, name).map(|address| address.outer.name).collect();
+    for name in compiled.stacks.keys() {
+        order.visit(name, &needs);
+    }
+    let names = order.done.iter().filter_map(|name| compiled.stacks.get_key_value(name));
+    names.map(|(name, _)| name.as_str()).collect()
+}
+
+/// Services of a stack, each after those that it depends on.
+pub(super) fn services(stack: &StackSpec) -> Vec<(&str, &ServiceSpec)> {
+    let mut order = Order::default();
+    let needs = |key: &str| {
+        let depends = stack.services.get(key).map(|spec| spec.depends_on.iter());
+        depends.into_iter().flatten().map(|one| one.service.clone()).collect()
+    };
+    for key in stack.services.keys() {
+        order.visit(key, &needs);
+    }
+    let found = order.done.iter().filter_map(|key| stack.services.get_key_value(key));
+    found.map(|(key, spec)| (key.as_str(), spec)).collect()
+}
+
+/// Depth first: a name stands after everything that it needs.
+#[derive(Default)]
+struct Order {
+    seen: BTreeSet<String>,
+    done: Vec<String>,
+}
+
+impl Order {
+    fn visit(&mut self, name: &str, needs: &dyn Fn(&str) -> Vec<String>) {
+        if !self.seen.insert(name.to_owned()) {
+            return;
+        }
+        for need in needs(name) {
+            self.visit(&need, needs);
+        }
+        self.done.push(name.to_owned());
+    }
+}
+
+/// What the manifest says that a stack depends on.
+fn other_stacks<'c>(compiled: &'c Compiled, stack: &str) -> impl Iterator<Item = Address> + use<'c> {
+    let section = compiled.manifest.stacks.get(stack);
+    let listed = section.into_iter().flat_map(|section| &section.depends_on);
+    listed.filter_map(|text| text.parse().ok())
+}
+
+fn dependencies<'a: 's, 's>(
+    builder: &Builder<'a>,
+    stack: &'s StackSpec,
+    spec: &'s ServiceSpec,
+) -> Vec<Dependency<'s>> {
+    let compiled = builder.desired.compiled;
+    let own = spec.depends_on.iter().filter_map(|one| {
+        let (key, spec) = stack.services.get_key_value(&one.service)?;
+        Some(Dependency { stack, key, spec, until: one.condition })
+    });
+    let mut all: Vec<_> = own.collect();
+    for address in other_stacks(compiled, &stack.name) {
+        let Some(other) = compiled.stacks.get(&address.outer.name) else { continue };
+        let wanted = |key: &str| address.inner.as_ref().is_none_or(|inner| inner.name == key);
+        let services = other.services.iter().filter(|(key, _)| wanted(key));
+        all.extend(services.map(|(key, spec)| Dependency {
+            stack: other,
+            key,
+            spec,
+            until: Condition::Started,
+        }));
+    }
+    all
+}
+
+/// What keeps a service from being made at all: a dependency that is held back and is not there.
+pub(super) fn held(builder: &Builder<'_>, stack: &StackSpec, spec: &ServiceSpec) -> Option<Address> {
+    dependencies(builder, stack, spec).into_iter().find_map(|one| {
+        let because = builder.held_because(&Address::in_stack(&one.stack.name, Kind::Service, one.key))?;
+        (!builder.observed.services.contains_key(&one.spec.name)).then(|| because.clone())
+    })
+}
+
+/// The waits before a service may be made or changed: for each thing that it depends on and that this plan changes, or
+/// that does not run as told at the moment.
+pub(super) fn gates(builder: &mut Builder<'_>, stack: &StackSpec, spec: &ServiceSpec) -> Gates {
+    let mut gates = Gates::default();
+    let mut words = Vec::new();
+    for dependency in dependencies(builder, stack, spec) {
+        let Some(id) = gate(builder, &dependency) else { continue };
+        gates.needs.push(id);
+        let address = Address::in_stack(&dependency.stack.name, Kind::Service, dependency.key);
+        words.push(match dependency.until {
+            Condition::Started => format!("{address} runs"),
+            Condition::Healthy => format!("{address} is healthy"),
+            Condition::Completed => format!("{address} has completed"),
+        });
+    }
+    if !words.is_empty() {
+        gates.words = format!("once {}", words.join(" and "));
+    }
+    gates
+}
+
+fn gate(builder: &mut Builder<'_>, dependency: &Dependency<'_>) -> Option<usize> {
+    let Dependency { stack, key, spec, until } = *dependency;
+    let address = Address::in_stack(&stack.name, Kind::Service, key);
+    // Swarm calls what has a health check running once it is healthy: these two are one wait.
+    let gate = (address.clone(), until == Condition::Completed);
+    if let Some(id) = builder.gates.get(&gate) {
+        return Some(*id);
+    }
+    let change = builder.change(&address).map(|step| step.id);
+    let existing = builder.observed.services.get(&spec.name);
+    let tasks = existing.and_then(|object| builder.observed.tasks.get(&object.id));
+    let is_up = || {
+        let tasks = tasks.map(Vec::as_slice).unwrap_or_default();
+        existing.is_some_and(|object| unsettled(&object.raw, tasks, until).is_none())
+    };
+    let is_open = builder.desired.open.contains(&address);
+    if change.is_none() && (builder.is_held(&address) || (is_up() && !is_open)) {
+        return None;
+    }
+    let status = existing.map_or(&Value::Null, |object| at(&object.raw, "/UpdateStatus"));
+    let moved = change.is_some() || is_open;
+    let past = if moved { Value::Null } else { status.clone() };
+    let asked = deadline::Asked { service: spec, updates: moved && existing.is_some() };
+    let deadline = deadline::of(&[asked], stack.deadline);
+    let what = match until {
+        Condition::Completed => "it has completed",
+        _ if is_checked(spec) => "it is healthy",
+        _ => "it runs",
+    };
+    let reason = format!("until {what}, at most {} s: {}", deadline.time.as_secs(), deadline.words);
+    let services = vec![Awaited { service: spec.name.clone(), past, until }];
+    let action = Action::Swarm(SwarmAction::Converge { services, deadline: deadline.time });
+    let mut draft = Draft::new(address.clone(), Verb::Await, Group::Convergence, action).because(reason);
+    draft.needs = change.into_iter().collect();
+    let id = builder.add(draft);
+    builder.gates.insert(gate, id);
+    Some(id)
+}
+
+fn is_checked(spec: &ServiceSpec) -> bool {
+    let test = at(&spec.body, "/TaskTemplate/ContainerSpec/Healthcheck/Test/0").as_str();
+    test.is_some_and(|test| test != "NONE")
+}
