@@ -14,7 +14,8 @@ use crate::report::{Exit, ServiceStatus};
 pub(super) fn compare(run: &mut Run<'_>, host: &mut Host<'_>, observed: &Observed) -> Result<(), Stop> {
     host.recall(observed);
     let plan = plan::plan(&host.desired, observed, run.order.only.as_ref()).map_err(Stop::Refused)?;
-    if !plan.is_empty() && run.order.detailed_exitcode {
+    // What is only waited for is on its way by itself.
+    if !plan.is_empty() && !plan.only_waits() && run.order.detailed_exitcode {
         run.record.exit = run.record.exit.or(Exit::Changes);
     }
     run.record.held.clone_from(&plan.held);

@@ -56,12 +56,10 @@ fn a_task_counts_as_running_only_after_a_moment() {
     // What is stopped because it is unhealthy, and ends well, runs for an instant.
     assert!(matches!(after(&checked, std::slice::from_ref(&running)), Verdict::Waiting(_)));
     assert_eq!(after(&checked, &vec![running.clone(); 2]), Verdict::Done(Outcome::Converged));
-    let again = [vec![], vec![failed("0")], running.clone(), running.clone(), running.clone()];
-    assert!(matches!(after(&checked, &again), Verdict::Waiting(_)));
-    assert_eq!(
-        after(&checked, &[&again[..], &[running.clone(), running.clone()]].concat()),
-        Verdict::Done(Outcome::Converged)
-    );
+    let mut again = vec![vec![], vec![failed("0")], running.clone()];
+    assert!(matches!(after(&checked, &again), Verdict::Waiting(_)), "one has failed before");
+    again.push(running.clone());
+    assert_eq!(after(&checked, &again), Verdict::Done(Outcome::Converged));
     let slow = service(&json!({"UpdateConfig": {"Monitor": 30_000_000_000_u64}}));
     assert!(matches!(after(&slow, &vec![running; 20]), Verdict::Waiting(_)));
 }
