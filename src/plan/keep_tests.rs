@@ -64,8 +64,8 @@ fn a_secret_that_is_not_trusted_is_one_update_with_its_reason() {
     assert_eq!(
         steps(&plan),
         [
-            "0 Create stack.web/config.page",
             "0 Create stack.web/secret.token",
+            "0 Create stack.web/config.page",
             "1 Update stack.web/service.app",
             "1 Await stack.web"
         ]

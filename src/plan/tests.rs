@@ -162,8 +162,8 @@ fn a_service_waits_for_the_ids_of_what_it_refers_to() {
     assert_eq!(
         lines(&plan),
         [
-            "0 Create stack.web/config.page",
             "0 Create stack.web/secret.token",
+            "0 Create stack.web/config.page",
             "1 Create stack.web/service.app",
             "1 Await stack.web",
             "0 Create ownership",
