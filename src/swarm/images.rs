@@ -78,7 +78,12 @@ impl Engine {
                 failure = failure.or_else(|| told(&line));
             }
         }
-        match failure.or_else(|| told(&lines)) {
+        let said = failure.or_else(|| told(&lines));
+        if (502..=504).contains(&status.as_u16()) {
+            let message = said.unwrap_or_default();
+            return Err(EngineError::Refused { call: PULL.to_owned(), status: status.as_u16(), message });
+        }
+        match said {
             None if status.is_success() => Ok(()),
             None => Err(refused(reference, login, format!("the engine answered {status}"))),
             Some(message) => Err(refused(reference, login, message)),

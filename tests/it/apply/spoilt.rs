@@ -34,9 +34,21 @@ impl Bed {
     }
 
     fn apply(&self) -> Ran {
+        self.run(&["apply", "--no-verify", "--json"])
+    }
+
+    fn run(&self, args: &[&str]) -> Ran {
         let address = self.faulty.address();
-        let output = self.world.command(&["apply", "--no-verify", "--json", "-H", &address]).output();
+        let output = self.world.command(&[args, &["-H", &address]].concat()).output();
         Ran::new(&output.expect("the program runs"))
+    }
+
+    /// A stack of somebody else, that no fault may touch.
+    fn deploy_foreign(&self) {
+        std::fs::write(self.world.path("foreign.yml"), FOREIGN).expect("foreign.yml");
+        let file = self.world.path("foreign.yml").display().to_string();
+        let deploy = ["stack", "deploy", "--detach=true", "--resolve-image=never", "-c", &file, "foreign"];
+        self.world.engine.docker(&deploy);
     }
 
     /// Without faults it ends well, and another run finds nothing to do.
@@ -179,17 +191,7 @@ const FOREIGN: &str = "services:\n  own:\n    image: example.org/none:1\n    net
 fn a_read_that_fails_changes_nothing() {
     let bed = Bed::new(0);
     bed.apply().expect(0);
-    std::fs::write(bed.world.path("foreign.yml"), FOREIGN).expect("foreign.yml");
-    let file = bed.world.path("foreign.yml").display().to_string();
-    bed.world.engine.docker(&[
-        "stack",
-        "deploy",
-        "--detach=true",
-        "--resolve-image=never",
-        "-c",
-        &file,
-        "foreign",
-    ]);
+    bed.deploy_foreign();
     let wanted = bed.objects();
     let reads = [
         "GET /_ping",
@@ -247,6 +249,35 @@ fn a_read_that_fails_changes_nothing() {
     let gone: Vec<&String> = wanted.iter().filter(|line| !now.contains(line)).collect();
     assert!(gone.iter().all(|line| line.starts_with("config holdfast_main_")), "{gone:?}");
     assert!(more.iter().all(|line| line.starts_with("config web_page_")), "{more:?}");
+}
+
+#[test]
+fn a_destroy_that_meets_a_fault_is_ended_by_another_and_takes_nothing_else() {
+    let bed = Bed::new(0);
+    bed.apply().expect(0);
+    bed.deploy_foreign();
+    let ours = |lines: &[String]| {
+        lines.iter().filter(|line| line.contains("web_") || line.contains("proxy")).count()
+    };
+    let before = bed.objects();
+    bed.run(&["destroy", "--json"]).expect(0);
+    let (deletes, bare) = (bed.faulty.writes(), bed.objects());
+    assert!(deletes.len() >= 5 && ours(&bare) == 0, "service, network, secret, config, mirror: {deletes:?}");
+    let faults =
+        [Fault::DropAfter, Fault::error(503, "busy"), Fault::error(500, "unexpected"), Fault::DropBefore];
+    for (number, fault) in (1..=deletes.len()).zip(faults.iter().cycle()) {
+        bed.converges();
+        assert_eq!(ours(&bed.objects()), ours(&before));
+        bed.spoil("*", number, 1, fault);
+        let ran = bed.run(&["destroy", "--json"]);
+        assert_eq!(bed.faulty.spoilt().len(), 1, "write {number} never came");
+        assert!([0, 4, 75].contains(&ran.code), "{number}: {}{}", ran.out, ran.err);
+        let left = ours(&bed.objects());
+        assert_eq!(ran.code == 0, left == 0, "{number}: green with {left} left, or red without: {}", ran.out);
+        bed.faulty.spoil(Vec::new());
+        bed.run(&["destroy", "--json"]).expect(0);
+        assert_eq!(bed.objects(), bare, "{number}");
+    }
 }
 
 #[test]
