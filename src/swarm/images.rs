@@ -167,13 +167,20 @@ fn settle(image: &str, line: Result<Option<ErrorDetail>, bollard::errors::Error>
         Ok(Some(detail)) => detail.message.unwrap_or_else(|| "the engine gives no reason".to_owned()),
         Err(bollard::errors::Error::DockerStreamError { error }) => error,
         Err(bollard::errors::Error::DockerResponseServerError { message, .. }) => message,
-        // Whether it was loaded is not known.
-        Err(other) => {
+        // Whether it was loaded is not known, unless what was sent came to no end.
+        Err(other) if !is_own(&other) => {
             let source = chain(&other).into();
             return Err(EngineError::Lost { call: LOAD.to_owned(), source });
         }
+        Err(own) => chain(&own),
     };
     Err(EngineError::Image { image: image.to_owned(), message })
+}
+
+/// True when the archive that was being sent broke off, and not the connection.
+fn is_own(error: &bollard::errors::Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.into_iter().any(|cause| cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_user))
 }
 
 /// An error and its causes in one line.
