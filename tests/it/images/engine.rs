@@ -190,16 +190,16 @@ fn a_private_image_is_pulled_pinned_and_keeps_a_fresh_login() {
 fn a_pull_that_breaks_off_is_asked_for_again() {
     let harbour = Harbour::new();
     let engine = &harbour.world.engine;
-    let faulty = Faulty::start(&harbour.world.path("relay.sock"), &engine.socket);
+    let relay = Faulty::start(&harbour.world.path("relay.sock"), &engine.socket);
     let faults = [Fault::DropBefore, Fault::DropAfter, Fault::Cut, Fault::error(503, "busy")];
     for (number, fault) in (1..).zip(faults) {
         let tag = format!("1.{number}");
         harbour.push(&tag, &tag);
         harbour.write(&harbour.image(&tag), 1);
         harbour.lock(&[]).expect(0);
-        faulty.spoil(vec![Spoil { what: "POST /images/create", from: 1, times: 1, fault }]);
-        let record = harbour.run(&["apply", "--json", "-H", &faulty.address()]).expect(0).json();
-        assert_eq!(faulty.spoilt().len(), 1, "{tag}: nothing was pulled");
+        relay.spoil(vec![Spoil { what: "POST /images/create", from: 1, times: 1, fault }]);
+        let record = harbour.run(&["apply", "--json", "-H", &relay.address()]).expect(0).json();
+        assert_eq!(relay.spoilt().len(), 1, "{tag}: nothing was pulled");
         let cured: Vec<_> =
             record["steps"].as_array().unwrap().iter().filter(|step| step["again"] == true).collect();
         assert!(cured.len() == 1 && cured[0]["address"].as_str().unwrap().starts_with("image."), "{cured:?}");
