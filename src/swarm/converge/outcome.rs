@@ -18,11 +18,17 @@ pub struct Waiting {
     pub engine: Option<String>,
 }
 
+/// Services that one line names; the report has them all.
+const NAMED: usize = 5;
+
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} s", self.elapsed.as_secs(), self.deadline.as_secs())?;
-        for (service, missing) in &self.services {
+        for (service, missing) in self.services.iter().take(NAMED) {
             write!(f, "; {service}: {missing}")?;
+        }
+        if let Some(more) = self.services.len().checked_sub(NAMED).filter(|more| *more > 0) {
+            write!(f, "; and {more} more")?;
         }
         self.engine.as_ref().map_or(Ok(()), |engine| write!(f, "; {engine}"))
     }
@@ -181,5 +187,23 @@ impl fmt::Display for Reason {
             Self::Deadline { missing, error } => write!(f, "time is up: {missing} ({error})"),
             Self::EngineGone { message } => write!(f, "time is up, and {message}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_names_a_few_services_and_counts_the_rest() {
+        let waiting = |count: usize| Waiting {
+            elapsed: Duration::from_secs(1),
+            deadline: Duration::from_secs(9),
+            services: (0..count).map(|at| (format!("s{at}"), "0 of 1".to_owned())).collect(),
+            engine: None,
+        };
+        assert_eq!(waiting(2).to_string(), "1 of 9 s; s0: 0 of 1; s1: 0 of 1");
+        assert!(waiting(5).to_string().ends_with("; s4: 0 of 1"));
+        assert!(waiting(50).to_string().ends_with("; s4: 0 of 1; and 45 more"));
     }
 }
