@@ -44,7 +44,7 @@ program=target/$host/release/$target
 if [ "$seconds" = pack ]; then
   rm -rf "$work/packed"
   mkdir "$work/packed"
-  "$program" -merge=1 -max_len=512 "$work/packed" "$work/seeds" "$work/corpus" "$work/found"
+  "$program" -merge=1 -max_len=192 "$work/packed" "$work/seeds" "$work/corpus" "$work/found"
   mkdir -p corpus
   tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$work/packed" -c . | gzip -9n >"$corpus"
   ls -l "$corpus"
