@@ -177,5 +177,5 @@ fn the_program_prints_one_request_a_line_and_exits_78_where_docker_refuses() {
     let refused = run(&["--compat"]);
     assert_eq!(refused.status.code(), Some(78));
     assert!(refused.stdout.is_empty());
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("compose.yml:1:26"));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("compose.yml:1:28"));
 }
