@@ -151,7 +151,7 @@ async fn status_line(run: &mut Run<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// As [`status`], again and again: after each thing that happens, `tell` hears what is new, until it says that nobody
+/// As [`status()`], again and again: after each thing that happens, `tell` hears what is new, until it says that nobody
 /// listens any more. Reads only.
 pub async fn watch<'t>(order: &Order, tell: &'t mut Watcher<'t>) -> Record {
     let mut run = Run::begin("status", order);
