@@ -16,7 +16,7 @@ use holdfast::desired::{Compiled, Desired, Logins, StackSpec};
 use holdfast::manifest::Stack;
 use holdfast::observed::{Observed, Ownership};
 use holdfast::pins::Pins;
-use holdfast::plan::{Action, Plan, Step, SwarmAction, canonical, plan};
+use holdfast::plan::{Action, Plan, Step, SwarmAction, Verb, canonical, plan};
 use holdfast::secrets::{SecretBytes, Unlocked};
 use holdfast::swarm::Engine;
 use serde_json::{Value, json};
@@ -183,9 +183,10 @@ fn stack(compiled: &Compiled) -> &StackSpec {
     compiled.stacks.values().next().unwrap()
 }
 
-/// Steps that are about the stack: the mirror of the record is none.
+/// Steps that change the stack: the mirror of the record is none, and here nothing runs that could be waited for.
 fn about_the_stack(plan: &Plan) -> Vec<&Step> {
-    plan.steps.iter().filter(|step| step.address.outer.kind != Kind::Ownership).collect()
+    let changes = |step: &&Step| step.address.outer.kind != Kind::Ownership && step.verb != Verb::Await;
+    plan.steps.iter().filter(changes).collect()
 }
 
 fn told(steps: &[&Step]) -> String {
@@ -311,7 +312,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Carries out plans until there is nothing left to do. Nothing runs here, so nothing is waited for.
+    /// Carries out plans until there is nothing left to change.
     async fn reached(&self, desired: &Desired<'_>) -> Result<(), String> {
         let mut values = Unlocked::default();
         values.values = SECRETS.map(|name| (name.to_owned(), SecretBytes::new(b"x".to_vec()))).into();
@@ -324,9 +325,6 @@ impl Lab {
             }
             for step in steps.into_iter().filter(|step| step.stage == 0) {
                 let Action::Swarm(action) = &step.action else { continue };
-                if matches!(action, SwarmAction::Converge { .. }) {
-                    continue;
-                }
                 let done = self.engine.execute(action, &values).await;
                 done.map_err(|error| format!("{}: {error:?}", step.address))?;
             }
