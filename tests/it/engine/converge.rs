@@ -33,7 +33,9 @@ async fn update(engine: &Engine, spec: Value) {
 #[tokio::test]
 async fn a_service_that_crashes_at_once_is_told_with_error_exit_code_and_log() {
     let (_machine, engine) = swarm().await;
-    create(&engine, &service("crash", "echo starting; echo cannot open /nowhere >&2; exit 7")).await;
+    // A busy engine tells of an end late: half a second of running would be believed too soon.
+    let patient = |spec| with(spec, "/UpdateConfig/Monitor", json!(3_000_000_000_u64));
+    create(&engine, &patient(service("crash", "echo starting; echo cannot open /nowhere >&2; exit 7"))).await;
     let began = Instant::now();
     let error = converge(&engine, "crash", LONG).await.unwrap_err();
     let Reason::CrashLoop { exit_code: Some(7), failures, .. } = &error.reason else { panic!("{error:?}") };
@@ -42,7 +44,8 @@ async fn a_service_that_crashes_at_once_is_told_with_error_exit_code_and_log() {
     assert!(error.log.len() == 2 && error.log.iter().any(|line| line == "cannot open /nowhere"), "{error:?}");
     assert!(error.to_string().contains("exit code 7"), "{error}");
 
-    let once = with(service("once", "exit 9"), "/TaskTemplate/RestartPolicy", json!({"Condition": "none"}));
+    let once = patient(service("once", "exit 9"));
+    let once = with(once, "/TaskTemplate/RestartPolicy", json!({"Condition": "none"}));
     create(&engine, &once).await;
     let error = converge(&engine, "once", LONG).await.unwrap_err();
     assert!(matches!(error.reason, Reason::CrashLoop { exit_code: Some(9), failures: 1, .. }), "{error:?}");
