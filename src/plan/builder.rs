@@ -27,6 +27,10 @@ pub(super) struct Builder<'a> {
     /// True once the plan makes the swarm: everything of the engine then comes after it.
     swarm_comes_first: bool,
     plan: Plan,
+    /// Ids of the steps of an address, in their order.
+    index: BTreeMap<Address, Vec<usize>>,
+    /// Ids of the steps that are not of services.
+    shared: Vec<usize>,
     refusals: Vec<Refusal>,
 }
 
@@ -87,6 +91,8 @@ impl<'a> Builder<'a> {
             gates: BTreeMap::new(),
             swarm_comes_first: false,
             plan: Plan::default(),
+            index: BTreeMap::new(),
+            shared: Vec::new(),
             refusals: Vec::new(),
         }
     }
@@ -106,6 +112,10 @@ impl<'a> Builder<'a> {
         }
         self.swarm_comes_first |= is_init;
         let stage = self.stage(&draft.needs, &after);
+        if draft.address.inner.as_ref().is_none_or(|inner| inner.kind != Kind::Service) {
+            self.shared.push(id);
+        }
+        self.index.entry(draft.address.clone()).or_default().push(id);
         let wave = self.wave(&draft.needs, draft.group);
         self.plan.steps.push(Step {
             id,
@@ -141,7 +151,7 @@ impl<'a> Builder<'a> {
 
     /// The step that makes or changes `address`, if the plan has one.
     pub(super) fn step(&self, address: &Address) -> Option<&Step> {
-        self.plan.steps.iter().find(|step| step.address == *address && step.verb != Verb::Await)
+        self.of(address).find(|step| step.verb != Verb::Await)
     }
 
     /// The step after which `address` is as it shall be, if the plan has one.
@@ -149,7 +159,18 @@ impl<'a> Builder<'a> {
         // A new login restarts no task.
         let makes =
             |step: &&Step| matches!(step.verb, Verb::Create | Verb::Update) && !registry::is_refresh(step);
-        self.plan.steps.iter().filter(makes).find(|step| step.address == *address)
+        self.of(address).find(makes)
+    }
+
+    /// Every step of `address`, in their order.
+    fn of(&self, address: &Address) -> impl Iterator<Item = &Step> {
+        let ids = self.index.get(address).map(Vec::as_slice).unwrap_or_default();
+        ids.iter().filter_map(|id| self.plan.steps.get(*id))
+    }
+
+    /// The steps so far that are not of services: few, where a stack has many services.
+    pub(super) fn shared(&self) -> impl Iterator<Item = &Step> {
+        self.shared.iter().filter_map(|id| self.plan.steps.get(*id))
     }
 
     /// Every step so far.

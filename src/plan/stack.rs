@@ -257,7 +257,7 @@ fn needs(builder: &Builder<'_>, service: &Service<'_>) -> Vec<usize> {
         (None, kind) => matches!(kind, Kind::Network | Kind::Swarm | Kind::Node | Kind::Files | Kind::File),
         (Some(_), _) => false,
     };
-    builder.steps().iter().filter(|step| wanted(&step.address)).map(|step| step.id).collect()
+    builder.shared().filter(|step| wanted(&step.address)).map(|step| step.id).collect()
 }
 
 /// Waits until what a stack shall run does; `after` are further steps that must have succeeded before. Services that
