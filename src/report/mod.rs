@@ -17,8 +17,8 @@ pub use junit::junit;
 pub(crate) use paint::plain;
 pub use plan::plan_text;
 pub use record::{
-    Attempt, Failure, GateResult, GenerationRow, Leaks, Outcome, Record, ServiceOutcome, ServiceStatus,
-    StepOutcome, Verdict, gates_exit,
+    Attempt, Failure, GateResult, GenerationRow, Leaks, Outcome, Record, ServiceOutcome, ServiceState,
+    ServiceStatus, StepOutcome, Verdict, gates_exit,
 };
 pub use status::status_text;
 pub use text::text;

@@ -91,12 +91,35 @@ pub struct ServiceStatus {
     pub name: String,
     /// False when it is missing.
     pub exists: bool,
+    /// How it is, in one word.
+    pub state: ServiceState,
     /// Tasks that run.
     pub running: u64,
     /// Replicas that the manifest asks for; `None` for global services and jobs.
     pub wanted: Option<u64>,
     /// The error of the last task that failed, empty when none did.
     pub last_error: String,
+}
+
+/// How a service is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceState {
+    /// It is not there.
+    #[default]
+    Missing,
+    /// As many tasks run as shall; of a job, its tasks run.
+    Running,
+    /// Fewer tasks run than shall.
+    Short,
+    /// Swarm is replacing its tasks.
+    Updating,
+    /// Swarm stopped an update half-way.
+    Paused,
+    /// Swarm went back to the spec before, or is about to.
+    RolledBack,
+    /// A job that has run.
+    Completed,
 }
 
 /// The engine before and after a removal.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::plan::left_line;
-use super::{Record, ServiceStatus};
+use super::{Record, ServiceState, ServiceStatus};
 use crate::plan::{Step, Verb};
 
 /// One line a service, one line for each thing that differs, one line that sums up.
@@ -53,10 +53,17 @@ pub(super) fn words(service: &ServiceStatus) -> String {
         Some(wanted) => format!("{} of {wanted} running", service.running),
         None => format!("{} running", service.running),
     };
+    let state = match service.state {
+        ServiceState::Updating => ", updating",
+        ServiceState::Paused => ", UPDATE PAUSED",
+        ServiceState::RolledBack => ", ROLLED BACK",
+        ServiceState::Completed => ", completed",
+        ServiceState::Missing | ServiceState::Running | ServiceState::Short => "",
+    };
     if service.last_error.is_empty() {
-        running
+        format!("{running}{state}")
     } else {
-        format!("{running}; last error: {}", service.last_error)
+        format!("{running}{state}; last error: {}", service.last_error)
     }
 }
 

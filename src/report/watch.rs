@@ -135,11 +135,13 @@ mod tests {
     use super::*;
     use crate::address::Kind;
     use crate::plan::Held;
+    use crate::report::ServiceState;
 
     fn look(running: u64, held: &[&str]) -> Watched {
         let row = ServiceStatus {
             name: "web_app".into(),
             exists: true,
+            state: if running < 2 { ServiceState::Short } else { ServiceState::Running },
             running,
             wanted: Some(2),
             last_error: String::new(),
