@@ -6,6 +6,7 @@ mod effect;
 mod faults;
 mod foreign;
 mod held;
+mod jobs;
 mod killed;
 mod line;
 mod order;
