@@ -68,8 +68,8 @@ impl Bed {
         let named = ["service", "secret", "config", "network"].map(|kind| list(kind, "{{.Name}}"));
         let mut all: Vec<String> = named.into_iter().flatten().collect();
         all.extend(list("image", "{{.Repository}}:{{.Tag}}"));
-        // The engine makes this one for itself, for good.
-        all.retain(|line| line != "network docker_gwbridge");
+        // The engine's own: the first is made once for good, the other listed twice while the swarm is being made.
+        all.retain(|line| line != "network docker_gwbridge" && line != "network ingress");
         all.sort();
         all
     }
