@@ -30,7 +30,8 @@ pub(super) fn merge(base: &mut Service, later: Service, log: &mut Log) {
     base.dns_options.extend(later.dns_options);
     base.extra_hosts.extend(later.extra_hosts);
     base.depends_on.extend(later.depends_on);
-    // A name without a value does not override one.
+    // A name without a value overrides none but an empty one, which docker's merge takes for nothing.
+    base.environment.retain(|key, before| !(before.value.is_empty() && later.bare.contains_key(key)));
     let known = |key: &String| base.environment.contains_key(key) || later.environment.contains_key(key);
     base.bare.extend(later.bare);
     base.bare.retain(|key, _| !known(key));
