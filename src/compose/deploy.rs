@@ -14,8 +14,6 @@ pub(super) fn read(tree: &Tree, log: &mut Log) -> Deploy {
     let mut out = Deploy::default();
     let Some(mut fields) = Fields::open(tree, "deploy", log) else { return out };
     out.mode = fields.text("mode", log);
-    let modes = ["replicated", "global", "replicated-job", "global-job"];
-    word(Rule::ModeUnknown, out.mode.as_ref(), "mode", &modes, log);
     out.endpoint_mode =
         fields.text("endpoint_mode", log).map(|at| At::new(at.value.to_lowercase(), at.place));
     one_of(out.endpoint_mode.as_ref(), "endpoint_mode", &["vip", "dnsrr"], log);
@@ -99,7 +97,7 @@ fn ratio(tree: &Tree, log: &mut Log) -> Option<At<f32>> {
 fn resources(tree: &Tree, level: &'static str, log: &mut Log) -> Option<Resources> {
     let mut fields = Fields::open(tree, level, log)?;
     let mut out = Resources {
-        cpus: fields.parsed("cpus", log, units::cpus),
+        cpus: fields.text("cpus", log),
         memory: fields.parsed("memory", log, units::bytes),
         ..Resources::default()
     };

@@ -66,15 +66,7 @@ impl<'t> Fields<'t> {
         log: &mut Log,
         convert: fn(&str) -> Result<T, String>,
     ) -> Option<At<T>> {
-        let text = self.text(key, log)?;
-        match convert(&text.value) {
-            Ok(value) => Some(At::new(value, text.place)),
-            Err(reason) => {
-                let message = format!("`{key}: {}` {reason}", text.value);
-                log.rule(super::units::rule(key), text.place, message, super::units::fix(key));
-                None
-            }
-        }
+        converted(&self.text(key, log)?, key, log, convert)
     }
 
     /// A length of time in nanoseconds. Docker sends a negative one, and the engine takes none.
@@ -108,6 +100,23 @@ impl<'t> Fields<'t> {
                     log.rule(Rule::ValueType, field.value.place, message, "remove the line");
                 }
             }
+        }
+    }
+}
+
+/// What [`Fields::parsed`] does with a text that is there.
+pub(super) fn converted<T>(
+    text: &At<String>,
+    key: &str,
+    log: &mut Log,
+    convert: fn(&str) -> Result<T, String>,
+) -> Option<At<T>> {
+    match convert(&text.value) {
+        Ok(value) => Some(At::new(value, text.place)),
+        Err(reason) => {
+            let message = format!("`{key}: {}` {reason}", text.value);
+            log.rule(super::units::rule(key), text.place, message, super::units::fix(key));
+            None
         }
     }
 }

@@ -233,7 +233,8 @@ pub(super) struct Update {
 /// `resources.limits` and `resources.reservations`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Resources {
-    pub(super) cpus: Nanos,
+    /// As it is written: docker reads it when all files are merged.
+    pub(super) cpus: Option<At<String>>,
     pub(super) memory: Nanos,
     pub(super) pids: Nanos,
     pub(super) generic: Vec<At<Generic>>,

@@ -149,7 +149,6 @@ fn short(item: &Tree, text: &str, log: &mut Log) -> Option<Mount> {
             }
         }
     }
-    check(item, &mount, log);
     Some(mount)
 }
 
@@ -210,7 +209,11 @@ fn long(item: &Tree, log: &mut Log) -> Option<Mount> {
         ),
     }
     mount.kind = kind_of(item, kind, log)?;
-    check(item, &mount, log);
+    if mount.kind == MountKind::Bind && mount.source.is_none() {
+        // The only judgement of a mount that docker does not leave until all files are merged.
+        let message = "the bind mount has no `source`";
+        log.rule(Rule::MountSource, item.place, message, "add `source: /path`, the path on the host");
+    }
     Some(mount)
 }
 
@@ -250,49 +253,5 @@ fn kind_of(item: &Tree, kind: Option<At<String>>, log: &mut Log) -> Option<Mount
             word(Rule::MountType, Some(&kind), "type", &["volume", "bind", "tmpfs"], log);
             None
         }
-    }
-}
-
-/// Option blocks must fit the type.
-fn check(item: &Tree, mount: &Mount, log: &mut Log) {
-    let (name, own) = match mount.kind {
-        MountKind::Volume => ("volume", "volume"),
-        MountKind::Bind => ("bind", "bind"),
-        MountKind::Tmpfs => ("tmpfs", "tmpfs"),
-        MountKind::Npipe => ("npipe", "bind"),
-        MountKind::Cluster => ("cluster", ""),
-        MountKind::Image => ("image", ""),
-    };
-    let blocks = [
-        ("bind", mount.propagation.is_some()),
-        ("volume", mount.nocopy.is_some()),
-        ("tmpfs", mount.tmpfs_size.is_some()),
-    ];
-    for (block, _) in blocks.into_iter().filter(|(block, there)| *there && *block != own) {
-        let message = format!("`{block}` options do not fit a mount of type `{name}`");
-        log.rule(
-            Rule::MountOptions,
-            item.place,
-            message,
-            format!("remove the `{block}` block, or change `type`"),
-        );
-    }
-    match (mount.kind, &mount.source) {
-        (MountKind::Bind, None) => {
-            log.rule(
-                Rule::MountSource,
-                item.place,
-                "the bind mount has no `source`",
-                "add `source: /path`, the path on the host",
-            );
-        }
-        (MountKind::Npipe | MountKind::Image, None) => {
-            let message = format!("the {name} mount has no `source`");
-            log.rule(Rule::MountSource, item.place, message, "add `source`");
-        }
-        (MountKind::Tmpfs, Some(_)) => {
-            log.rule(Rule::MountSource, item.place, "a tmpfs mount takes no `source`", "remove it");
-        }
-        _ => {}
     }
 }

@@ -6,9 +6,12 @@ use serde_json::{Map, Number, Value, json};
 
 use crate::desired::ServiceSpec;
 
+use super::super::fields;
 use super::super::model::{Deploy, File, Port, Resources, Restart, Service, Update};
 use super::super::place::{At, Log};
+use super::super::ports::word;
 use super::super::rules::Rule;
+use super::super::units;
 use super::image::Image;
 use super::{Scope, container, network, object, object_of, order, put, put_text, strings, words};
 
@@ -25,7 +28,7 @@ pub(super) fn convert(
     labels.insert("com.docker.stack.image".to_owned(), image.written.clone());
     let mut task = Map::new();
     task.insert("ContainerSpec".to_owned(), container::convert(scope, service, &image, log));
-    task.insert("Resources".to_owned(), resources(deploy));
+    task.insert("Resources".to_owned(), resources(deploy, log));
     task.insert("Placement".to_owned(), placement(service, image.platforms.clone(), log));
     task.insert("ForceUpdate".to_owned(), json!(0));
     put(&mut task, "Networks", network::attachments(scope, key, service, log));
@@ -67,16 +70,19 @@ pub(super) fn convert(
 }
 
 fn mode(service: &Service, log: &mut Log) -> Value {
+    const MODES: [&str; 4] = ["replicated", "global", "replicated-job", "global-job"];
     let deploy = &service.deploy;
-    let word = deploy.mode.as_ref().map(|at| at.value.as_str()).unwrap_or_default();
+    // Not before all files are merged: a later one may put another word in its place.
+    word(Rule::ModeUnknown, deploy.mode.as_ref(), "mode", &MODES, log);
+    let mode = deploy.mode.as_ref().map(|at| at.value.as_str()).unwrap_or_default();
     let replicas = deploy.replicas.as_ref();
-    if let (Some(replicas), "global" | "global-job") = (replicas, word) {
-        let message = format!("`replicas` means nothing in mode `{word}`: one task runs on every node");
+    if let (Some(replicas), "global" | "global-job") = (replicas, mode) {
+        let message = format!("`replicas` means nothing in mode `{mode}`: one task runs on every node");
         log.rule(Rule::ReplicasOfGlobal, replicas.place, message, "remove `replicas`");
     }
     let mut map = Map::new();
     let count = replicas.map(|at| at.value);
-    match word {
+    match mode {
         "global" => json!({ "Global": {} }),
         "global-job" => json!({ "GlobalJob": {} }),
         "replicated-job" => {
@@ -116,20 +122,25 @@ fn endpoint(service: &Service) -> Value {
     Value::Object(map)
 }
 
-fn resources(deploy: &Deploy) -> Value {
+fn resources(deploy: &Deploy, log: &mut Log) -> Value {
     let mut out = Map::new();
     for (field, resources) in [("Limits", &deploy.limits), ("Reservations", &deploy.reservations)] {
         if let Some(resources) = resources {
-            out.insert(field.to_owned(), resource(resources));
+            out.insert(field.to_owned(), resource(resources, log));
         }
     }
     Value::Object(out)
 }
 
-fn resource(resources: &Resources) -> Value {
+fn resource(resources: &Resources, log: &mut Log) -> Value {
     let mut map = Map::new();
     let number = |at: &Option<At<i64>>| at.as_ref().map(|at| at.value).unwrap_or_default();
-    put(&mut map, "NanoCPUs", number(&resources.cpus));
+    let cpus = resources.cpus.as_ref().filter(|cpus| !cpus.value.is_empty());
+    put(
+        &mut map,
+        "NanoCPUs",
+        number(&cpus.and_then(|cpus| fields::converted(cpus, "cpus", log, units::cpus))),
+    );
     put(&mut map, "MemoryBytes", number(&resources.memory));
     put(&mut map, "Pids", number(&resources.pids));
     let generic: Vec<Value> = resources

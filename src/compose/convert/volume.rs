@@ -18,7 +18,47 @@ pub(super) fn mounts(scope: &Scope<'_>, service: &Service, log: &mut Log) -> Vec
             log.rule(Rule::MountTarget, at.place, message, "give one of them another target");
         }
     }
+    for at in &service.volumes {
+        check(at, log);
+    }
     service.volumes.iter().filter_map(|at| mount(scope, at, log)).collect()
+}
+
+/// Option blocks and source must fit the type; of mounts at one target in several files, those of the last.
+fn check(at: &At<Mount>, log: &mut Log) {
+    let mount = &at.value;
+    let (name, own) = match mount.kind {
+        MountKind::Volume => ("volume", "volume"),
+        MountKind::Bind => ("bind", "bind"),
+        MountKind::Tmpfs => ("tmpfs", "tmpfs"),
+        MountKind::Npipe => ("npipe", "bind"),
+        MountKind::Cluster => ("cluster", ""),
+        MountKind::Image => ("image", ""),
+    };
+    let blocks = [
+        ("bind", mount.propagation.is_some()),
+        ("volume", mount.nocopy.is_some()),
+        ("tmpfs", mount.tmpfs_size.is_some()),
+    ];
+    for (block, _) in blocks.into_iter().filter(|(block, there)| *there && *block != own) {
+        let message = format!("`{block}` options do not fit a mount of type `{name}`");
+        log.rule(
+            Rule::MountOptions,
+            at.place,
+            message,
+            format!("remove the `{block}` block, or change `type`"),
+        );
+    }
+    match (mount.kind, &mount.source) {
+        (MountKind::Npipe | MountKind::Image, None) => {
+            let message = format!("the {name} mount has no `source`");
+            log.rule(Rule::MountSource, at.place, message, "add `source`");
+        }
+        (MountKind::Tmpfs, Some(_)) => {
+            log.rule(Rule::MountSource, at.place, "a tmpfs mount takes no `source`", "remove it");
+        }
+        _ => {}
+    }
 }
 
 fn mount(scope: &Scope<'_>, at: &At<Mount>, log: &mut Log) -> Option<Value> {
