@@ -1,0 +1,40 @@
+//! A document as sops holds it between reading and writing: values in order, comments among them.
+
+use super::scalar::Leaf;
+use super::value::SecretBytes;
+
+/// A value. Has no `Debug`.
+pub(super) enum Node {
+    /// A scalar. In an encrypted document its token, as text.
+    Leaf(Leaf),
+    /// A list.
+    List(Vec<Item>),
+    /// A map in the order of the file.
+    Map(Vec<Entry>),
+}
+
+/// What stands in a list.
+pub(super) enum Item {
+    /// A comment. sops writes an encrypted one as an item of text, a token of type `comment`; so it is a
+    /// [`Item::Node`] until it is decrypted.
+    Comment(Comment),
+    /// A value.
+    Node(Node),
+}
+
+/// What stands in a map.
+pub(super) enum Entry {
+    /// A comment.
+    Comment(Comment),
+    /// A key and its value.
+    Pair(String, Node),
+}
+
+/// One line of comment.
+pub(super) struct Comment {
+    /// What stands behind the `#`, with its blanks, or its token.
+    pub(super) text: SecretBytes,
+    /// True for one that stands in the line of the value that follows it here (`key: value # comment`). Encryption
+    /// keeps this; decryption forgets it, and then the comment is written above the value.
+    pub(super) inline: bool,
+}
