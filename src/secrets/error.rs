@@ -26,6 +26,14 @@ pub enum SecretError {
         /// Public names of the identities that were tried, and sources that gave none with the reason.
         tried: Vec<String>,
     },
+    /// A data key cannot be wrapped for somebody.
+    #[error("the recipient `{recipient}` {reason}")]
+    Recipient {
+        /// The recipient as it was spelled; it is public.
+        recipient: String,
+        /// Why not.
+        reason: String,
+    },
     /// A value does not decrypt.
     #[error("the value at `{path}` {reason}")]
     Value {
@@ -70,7 +78,11 @@ impl SecretError {
             Self::NoMac | Self::BadMac | Self::MacMismatch | Self::Value { .. } => {
                 Some("restore the file from version control, or write it anew with sops")
             }
-            Self::Read(_) | Self::Syntax(_) | Self::Metadata(_) | Self::Key { .. } => None,
+            Self::Read(_)
+            | Self::Syntax(_)
+            | Self::Metadata(_)
+            | Self::Recipient { .. }
+            | Self::Key { .. } => None,
         }
     }
 }

@@ -24,6 +24,19 @@ impl DataKey {
         key.copy_from_slice(bytes);
         Some(Self(key))
     }
+
+    /// A new one.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the commands that write are its first users"))]
+    pub(super) fn generate() -> std::io::Result<Self> {
+        let mut key = Zeroizing::new([0_u8; 32]);
+        super::random::fill(key.as_mut_slice())?;
+        Ok(Self(key))
+    }
+
+    /// The bytes, to be wrapped for recipients.
+    pub(super) fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 /// The declared type of a token's plaintext.
