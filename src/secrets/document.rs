@@ -12,6 +12,7 @@ use super::metadata::Metadata;
 use super::plain::{self, Plain};
 use super::rules::Region;
 use super::scalar::{Leaf, yaml};
+use super::store;
 use super::token::{DataKey, PREFIX, Token, Type};
 use super::value::SecretBytes;
 use crate::manifest::SecretFormat;
@@ -35,6 +36,9 @@ pub fn decrypt(bytes: &[u8], format: SecretFormat, identities: &Identities) -> R
     let syntax = |message: String| SecretError::Syntax(message);
     if bytes.len() > FILE_CAP {
         return Err(syntax(format!("has {} bytes, more than {FILE_CAP} are not read", bytes.len())));
+    }
+    if !matches!(format, SecretFormat::Yaml) {
+        store::read(format, bytes)?;
     }
     let text = std::str::from_utf8(bytes).map_err(|_| syntax("is not UTF-8 text".to_owned()))?;
     let source = Source::new("line", text);
@@ -88,7 +92,10 @@ impl Document {
     pub fn whole(&self) -> Result<SecretBytes, SecretError> {
         match self.format {
             SecretFormat::Binary => self.get("data").cloned(),
-            SecretFormat::Json => Ok(plain::json(self.documents.first().unwrap_or(&Plain::Null))),
+            SecretFormat::Json => {
+                let documents = self.documents.iter().map(Plain::entries).collect();
+                store::write(self.format, &store::File { documents, metadata: None }, store::Indent::Default)
+            }
             SecretFormat::Yaml => Ok(plain::yaml(&self.documents)),
         }
     }

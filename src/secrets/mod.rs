@@ -19,9 +19,9 @@ mod recipient;
 mod rules;
 mod scalar;
 mod shamir;
+mod store;
 mod template;
 mod token;
-#[expect(dead_code, reason = "the stores are moving over to it")]
 mod tree;
 mod unlock;
 mod value;

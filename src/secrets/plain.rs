@@ -1,8 +1,10 @@
 //! A decrypted tree, and how a whole one is written.
 
 use super::scalar::{Leaf, yaml as resolve};
+use super::tree::{Entry, Item, Node};
 use super::value::SecretBytes;
 use crate::manifest::SecretFormat;
+use crate::source::Scalar;
 
 /// Why there is nothing at a path.
 pub(super) const ABSENT: &str = "is not in the file";
@@ -63,6 +65,30 @@ impl Plain {
         }
     }
 
+    /// The entries of a JSON document as the store writes them.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        match self {
+            Self::Map(entries) => {
+                entries.iter().map(|(key, value)| Entry::Pair(key.clone(), value.node())).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn node(&self) -> Node {
+        match self {
+            Self::Null => Node::Leaf(Leaf::Null),
+            Self::Value { bytes, text: true, .. } => Node::text(bytes.expose()),
+            Self::Value { bytes, .. } => {
+                let word = std::str::from_utf8(bytes.expose()).unwrap_or_default();
+                let clear = Scalar { text: word.to_owned(), plain: true, tag: None };
+                Node::Leaf(Leaf::clear(&clear, SecretFormat::Json).unwrap_or(Leaf::Null))
+            }
+            Self::List(items) => Node::List(items.iter().map(|item| Item::Node(item.node())).collect()),
+            Self::Map(_) => Node::Map(self.entries()),
+        }
+    }
+
     /// True when something in it is in the MAC, so that it cannot have been added unseen.
     fn is_covered(&self) -> bool {
         match self {
@@ -102,50 +128,6 @@ fn written(write: impl Fn(&mut Out)) -> SecretBytes {
     let mut out = Out { bytes: Vec::with_capacity(measure.length), measuring: false, length: 0 };
     write(&mut out);
     SecretBytes::new(out.bytes)
-}
-
-/// The JSON that sops prints: tabs, Go's escapes, a newline at the end.
-pub(super) fn json(root: &Plain) -> SecretBytes {
-    written(|out| {
-        json_node(out, root, 0);
-        out.put(b"\n");
-    })
-}
-
-fn json_node(out: &mut Out, node: &Plain, depth: usize) {
-    match node {
-        Plain::Null => out.put(b"null"),
-        Plain::Value { bytes, text: true, .. } => json_text(out, bytes.expose()),
-        Plain::Value { bytes, text: false, .. } => out.put(bytes.expose()),
-        Plain::List(items) if items.is_empty() => out.put(b"[]"),
-        Plain::Map(entries) if entries.is_empty() => out.put(b"{}"),
-        Plain::List(items) => {
-            json_items(out, (b"[", b"]"), items, depth, |out, item| json_node(out, item, depth + 1));
-        }
-        Plain::Map(entries) => json_items(out, (b"{", b"}"), entries, depth, |out, (key, value)| {
-            json_text(out, key.as_bytes());
-            out.put(b": ");
-            json_node(out, value, depth + 1);
-        }),
-    }
-}
-
-fn json_items<T>(
-    out: &mut Out,
-    (open, close): (&[u8], &[u8]),
-    items: &[T],
-    depth: usize,
-    write: impl Fn(&mut Out, &T),
-) {
-    out.put(open);
-    for (index, item) in items.iter().enumerate() {
-        out.put(if index == 0 { b"\n" } else { b",\n" });
-        out.indent(depth + 1, b"\t");
-        write(out, item);
-    }
-    out.put(b"\n");
-    out.indent(depth, b"\t");
-    out.put(close);
 }
 
 /// A JSON string with Go's escapes; bytes that are no UTF-8 become U+FFFD, as in Go.

@@ -17,6 +17,7 @@ pub(super) enum Node {
 pub(super) enum Item {
     /// A comment. sops writes an encrypted one as an item of text, a token of type `comment`; so it is a
     /// [`Item::Node`] until it is decrypted.
+    #[expect(dead_code, reason = "the stores with comments build it")]
     Comment(Comment),
     /// A value.
     Node(Node),
@@ -25,16 +26,25 @@ pub(super) enum Item {
 /// What stands in a map.
 pub(super) enum Entry {
     /// A comment.
+    #[expect(dead_code, reason = "the stores with comments build it")]
     Comment(Comment),
     /// A key and its value.
     Pair(String, Node),
 }
 
 /// One line of comment.
+#[expect(dead_code, reason = "the stores with comments build it")]
 pub(super) struct Comment {
     /// What stands behind the `#`, with its blanks, or its token.
     pub(super) text: SecretBytes,
     /// True for one that stands in the line of the value that follows it here (`key: value # comment`). Encryption
     /// keeps this; decryption forgets it, and then the comment is written above the value.
     pub(super) inline: bool,
+}
+
+impl Node {
+    /// Text.
+    pub(super) fn text(bytes: &[u8]) -> Self {
+        Self::Leaf(Leaf::Text(SecretBytes::new(bytes.to_vec())))
+    }
 }
