@@ -5,6 +5,8 @@
 
 mod begin;
 mod bounded;
+mod brought;
+mod collect;
 mod compile;
 mod converge;
 mod destroy;
@@ -157,6 +159,21 @@ pub async fn watch<'t>(order: &Order, tell: &'t mut Watcher<'t>) -> Record {
     let mut run = Run::begin("status", order);
     let ended = watch::watch(&mut run, tell).await;
     run.end(ended)
+}
+
+/// Removes what earlier runs brought onto this node and nothing needs any more; or only says what that is.
+pub async fn collect(order: &Order, tell: &Tell<'_>) -> Record {
+    let mut run = Run::begin("collect", order);
+    let ended = collect_line(&mut run, tell).await;
+    run.end(ended)
+}
+
+async fn collect_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
+    let opened = run.open()?;
+    let _lock = if run.order.dry_run { None } else { Some(run.lock(&opened)?) };
+    let manifest = &opened.compiled.manifest;
+    let engine = Engine::connect(&manifest.engine.address).await?;
+    collect::old(run, manifest, &engine, tell).await
 }
 
 /// Removes what is recorded as ours, waits until it is gone, and reports anything left.

@@ -115,6 +115,8 @@ pub async fn stage(world: &World<'_>, plan: &Plan, tell: &Tell<'_>) -> Staged {
                     staged.open.extend(open.then(|| step.address.clone()));
                 }
                 End::Done => drop(staged.done.insert(step.id)),
+                // Something uses it: so it is not to go, and the rest goes on.
+                End::Left => {}
                 End::Failed(exit) => {
                     staged.exit = staged.exit.or(exit);
                     staged.failed.insert(step.id);
@@ -139,6 +141,7 @@ const fn phase(group: Group) -> Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     Done,
+    Left,
     Again { exit: Exit, open: bool },
     Failed(Exit),
 }
@@ -154,6 +157,7 @@ async fn one<'s>(world: &World<'_>, step: &'s Step, tell: &Tell<'_>) -> (&'s Ste
         elapsed_ms,
         error: None,
         again: false,
+        left: false,
         detail: Vec::new(),
         services: Vec::new(),
     };
@@ -167,7 +171,10 @@ async fn one<'s>(world: &World<'_>, step: &'s Step, tell: &Tell<'_>) -> (&'s Ste
             outcome.error = Some(failure.message);
             outcome.detail = failure.detail;
             outcome.again = failure.again && step.verb != Verb::Await;
-            if outcome.again {
+            outcome.left = failure.left;
+            if outcome.left {
+                End::Left
+            } else if outcome.again {
                 End::Again { exit: failure.exit, open: failure.open }
             } else {
                 End::Failed(failure.exit)

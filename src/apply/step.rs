@@ -18,6 +18,8 @@ pub(super) struct Failure {
     pub(super) again: bool,
     /// True when the step may have taken effect all the same.
     pub(super) open: bool,
+    /// True when something uses what was to go, so that it stays.
+    pub(super) left: bool,
     /// Of a wait: the services that were waited for.
     pub(super) services: Vec<ServiceOutcome>,
 }
@@ -30,6 +32,7 @@ impl Failure {
             exit,
             again: false,
             open: false,
+            left: false,
             services: Vec::new(),
         }
     }
@@ -64,6 +67,10 @@ pub(super) async fn execute(
         Action::Image(ImageAction::Pull { reference }) => {
             let login = login_of(reference, &world.unlocked.logins);
             world.engine.pull(reference, login).await.map_err(|error| Failure::engine(&error))
+        }
+        Action::Image(ImageAction::Remove { name }) => {
+            let removed = world.engine.remove_image(name).await;
+            removed.map_err(|error| Failure { left: error.is_in_use(), ..Failure::engine(&error) })
         }
         Action::Files(action) => file(world, action),
     };

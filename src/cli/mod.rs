@@ -6,6 +6,7 @@
 
 mod apply;
 mod check;
+mod collect;
 mod compile;
 mod completions;
 mod destroy;
@@ -59,6 +60,8 @@ enum Command {
     Status(status::Args),
     /// Bring back a generation that was recorded, and prove it.
     Rollback(rollback::Args),
+    /// Remove images, secrets and configs that earlier runs brought and nothing needs any more.
+    Collect(collect::Args),
     /// Remove what is recorded as ours.
     Destroy(destroy::Args),
     /// Lock what images of registries stand for.
@@ -94,6 +97,7 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
         Command::Verify(args) => wait(verify::run(&args, settings)),
         Command::Status(args) => wait(status::run(&args, settings)),
         Command::Rollback(args) => wait(rollback::run(&args, settings)),
+        Command::Collect(args) => wait(collect::run(&args, settings)),
         Command::Destroy(args) => wait(destroy::run(&args, settings)),
         Command::Image(args) => wait(image::run(&args, settings)),
         Command::Stack(args) => stack::run(args, settings),

@@ -47,6 +47,10 @@ pub struct Container {
     pub service: String,
     /// Volumes without a name of their own that it mounts: they go with it.
     pub volumes: Vec<String>,
+    /// The image that it was made of, as it was named then.
+    pub image: String,
+    /// Id of that image.
+    pub image_id: String,
 }
 
 /// Everything that lies on an engine.

@@ -133,6 +133,11 @@ pub enum ImageAction {
         /// `name:tag@sha256:...`.
         reference: String,
     },
+    /// `DELETE /images/NAME`, never by force.
+    Remove {
+        /// As the engine lists it: `name:tag` or `name@sha256:...`.
+        name: String,
+    },
 }
 
 /// A write of files under the run folder.

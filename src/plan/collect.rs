@@ -59,7 +59,7 @@ fn keep_what_services_go_back_to(builder: &mut Builder<'_>) {
 }
 
 /// What the current and the previous spec of a service refer to.
-fn both_specs(raw: &Value) -> Vec<String> {
+pub(super) fn both_specs(raw: &Value) -> Vec<String> {
     [at(raw, "/Spec"), at(raw, "/PreviousSpec")].into_iter().flat_map(referenced).collect()
 }
 

@@ -38,6 +38,7 @@ mod stuck;
 #[cfg(test)]
 mod tests;
 mod too_new;
+mod unused;
 mod waves;
 #[cfg(test)]
 mod waves_tests;
@@ -51,8 +52,9 @@ pub use diff::diff;
 pub use effect::{Class, Downtime, Effect, Order};
 pub use leaks::leaks;
 pub use others::Left;
-pub use step::{Change, Consequence, Group, Held, Kept, Plan, Step, Verb};
+pub use step::{Change, Consequence, Group, Held, Kept, Plan, Stays, Step, Verb};
 pub use stuck::{Carried, Stuck};
+pub use unused::{Hoard, brought, engine_name, unused};
 
 use crate::address::{Address, Kind};
 use crate::desired::Desired;

@@ -40,7 +40,7 @@ pub(super) fn only(mut plan: Plan, only: &Address) -> Plan {
     let held = plan.held.into_iter().filter(|held| only.covers(&held.address)).collect();
     let left = plan.left.into_iter().filter(|left| only.covers(&left.address)).collect();
     let kept = plan.kept.into_iter().filter(|kept| only.covers(&kept.address)).collect();
-    Plan { steps, held, left, kept, warnings: plan.warnings }
+    Plan { steps, held, left, kept, stays: plan.stays, warnings: plan.warnings }
 }
 
 /// What is taken down is made again, and waited for, whatever else is asked for.

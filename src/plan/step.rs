@@ -21,6 +21,9 @@ pub struct Plan {
     /// What stays under a name that docker gave it, because it is the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Kept>,
+    /// What `collect` leaves although no generation needs it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stays: Vec<Stays>,
     /// Things worth saying that change nothing.
     pub warnings: Vec<String>,
 }
@@ -149,6 +152,15 @@ pub struct Kept {
     pub wanted: String,
     /// True when it belongs to the stack, and so goes when nothing refers to it any more.
     pub ours: bool,
+}
+
+/// Something that was brought by an earlier run, that no generation needs, and that stays all the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Stays {
+    /// The image, as the engine lists it.
+    pub name: String,
+    /// What needs it: "the container `web_app.1.x` uses it".
+    pub because: String,
 }
 
 impl Plan {

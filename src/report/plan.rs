@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::effect::{class_words, effect_words};
 use super::paint::{Paint, Style, plain};
 use crate::manifest::LeftField;
-use crate::plan::{Change, Class, Consequence, Held, Kept, Left, Plan, Step, Verb};
+use crate::plan::{Change, Class, Consequence, Held, Kept, Left, Plan, Stays, Step, Verb};
 
 /// As much of a value is shown.
 const VALUE_CAP: usize = 160;
@@ -29,6 +29,7 @@ pub fn plan_text(plan: &Plan, color: bool) -> String {
         let _ = writeln!(out, "{}\n", left_line(left));
     }
     push_kept(&mut out, &plan.kept, paint);
+    push_stays(&mut out, &plan.stays, paint);
     push_warnings(&mut out, &plan.warnings, paint);
     out.push_str(&paint.with(Style::Bold, &summary(plan)));
     out.push('\n');
@@ -150,6 +151,17 @@ fn push_kept(out: &mut String, kept: &[Kept], paint: Paint) {
     }
 }
 
+/// What is left although no generation needs it.
+pub(super) fn push_stays(out: &mut String, stays: &[Stays], paint: Paint) {
+    for one in stays {
+        let because = paint.with(Style::Dim, &format!("# {}", plain(&one.because)));
+        let _ = writeln!(out, "  = {}  stays  {because}", paint.with(Style::Bold, &plain(&one.name)));
+    }
+    if !stays.is_empty() {
+        out.push('\n');
+    }
+}
+
 /// What is held back, and because of what.
 pub(super) fn push_held(out: &mut String, held: &[Held], paint: Paint) {
     if held.is_empty() {
@@ -256,6 +268,7 @@ mod tests {
                 says: "1".to_owned(),
             }],
             kept: Vec::new(),
+            stays: Vec::new(),
             warnings: vec!["the swarm advertises 127.0.0.1".to_owned()],
         };
         let expected = r#"Holdfast will do this:

@@ -147,6 +147,9 @@ pub struct StepOutcome {
     /// True when the run looked and planned again because of the error, so that it says nothing of how the run ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub again: bool,
+    /// True when the engine keeps it because something uses it: a leftover, and no failure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left: bool,
     /// Lines that explain it: a task's error, the last lines of its log.
     pub detail: Vec<String>,
     /// Of a wait: every service that was waited for, as it was when the wait ended.
@@ -158,7 +161,7 @@ impl StepOutcome {
     /// True when it failed and nothing made that good.
     #[must_use]
     pub const fn failed(&self) -> bool {
-        self.error.is_some() && !self.again
+        self.error.is_some() && !self.again && !self.left
     }
 }
 

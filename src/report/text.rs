@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::paint::{Paint, Style, count, plain, span};
-use super::plan::{push_held, push_warnings};
+use super::plan::{push_held, push_stays, push_warnings};
 use super::{Exit, GateResult, Leaks, Record, StepOutcome, Verdict};
 use crate::plan::Verb;
 
@@ -23,6 +23,7 @@ pub fn text(record: &Record, color: bool) -> String {
         let _ = writeln!(out, "  {mark}   {}  {}{kept}", failure.address, plain(&failure.reason));
     }
     gap(&mut out);
+    push_stays(&mut out, &record.plan.stays, paint);
     push_held(&mut out, &record.held, paint);
     push_gates(&mut out, &record.gates, paint);
     if let Some(leaks) = &record.leaks {
@@ -89,6 +90,8 @@ fn push_step(out: &mut String, step: &StepOutcome, paint: Paint) {
         Some(error) => {
             let mark = if step.again {
                 paint.with(Style::Yellow, "again ")
+            } else if step.left {
+                paint.with(Style::Yellow, "left  ")
             } else {
                 paint.with(Style::Red, "failed")
             };
@@ -210,7 +213,7 @@ fn summary(record: &Record) -> String {
     let succeeded =
         |verb| record.steps.iter().filter(|step| step.verb == verb && step.error.is_none()).count();
     if record.steps.is_empty() {
-        if matches!(record.command.as_str(), "apply" | "rollback") {
+        if matches!(record.command.as_str(), "apply" | "rollback" | "collect") {
             parts.push("nothing to do".to_owned());
         }
     } else {
@@ -222,6 +225,10 @@ fn summary(record: &Record) -> String {
         let failed = record.steps.iter().filter(|step| step.failed()).count();
         if failed > 0 {
             parts.push(format!("{} failed", count(failed, "step")));
+        }
+        let left = record.steps.iter().filter(|step| step.left).count();
+        if left > 0 {
+            parts.push(format!("{left} left, because something uses them"));
         }
     }
     if !record.gates.is_empty() {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::begin::Run;
+use super::brought;
 use super::order::{Said, Tell};
 use super::stop::Stop;
 use super::unlock::Host;
@@ -66,9 +67,10 @@ pub(super) async fn until_equal(
             run.record.writes = engine.writes();
             return Ok(observed);
         }
-        announce(run, host, &plan)?;
+        announce(run, host, (&plan, &observed))?;
         let mut staged = stage(engine, host, &plan, tell).await;
         run.record.writes = engine.writes();
+        brought::forget_failed(host, &plan, &staged)?;
         host.note_logins(&plan, &staged.outcomes)?;
         note_open(host, &staged);
         idle = if staged.done.is_empty() { idle + 1 } else { 0 };
@@ -138,7 +140,8 @@ async fn stage(engine: &Engine, host: &Host<'_>, plan: &Plan, tell: &Tell<'_>) -
 }
 
 /// Before the first write: everything old and new is recorded as ours, and nothing counts as proven any more.
-fn announce(run: &Run<'_>, host: &Host<'_>, plan: &Plan) -> Result<(), Stop> {
+fn announce(run: &Run<'_>, host: &Host<'_>, (plan, observed): (&Plan, &Observed)) -> Result<(), Stop> {
+    brought::announce(host, plan, observed)?;
     if plan.steps.iter().any(|step| step.verb == Verb::Replace) {
         let (manifest, addresses) = (run.record.manifest.clone(), host.desired.recreate.clone());
         Recreating { manifest, addresses }.write(&host.manifest().paths.state)?;
@@ -155,6 +158,7 @@ fn settle(run: &Run<'_>, host: &Host<'_>, (plan, observed): (&Plan, &Observed)) 
     if run.order.only.is_none() {
         Recreating::forget(&host.manifest().paths.state)?;
     }
+    brought::settle(host, observed)?;
     let own = wanted(host, plan).union(&host.desired.recorded.still(observed));
     write_ownership(&host.manifest().paths.state, &own)?;
     Ok(())

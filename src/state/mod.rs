@@ -5,6 +5,7 @@
 //! <paths.run>/proven.json                what this boot has proven (gone after a boot, on purpose)
 //! <paths.state>/naming.key               32 bytes, when no secret of the manifest is the naming key
 //! <paths.state>/logins.json           which login of a registry each service was last written with
+//! <paths.state>/images.json              which images came onto this node because of us
 //! <paths.state>/ownership.json           what is ours; written before anything is made
 //! <paths.state>/recreating.json          what may be deleted and made anew, while that is under way
 //! <paths.state>/generations/N/manifest.json, specs/, secrets.json   what was applied; the secrets as keyed digests
@@ -16,6 +17,7 @@
 
 mod files;
 mod generation;
+mod images;
 mod lock;
 mod logins;
 mod needs;
@@ -27,6 +29,7 @@ use std::path::PathBuf;
 
 pub use files::write_durably;
 pub use generation::{Generation, Generations, Status};
+pub use images::{read_images, write_images};
 pub use lock::{Lock, LockError};
 pub use logins::{read_logins, write_logins};
 pub use needs::{Needs, Origin};

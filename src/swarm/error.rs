@@ -180,6 +180,12 @@ impl EngineError {
         )
     }
 
+    /// True where the engine keeps what was to be removed because something uses it.
+    #[must_use]
+    pub const fn is_in_use(&self) -> bool {
+        matches!(self, Self::Refused { status: 409, .. })
+    }
+
     /// True where the world is not as it was observed, so that observing and planning again can help.
     #[must_use]
     pub const fn is_stale(&self) -> bool {

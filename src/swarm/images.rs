@@ -13,6 +13,7 @@ use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::HeaderValue;
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
 
 use super::transport::REGISTRY_AUTH;
@@ -28,6 +29,8 @@ const LOAD: &str = "POST /images/load";
 const PULL_SILENCE: Duration = Duration::from_secs(300);
 /// How long a load may take: it is told of when all of it is unpacked.
 const LOAD_TIME: Duration = Duration::from_secs(STREAM_SECONDS);
+/// How long a container that uses an image may take to go.
+const IN_USE: Duration = Duration::from_secs(5);
 /// The longest line of progress.
 const LINE: usize = 1 << 20;
 
@@ -87,6 +90,22 @@ impl Engine {
             None if status.is_success() => Ok(()),
             None => Err(refused(reference, login, format!("the engine answered {status}"))),
             Some(message) => Err(refused(reference, login, message)),
+        }
+    }
+
+    /// Removes a name of an image, and the image with its last name; never by force. One that is not there any more is
+    /// a success. A container that is about to go is waited for.
+    ///
+    /// # Errors
+    /// [`EngineError::is_in_use`] while something uses it; else why the engine refused.
+    pub async fn remove_image(&self, name: &str) -> Result<(), EngineError> {
+        let began = Instant::now();
+        loop {
+            match self.transport.delete(&format!("/images/{name}")).await {
+                Err(EngineError::NotFound { .. }) => return Ok(()),
+                Err(error) if error.is_in_use() && began.elapsed() < IN_USE => sleep(IN_USE / 20).await,
+                other => return other,
+            }
         }
     }
 }

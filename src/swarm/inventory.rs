@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::observe::text;
+use super::observe::{elements, text};
 use super::{Engine, EngineError};
 use crate::observed::{Container, Inventory, Observed, at};
 
@@ -18,9 +18,17 @@ impl Engine {
     /// Any [`EngineError`] of a GET.
     pub async fn inventory(&self, observed: &Observed) -> Result<Inventory, EngineError> {
         let volumes = self.volumes().await?;
-        let containers = self.transport.get("/containers/json?all=1").await?;
-        let containers = containers.as_array().into_iter().flatten().map(container).collect();
-        Ok(Inventory::new(observed, volumes.into_keys(), containers))
+        Ok(Inventory::new(observed, volumes.into_keys(), self.containers().await?))
+    }
+
+    /// Every container of this node, also those that have ended.
+    ///
+    /// # Errors
+    /// Any [`EngineError`] of a GET.
+    pub async fn containers(&self) -> Result<Vec<Container>, EngineError> {
+        let path = "/containers/json?all=1";
+        let listed = elements(self.transport.get(path).await?, path)?;
+        Ok(listed.iter().map(container).collect())
     }
 }
 
@@ -33,5 +41,7 @@ fn container(raw: &Value) -> Container {
         name: text(at(raw, "/Names/0")).trim_start_matches('/').to_owned(),
         service: text(at(raw, "/Labels").get(SERVICE_ID).unwrap_or(&Value::Null)),
         volumes: volumes.filter(nameless).map(str::to_owned).collect(),
+        image: text(at(raw, "/Image")),
+        image_id: text(at(raw, "/ImageID")),
     }
 }
