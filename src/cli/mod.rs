@@ -60,7 +60,7 @@ enum Command {
     Status(status::Args),
     /// Bring back a generation that was recorded, and prove it.
     Rollback(rollback::Args),
-    /// Remove images, secrets and configs that earlier runs brought and nothing needs any more.
+    /// Remove images and objects that earlier runs brought and nothing needs any more.
     Collect(collect::Args),
     /// Remove what is recorded as ours.
     Destroy(destroy::Args),

@@ -72,13 +72,7 @@ mod tests {
 
     fn container(id: &str, service: &str, volumes: &[&str]) -> Container {
         let volumes = volumes.iter().map(|name| (*name).to_owned()).collect();
-        Container {
-            id: id.into(),
-            name: id.into(),
-            service: service.into(),
-            volumes,
-            ..Container::default()
-        }
+        Container { id: id.into(), name: id.into(), service: service.into(), volumes, ..Container::default() }
     }
 
     fn look(objects: &[(&str, &str)], volumes: &[&str], containers: Vec<Container>) -> (Observed, Inventory) {

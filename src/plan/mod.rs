@@ -39,6 +39,8 @@ mod stuck;
 mod tests;
 mod too_new;
 mod unused;
+#[cfg(test)]
+mod unused_tests;
 mod waves;
 #[cfg(test)]
 mod waves_tests;

@@ -53,7 +53,8 @@ pub fn brought(plan: &Plan, observed: &Observed, recorded: &BTreeSet<String>) ->
     let new = plan.steps.iter().filter_map(|step| match &step.action {
         Action::Image(ImageAction::Load { spec, .. }) => {
             let source = spec.source.as_ref();
-            let there = source.is_some_and(|it| is_theirs(&it.config_digest) || is_theirs(&it.manifest_digest));
+            let there =
+                source.is_some_and(|it| is_theirs(&it.config_digest) || is_theirs(&it.manifest_digest));
             (!there).then_some(spec.reference.as_str())
         }
         Action::Image(ImageAction::Pull { reference }) => Some(reference.as_str()),
@@ -152,7 +153,10 @@ impl Users<'_> {
         for service in self.services {
             let tasks = self.observed.tasks.get(&service.id).map(Vec::as_slice).unwrap_or_default();
             for task in tasks {
-                needed.insert(self.id(&task.image), format!("a task of the service `{}` uses it", service.name));
+                needed.insert(
+                    self.id(&task.image),
+                    format!("a task of the service `{}` uses it", service.name),
+                );
             }
             for (spec, word) in [("/PreviousSpec", "may go back to it"), ("/Spec", "uses it")] {
                 let image = image_of(at(&service.raw, spec));
@@ -171,7 +175,7 @@ fn is_own(name: &str, own: &BTreeSet<String>) -> bool {
     own.contains(name) || name.split_once('@').is_some_and(digest_of)
 }
 
-fn add(plan: &mut Plan, address: Address, action: Action) {
+pub(super) fn add(plan: &mut Plan, address: Address, action: Action) {
     plan.steps.push(Step {
         id: plan.steps.len(),
         address,

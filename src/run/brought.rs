@@ -47,9 +47,7 @@ pub(super) fn settle(host: &Host<'_>, observed: &Observed) -> Result<(), Stop> {
     let wanted: BTreeSet<&str> =
         stacks.flat_map(|stack| stack.services.values().map(|service| image_of(&service.body))).collect();
     let mut images = read_images(state)?;
-    images.retain(|image| {
-        wanted.contains(image.as_str()) || observed.images.contains(&engine_name(image))
-    });
+    images.retain(|image| wanted.contains(image.as_str()) || observed.images.contains(&engine_name(image)));
     write_images(state, &images)?;
     Ok(())
 }

@@ -84,6 +84,7 @@ fn passing() -> Record {
         elapsed_ms: 40,
         error: None,
         again: false,
+        left: false,
         detail: Vec::new(),
         services: Vec::new(),
     };
@@ -106,6 +107,7 @@ fn failing() -> Record {
         elapsed_ms: 61_000,
         error: Some("service did not converge: task exited with code 1".to_owned()),
         again: false,
+        left: false,
         detail: vec!["panic: no database".to_owned(), "exit status 1".to_owned()],
         services: Vec::new(),
     };

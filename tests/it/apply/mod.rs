@@ -1,6 +1,7 @@
 //! Proves: the whole line on a real engine: from nothing to proven, twice, repaired, taken down, killed.
 
 mod certificate;
+mod collect;
 mod drift;
 mod effect;
 mod faults;

@@ -291,3 +291,49 @@ fn a_stack_that_docker_deployed_from_the_registry_is_taken_over_without_a_restar
     assert_eq!(spec(), dockers, "the service must stay as docker made it");
     harbour.settled();
 }
+
+#[test]
+fn what_was_pulled_for_an_earlier_generation_is_collected_and_what_somebody_else_pulled_is_not() {
+    let harbour = Harbour::new();
+    let engine = &harbour.world.engine;
+    let names = || {
+        let listed = engine.docker(&["image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}"]);
+        listed.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let home = harbour.registry.path("docker").display().to_string();
+    let mut digests = Vec::new();
+    for version in ["1", "2", "3", "4"] {
+        harbour.push(version, version);
+        harbour.write(&harbour.image(version), 0);
+        let ran = harbour.world.run(&["image", "lock"]).expect(0);
+        let digest = ran.out.split_whitespace().find(|word| word.starts_with("sha256:")).expect("a digest");
+        let name = format!("{}/team/app@{digest}", harbour.registry.name);
+        if version == "1" {
+            // Somebody else has it before.
+            engine.docker(&["--config", &home, "pull", "-q", &name]);
+        }
+        let manifest = std::fs::read_to_string(harbour.world.path("manifest.json")).unwrap();
+        let mut manifest: Value = serde_json::from_str(&manifest).unwrap();
+        manifest["keep"] = json!({ "generations": 1, "objects": 0 });
+        // One task for a moment: the engine pulls what a service runs.
+        harbour.world.write(&manifest);
+        let text = fs::read_to_string(harbour.world.path("web.yml")).unwrap();
+        fs::write(harbour.world.path("web.yml"), text.replace("replicas: 0", "replicas: 1")).unwrap();
+        harbour.world.run(&["apply", "--no-verify"]).expect(0);
+        assert!(names().contains(&name), "{:?}", names());
+        digests.push(name);
+    }
+    // The containers of former tasks hold their images.
+    let containers = engine.docker(&["ps", "-aq", "--filter", "status=exited", "--filter", "status=created"]);
+    for container in containers.lines() {
+        drop(engine.docker_output(&["rm", "-f", container]));
+    }
+    let gone = harbour.world.run(&["collect", "--json"]).expect(0).json();
+    assert_eq!(reasons(&gone), [(format!("image.\"{}\"", digests[1]).as_str(), "none")], "{gone:#}");
+    assert_eq!(
+        digests.iter().map(|name| names().contains(name)).collect::<Vec<_>>(),
+        [true, false, true, true]
+    );
+    let again = harbour.world.run(&["collect", "--json"]).expect(0).json();
+    assert_eq!(again["writes"], 0);
+}
