@@ -162,15 +162,15 @@ pub async fn watch<'t>(order: &Order, tell: &'t mut Watcher<'t>) -> Record {
 }
 
 /// Removes what earlier runs brought onto this node and nothing needs any more; or only says what that is.
-pub async fn collect(order: &Order, tell: &Tell<'_>) -> Record {
+pub async fn collect(order: &Order, dry_run: bool, tell: &Tell<'_>) -> Record {
     let mut run = Run::begin("collect", order);
-    let ended = collect_line(&mut run, tell).await;
+    let ended = collect_line(&mut run, dry_run, tell).await;
     run.end(ended)
 }
 
-async fn collect_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
+async fn collect_line(run: &mut Run<'_>, dry_run: bool, tell: &Tell<'_>) -> Result<(), Stop> {
     let opened = run.open()?;
-    let _lock = if run.order.dry_run { None } else { Some(run.lock(&opened)?) };
+    let _lock = if dry_run { None } else { Some(run.lock(&opened)?) };
     let manifest = &opened.compiled.manifest;
     let engine = Engine::connect(&manifest.engine.address).await?;
     collect::old(run, manifest, &engine, tell).await

@@ -8,7 +8,7 @@ use super::outcome;
 use super::progress::Progress;
 use super::settings::Settings;
 use crate::report::Exit;
-use crate::run::{self, Order, Said};
+use crate::run::{self, Said};
 
 /// Arguments of `collect`.
 #[derive(clap::Args)]
@@ -25,10 +25,9 @@ pub(crate) struct Args {
 /// Runs `collect`.
 pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
     let order = args.writing.apply_to(order(args.manifest.path(), settings));
-    let order = Order { dry_run: args.dry_run, ..order };
     let mut progress = Progress::new(settings);
     let mut tell = |said: Said<'_>| progress.tell(&said);
-    let record = run::collect(&order, &RefCell::new(&mut tell)).await;
+    let record = run::collect(&order, args.dry_run, &RefCell::new(&mut tell)).await;
     progress.clear();
     if args.dry_run { outcome::plan(&record, settings) } else { outcome::report(&record, settings, None) }
 }

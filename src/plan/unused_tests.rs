@@ -155,19 +155,19 @@ fn what_was_there_before_is_not_brought() {
         spec: Box::new(ImageSpec { reference: reference.clone(), source: Some(source) }),
     });
     let create = |image: &str| Action::Swarm(SwarmAction::CreateService(spec(image)));
-    let brings = |action: Action, observed: &Observed, recorded: &[&str]| {
+    let brings = |action: Action, observed: &Observed, recorded: &[&str]| -> Vec<String> {
         let mut plan = Plan::default();
         super::unused::add(&mut plan, crate::address::Address::single(crate::address::Kind::Swarm), action);
         let recorded = recorded.iter().map(|one| (*one).to_owned()).collect();
-        brought(&plan, observed, &recorded).into_iter().collect::<Vec<_>>()
+        brought(&plan, observed, &recorded).into_iter().collect()
     };
-    assert_eq!(brings(load.clone(), &engine(&[]), &[]), [reference.clone()]);
+    assert_eq!(brings(load.clone(), &engine(&[]), &[]), [reference.as_str()]);
     assert_eq!(brings(load.clone(), &engine(&[("i1", &["mine:1"])]), &[]), [""; 0]);
     assert_eq!(brings(load.clone(), &engine(&[("m1", &[])]), &[]), [""; 0], "also one without a name");
     let renamed = "holdfast.invalid/former:0123456789ab";
-    assert_eq!(brings(load, &engine(&[("i1", &[renamed])]), &[renamed]), [reference.clone()], "it was ours");
+    assert_eq!(brings(load, &engine(&[("i1", &[renamed])]), &[renamed]), [reference.as_str()], "it was ours");
     let image = pulled("1", "1");
-    assert_eq!(brings(create(&image), &engine(&[]), &[]), [image.clone()], "the engine pulls it by itself");
+    assert_eq!(brings(create(&image), &engine(&[]), &[]), [image.as_str()], "the engine pulls it by itself");
     let held = format!("example.org/app@{}", digest("1"));
     assert_eq!(brings(create(&image), &engine(&[("i1", &[&held])]), &[]), [""; 0]);
     assert_eq!(brings(create(&reference), &engine(&[]), &[]), [""; 0], "a load brings it, or nothing does");

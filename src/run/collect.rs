@@ -18,7 +18,7 @@ use crate::secrets::Unlocked;
 use crate::state::{Generation, Generations, read_images, write_images, write_ownership};
 use crate::swarm::Engine;
 
-/// Plans, and unless the order is only to say so, removes.
+/// Plans, and with the lock held removes.
 pub(super) async fn old(
     run: &mut Run<'_>,
     manifest: &Manifest,
@@ -46,7 +46,7 @@ pub(super) async fn old(
     let plan = plan::unused(&hoard, &observed, &engine.containers().await?);
     run.record.plan.clone_from(&plan);
     tell.borrow_mut()(Said::Plan(&plan));
-    if run.order.dry_run {
+    if !run.writes {
         return Ok(());
     }
     // First, so that a crash leaves no generation on the list whose images are gone.

@@ -31,8 +31,6 @@ pub struct Order {
     pub detailed_exitcode: bool,
     /// What may be deleted and made anew, besides what the manifest says.
     pub allow_recreate: Vec<Address>,
-    /// True when `collect` only says what it would do.
-    pub dry_run: bool,
     /// True when `destroy` removes volumes too.
     pub volumes: bool,
     /// Identities from the environment.
