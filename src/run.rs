@@ -16,6 +16,7 @@ mod pins;
 mod ports;
 mod prove;
 mod rollback;
+mod seen;
 mod status;
 mod stop;
 mod transcript;

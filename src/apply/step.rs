@@ -55,7 +55,7 @@ pub(super) async fn execute(
                 |waiting: &Waiting| tell.borrow_mut()(Event::Waiting(step, waiting.to_string()));
             let result = world.engine.converge(services, *deadline, &mut progress).await;
             return result.map_err(|error| Failure {
-                detail: error.log.clone(),
+                detail: error.detail(),
                 services: error.services.clone(),
                 ..Failure::new(&error, error.exit())
             });

@@ -31,6 +31,8 @@ pub struct Desired<'a> {
     pub kept: BTreeSet<String>,
     /// What was written without an answer, so that nobody knows whether it still has to converge.
     pub open: BTreeSet<Address>,
+    /// Services that were written, by this run or an earlier one, and that nobody has seen converge.
+    pub unseen: BTreeSet<Address>,
 }
 
 /// What a manifest allows to be deleted and made anew.
@@ -60,6 +62,7 @@ impl<'a> Desired<'a> {
             recreate: BTreeSet::new(),
             kept: BTreeSet::new(),
             open: BTreeSet::new(),
+            unseen: BTreeSet::new(),
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Builder<'a> {
     pub(super) anew: BTreeMap<Address, usize>,
     /// Services that wait until others gave their ports, and the steps that take those down.
     pub(super) freed: BTreeMap<Address, Vec<usize>>,
+    /// Services that take a port which others give up, and those.
+    pub(super) handed: BTreeMap<Address, BTreeSet<Address>>,
     /// Names of services that left and go before the rest, because they are in the way.
     pub(super) gone: BTreeSet<String>,
     /// Waits for services that others depend on: by address, and whether their end is waited for.
@@ -87,6 +89,7 @@ impl<'a> Builder<'a> {
             referenced: BTreeSet::new(),
             anew: BTreeMap::new(),
             freed: BTreeMap::new(),
+            handed: BTreeMap::new(),
             gone: BTreeSet::new(),
             gates: BTreeMap::new(),
             swarm_comes_first: false,

@@ -17,6 +17,7 @@ mod diff;
 mod effect;
 #[cfg(test)]
 mod effect_tests;
+mod handover;
 mod host;
 mod keep;
 #[cfg(test)]
@@ -110,7 +111,7 @@ pub fn whole(
     recreate::plan(&mut builder);
     ports::plan(&mut builder);
     cluster::networks(&mut builder);
-    for name in waves::stacks(desired.compiled) {
+    for name in waves::stacks(desired.compiled, &builder.handed) {
         let Some(spec) = desired.compiled.stacks.get(name) else { continue };
         let spec = others::leave(&mut builder, name, spec);
         stack::plan(&mut builder, name, &spec);

@@ -1,5 +1,5 @@
-//! Ports that a service wants and another one holds. The engine refuses the second one, so what left goes first, and
-//! what is not ours is in the way.
+//! Ports that a service wants and another one holds. The engine refuses the second one, so what left goes first, what
+//! stays and gives one up goes before whoever takes it, and what is not ours is in the way.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,27 @@ use serde_json::Value;
 
 use super::builder::{Builder, Draft};
 use super::collect::{key_of, stack_names, taken_over};
-use super::{Action, Consequence, Group, Refusal, SwarmAction, Verb};
+use super::{Action, Consequence, Group, Refusal, SwarmAction, Verb, handover};
 use crate::address::{Address, Kind};
 use crate::desired::StackSpec;
 use crate::observed::{Object, at};
 use crate::report::Exit;
 
 /// Number and protocol of a published port → whether only nodes that run a task open it.
-type Ports<'a> = BTreeMap<(u64, &'a str), bool>;
+pub(super) type Ports<'a> = BTreeMap<(u64, &'a str), bool>;
+
+/// A service of the manifest, and what it shall publish.
+pub(super) struct Publisher<'a> {
+    pub(super) stack: &'a StackSpec,
+    pub(super) key: &'a str,
+    pub(super) ports: Ports<'a>,
+}
+
+impl Publisher<'_> {
+    pub(super) fn address(&self) -> Address {
+        Address::in_stack(&self.stack.name, Kind::Service, self.key)
+    }
+}
 
 /// Makes room for the ports of every service, or refuses them.
 pub(super) fn plan(builder: &mut Builder<'_>) {
@@ -23,15 +36,17 @@ pub(super) fn plan(builder: &mut Builder<'_>) {
     }
     let (desired, observed) = (builder.desired, builder.observed);
     let stacks = desired.compiled.stacks.iter();
-    let wanted: BTreeMap<&str, (&StackSpec, &str, Ports<'_>)> = stacks
+    let wanted: BTreeMap<&str, Publisher<'_>> = stacks
         .flat_map(|(_, stack)| stack.services.iter().map(move |(key, one)| (stack, key, one)))
         .map(|(stack, key, one)| {
-            (one.name.as_str(), (stack, key.as_str(), ports(at(&one.body, "/EndpointSpec/Ports"))))
+            let ports = ports(at(&one.body, "/EndpointSpec/Ports"));
+            (one.name.as_str(), Publisher { stack, key, ports })
         })
         .collect();
-    if wanted.values().all(|(_, _, ports)| ports.is_empty()) {
+    if wanted.values().all(|one| one.ports.is_empty()) {
         return;
     }
+    handover::plan(builder, &wanted);
     for holder in observed.services.values().filter(|service| !wanted.contains_key(service.name.as_str())) {
         let mut held = ports(at(&holder.raw, "/Spec/EndpointSpec/Ports"));
         // What the engine chose itself stands only here.
@@ -39,18 +54,20 @@ pub(super) fn plan(builder: &mut Builder<'_>) {
         if held.is_empty() {
             continue;
         }
-        for (stack, key, ports) in wanted.values() {
-            let both =
-                ports.iter().find(|(port, host)| held.get(port).is_some_and(|other| !(*other && **host)));
+        for publisher in wanted.values() {
+            let both = publisher
+                .ports
+                .iter()
+                .find(|(port, host)| held.get(port).is_some_and(|other| !(*other && **host)));
             if let Some((port, _)) = both {
-                resolve(builder, (stack, key), *port, holder);
+                resolve(builder, publisher, *port, holder);
             }
         }
     }
 }
 
 /// The published ports of a list, as a spec or an endpoint has it.
-fn ports(list: &Value) -> Ports<'_> {
+pub(super) fn ports(list: &Value) -> Ports<'_> {
     let ports = list.as_array().into_iter().flatten();
     ports
         .filter_map(|port| {
@@ -64,13 +81,13 @@ fn ports(list: &Value) -> Ports<'_> {
 /// Takes the holder down, where it left and is ours.
 fn resolve(
     builder: &mut Builder<'_>,
-    (stack, key): (&StackSpec, &str),
+    publisher: &Publisher<'_>,
     (number, protocol): (u64, &str),
     holder: &Object,
 ) {
-    let service = Address::in_stack(&stack.name, Kind::Service, key);
+    let service = publisher.address();
     let Some(owner) = holder.stack().filter(|stack| stack_names(builder).contains(stack)) else {
-        let place = stack.places.get(&format!("port.{number}/{protocol}"));
+        let place = publisher.stack.places.get(&format!("port.{number}/{protocol}"));
         let named = place.map_or_else(String::new, |place| format!(" (published at {place})"));
         return builder.refuse(Refusal {
             address: service,

@@ -2,8 +2,12 @@
 
 use serde_json::Value;
 
+use super::builder::Draft;
+use super::stack::spec_of;
+use super::{Action, Consequence, Group, SwarmAction, Verb};
+use crate::address::Address;
 use crate::desired::Condition;
-use crate::observed::{Task, at, ended_well};
+use crate::observed::{Object, Task, at, ended_well};
 
 /// Why a service (raw) has not come as far as `until`; nothing where one look finds nothing missing. An update that an
 /// earlier run began and did not live to see, and a service whose tasks do not run, are waited for like a change.
@@ -51,6 +55,22 @@ pub(super) fn unsettled(service: &Value, tasks: &[Task], until: Condition) -> Op
             missing(running + done, wanted, "running")
         }
     }
+}
+
+/// Goes on with an update or rollback that Swarm paused in an earlier run: it stays half-way, with tasks of two specs,
+/// until the service is written again. Its spec goes out as it is stored, so that only what is left of it restarts.
+pub(super) fn resume(address: Address, existing: &Object) -> Option<Draft> {
+    let paused = match at(&existing.raw, "/UpdateStatus/State").as_str()? {
+        "paused" => "update",
+        "rollback_paused" => "rollback",
+        _ => return None,
+    };
+    let said = at(&existing.raw, "/UpdateStatus/Message").as_str().unwrap_or_default();
+    let (id, version, spec) = (existing.id.clone(), existing.version, spec_of(existing).clone());
+    let action = Action::Swarm(SwarmAction::UpdateService { id, version, spec });
+    let draft = Draft::new(address, Verb::Update, Group::Services, action);
+    let draft = draft.because(format!("goes on with the {paused} that swarm paused ({said})"));
+    Some(draft.changing(Vec::new(), Consequence::RollingRestart))
 }
 
 fn missing(have: usize, want: u64, what: &str) -> Option<String> {

@@ -9,7 +9,7 @@ use super::builder::{Builder, Draft};
 use super::canonical::network_names;
 use super::choose::{Chosen, Planned, Service, choose, distrust, force_update, forced, is_kept};
 use super::cluster::network;
-use super::settled::unsettled;
+use super::settled::{resume, unsettled};
 use super::{
     Action, Awaited, Class, Consequence, Effect, Group, NewSecret, Refusal, SwarmAction, Verb, deadline,
     effect, registry, too_new, waves,
@@ -27,7 +27,7 @@ pub(super) fn plan(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
     }
     let names = network_names(builder.observed);
     let mut services = Vec::new();
-    for (key, spec) in waves::services(stack) {
+    for (key, spec) in waves::services(stack, &builder.handed) {
         let service = Service { stack, key, spec, networks: &names };
         too_new::refuse(builder, &service);
         let chosen = choose(builder, &service);
@@ -40,7 +40,8 @@ pub(super) fn plan(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
     }
     let moves = stack.services.iter().any(|(key, spec)| {
         let address = Address::in_stack(name, Kind::Service, key);
-        let is_open = builder.desired.open.contains(&address);
+        let desired = builder.desired;
+        let is_open = desired.open.contains(&address) || desired.unseen.contains(&address);
         is_open || builder.change(&address).is_some() || is_under_way(builder, spec)
     });
     if moves {
@@ -181,8 +182,12 @@ fn service(builder: &mut Builder<'_>, (service, chosen): Planned<'_>) {
         builder.hold(draft.address, because);
         return;
     }
+    if let Some(because) = waves::keeps_port(builder, &draft.address) {
+        builder.hold(draft.address, because);
+        return;
+    }
     let freed = builder.freed.get(&draft.address).cloned().unwrap_or_default();
-    let gates = waves::gates(builder, service.stack, service.spec);
+    let gates = waves::gates(builder, &draft.address, (service.stack, service.spec));
     draft.needs = needs(builder, &service);
     draft.needs.extend(cleared);
     draft.needs.extend(freed);
@@ -202,8 +207,11 @@ fn update(
     Chosen { mut bound, mut diff }: Chosen<'_>,
 ) -> Option<Draft> {
     if diff.is_empty() {
-        registry::refresh(builder, service.address(), existing);
-        return None;
+        let resumed = resume(service.address(), existing);
+        if resumed.is_none() {
+            registry::refresh(builder, service.address(), existing);
+        }
+        return resumed;
     }
     let stored = spec_of(existing);
     let mut reason = distrust(builder, service, stored);
@@ -296,7 +304,8 @@ fn wait(
         let moved = step.is_some() || builder.desired.open.contains(&address);
         let past = if moved { Value::Null } else { status.clone() };
         awaited.push(Awaited { service: service.name.clone(), past, until: Condition::Started });
-        asked.push(deadline::Asked { service, updates: moved && existing.is_some() });
+        let updates = existing.is_some() && (moved || builder.desired.unseen.contains(&address));
+        asked.push(deadline::Asked { service, updates });
         needs.extend(step.filter(|id| !after.contains(id)));
     }
     let deadline = deadline::of(&asked, stack.deadline);

@@ -1,11 +1,11 @@
 //! The plan and its steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Action, Effect, Left, select};
+use super::{Action, Effect, Left, registry, select};
 use crate::address::{Address, Kind};
 use crate::observed::Ownership;
 
@@ -192,6 +192,16 @@ impl Plan {
     #[must_use]
     pub fn only_waits(&self) -> bool {
         !self.is_empty() && self.steps.iter().all(|step| step.verb == Verb::Await)
+    }
+
+    /// Services that it makes or changes, and that therefore have to converge.
+    #[must_use]
+    pub fn moved(&self) -> BTreeSet<Address> {
+        let moves = |step: &&Step| {
+            let is_service = step.address.leaf().kind == Kind::Service;
+            is_service && matches!(step.verb, Verb::Create | Verb::Update) && !registry::is_refresh(step)
+        };
+        self.steps.iter().filter(moves).map(|step| step.address.clone()).collect()
     }
 
     /// The part of it that `only` covers, and what that needs.

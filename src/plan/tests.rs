@@ -87,6 +87,7 @@ pub(super) fn desired(compiled: &Compiled) -> Desired<'_> {
         recreate: std::collections::BTreeSet::new(),
         kept: std::collections::BTreeSet::new(),
         open: std::collections::BTreeSet::new(),
+        unseen: std::collections::BTreeSet::new(),
     }
 }
 

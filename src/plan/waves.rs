@@ -1,6 +1,6 @@
 //! What a service depends on, and the waits that hold its wave back until that has converged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -28,10 +28,19 @@ pub(super) struct Gates {
     pub(super) words: String,
 }
 
-/// Names of stacks, each after those that it depends on. The manifest has no circles; one would end anywhere.
-pub(super) fn stacks(compiled: &Compiled) -> Vec<&str> {
+/// Who takes a port, and from whom.
+type Handed = BTreeMap<Address, BTreeSet<Address>>;
+
+/// Names of stacks, each after those that it depends on and takes ports from. The manifest has no circles; one that
+/// ports make ends anywhere.
+pub(super) fn stacks<'c>(compiled: &'c Compiled, handed: &Handed) -> Vec<&'c str> {
     let mut order = Order::default();
-    let needs = |name: &str| other_stacks(compiled, name).map(|address| address.outer.name).collect();
+    let needs = |name: &str| {
+        let takers = handed.iter().filter(|(taker, _)| taker.outer.name == name);
+        let givers = takers.flat_map(|(_, givers)| givers).cloned();
+        let others = other_stacks(compiled, name).chain(givers).map(|address| address.outer.name);
+        others.filter(|other| other != name).collect()
+    };
     for name in compiled.stacks.keys() {
         order.visit(name, &needs);
     }
@@ -39,12 +48,15 @@ pub(super) fn stacks(compiled: &Compiled) -> Vec<&str> {
     names.map(|(name, _)| name.as_str()).collect()
 }
 
-/// Services of a stack, each after those that it depends on.
-pub(super) fn services(stack: &StackSpec) -> Vec<(&str, &ServiceSpec)> {
+/// Services of a stack, each after those that it depends on and takes ports from.
+pub(super) fn services<'s>(stack: &'s StackSpec, handed: &Handed) -> Vec<(&'s str, &'s ServiceSpec)> {
     let mut order = Order::default();
     let needs = |key: &str| {
         let depends = stack.services.get(key).map(|spec| spec.depends_on.iter());
-        depends.into_iter().flatten().map(|one| one.service.clone()).collect()
+        let depends = depends.into_iter().flatten().map(|one| one.service.clone());
+        let givers = handed.get(&Address::in_stack(&stack.name, Kind::Service, key)).into_iter().flatten();
+        let givers = givers.filter(|giver| giver.outer.name == stack.name);
+        depends.chain(givers.map(|giver| giver.leaf().name.clone())).collect()
     };
     for key in stack.services.keys() {
         order.visit(key, &needs);
@@ -112,9 +124,33 @@ pub(super) fn held(builder: &Builder<'_>, stack: &StackSpec, spec: &ServiceSpec)
     })
 }
 
+/// What each of these services depends on, by address.
+pub(super) fn depends<'s>(
+    builder: &Builder<'_>,
+    services: impl Iterator<Item = (&'s StackSpec, &'s str)>,
+) -> Handed {
+    let of = |(stack, key): (&'s StackSpec, &'s str)| {
+        let spec = stack.services.get(key)?;
+        let needs = dependencies(builder, stack, spec).into_iter();
+        let needs = needs.map(|one| Address::in_stack(&one.stack.name, Kind::Service, one.key)).collect();
+        Some((Address::in_stack(&stack.name, Kind::Service, key), needs))
+    };
+    services.filter_map(of).collect()
+}
+
+/// What keeps a service from a port that another one shall give up: that one is held back as it is.
+pub(super) fn keeps_port(builder: &Builder<'_>, service: &Address) -> Option<Address> {
+    let givers = builder.handed.get(service)?;
+    givers.iter().find_map(|giver| builder.held_because(giver)).cloned()
+}
+
 /// The waits before a service may be made or changed: for each thing that it depends on and that this plan changes, or
 /// that does not run as told at the moment.
-pub(super) fn gates(builder: &mut Builder<'_>, stack: &StackSpec, spec: &ServiceSpec) -> Gates {
+pub(super) fn gates(
+    builder: &mut Builder<'_>,
+    address: &Address,
+    (stack, spec): (&StackSpec, &ServiceSpec),
+) -> Gates {
     let mut gates = Gates::default();
     let mut words = Vec::new();
     for dependency in dependencies(builder, stack, spec) {
@@ -127,10 +163,24 @@ pub(super) fn gates(builder: &mut Builder<'_>, stack: &StackSpec, spec: &Service
             Condition::Completed => format!("{address} has completed"),
         });
     }
+    for giver in builder.handed.get(address).cloned().unwrap_or_default() {
+        let Some((stack, key, spec)) = find(builder.desired.compiled, &giver) else { continue };
+        if let Some(id) = gate(builder, &Dependency { stack, key, spec, until: Condition::Started }) {
+            gates.needs.push(id);
+            words.push(format!("{giver} has given up its port"));
+        }
+    }
     if !words.is_empty() {
         gates.words = format!("once {}", words.join(" and "));
     }
     gates
+}
+
+/// The service of an address.
+fn find<'c>(compiled: &'c Compiled, address: &Address) -> Option<(&'c StackSpec, &'c str, &'c ServiceSpec)> {
+    let stack = compiled.stacks.get(&address.outer.name)?;
+    let (key, spec) = stack.services.get_key_value(&address.leaf().name)?;
+    Some((stack, key, spec))
 }
 
 fn gate(builder: &mut Builder<'_>, dependency: &Dependency<'_>) -> Option<usize> {
@@ -149,13 +199,14 @@ fn gate(builder: &mut Builder<'_>, dependency: &Dependency<'_>) -> Option<usize>
         existing.is_some_and(|object| unsettled(&object.raw, tasks, until).is_none())
     };
     let is_open = builder.desired.open.contains(&address);
-    if change.is_none() && (builder.is_held(&address) || (is_up() && !is_open)) {
+    let unseen = builder.desired.unseen.contains(&address);
+    if change.is_none() && (builder.is_held(&address) || (is_up() && !is_open && !unseen)) {
         return None;
     }
     let status = existing.map_or(&Value::Null, |object| at(&object.raw, "/UpdateStatus"));
     let moved = change.is_some() || is_open;
     let past = if moved { Value::Null } else { status.clone() };
-    let asked = deadline::Asked { service: spec, updates: moved && existing.is_some() };
+    let asked = deadline::Asked { service: spec, updates: existing.is_some() && (moved || unseen) };
     let deadline = deadline::of(&[asked], stack.deadline);
     let what = match until {
         Condition::Completed => "it has completed",

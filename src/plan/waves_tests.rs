@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::tests::{carried_out, compiled, desired, manager};
-use super::{Plan, Verb};
+use super::{Action, Plan, SwarmAction, Verb};
 use crate::address::Kind;
 use crate::desired::{Condition, Dependency, ServiceSpec, StackSpec};
 use crate::observed::{Observed, Task};
@@ -106,11 +106,35 @@ fn what_runs_already_is_not_waited_for_and_what_does_not_is() {
         .as_object_mut()
         .unwrap()
         .remove("Labels");
-    for state in ["updating", "paused", "rollback_started"] {
-        there.services.get_mut("web_app").unwrap().raw["UpdateStatus"] = json!({"State": state});
+    let set_state = |there: &mut Observed, state: &str| {
+        there.services.get_mut("web_app").unwrap().raw["UpdateStatus"] =
+            json!({"State": state, "Message": "m"});
+    };
+    for state in ["updating", "rollback_started"] {
+        set_state(&mut there, state);
         let plan = super::plan(&desired(&compiled), &there, None).unwrap();
         assert!(plan.only_waits(), "{state}");
     }
+    // One that is paused stays so until somebody writes the service again, as it is.
+    for (state, what) in [("paused", "update"), ("rollback_paused", "rollback")] {
+        set_state(&mut there, state);
+        let plan = super::plan(&desired(&compiled), &there, None).unwrap();
+        assert_eq!(waves(&plan), ["0 Update stack.web/service.app []", "0 Await stack.web [0]"]);
+        assert_eq!(plan.steps[0].reason, format!("goes on with the {what} that swarm paused (m)"));
+        let stored = there.services["web_app"].raw["Spec"].clone();
+        assert!(
+            matches!(&plan.steps[0].action, Action::Swarm(SwarmAction::UpdateService { spec, .. }) if *spec == stored)
+        );
+    }
+
+    // What nobody saw converge is waited for, however it looks; what depends on it waits as well.
+    set_state(&mut there, "completed");
+    let mut desired = desired(&compiled);
+    desired.unseen.insert("stack.web/service.db".parse().unwrap());
+    assert_eq!(waves(&super::plan(&desired, &there, None).unwrap()), ["0 Await stack.web []"]);
+    there.services.get_mut("web_app").unwrap().raw["Spec"]["Labels"] = json!({"a": "b"});
+    let plan = super::plan(&desired, &there, None).unwrap();
+    assert_eq!(waves(&plan)[..2], ["0 Await stack.web/service.db []", "1 Update stack.web/service.app [0]"]);
 }
 
 #[test]

@@ -184,7 +184,7 @@ pub enum Outcome {
     Converged,
     /// It has run and ended well: a job, or a service that is not started again.
     Completed,
-    /// Neither, when the wait ended because of another.
+    /// Neither, when the wait ended because the engine was gone.
     NotYet,
     /// Swarm went back to the spec before.
     RolledBack,

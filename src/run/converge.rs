@@ -8,10 +8,11 @@ use tokio::time::sleep;
 use super::begin::Run;
 use super::brought;
 use super::order::{Said, Tell};
+use super::seen;
 use super::stop::Stop;
 use super::unlock::Host;
 use crate::address::Address;
-use crate::apply::{self, Event, Staged, World};
+use crate::apply::{self, Event, World};
 use crate::observed::{EngineInfo, Observed, Ownership};
 use crate::plan::{self, Carried, Plan, Stuck, Verb};
 use crate::report::Exit;
@@ -72,7 +73,7 @@ pub(super) async fn until_equal(
         run.record.writes = engine.writes();
         brought::forget_failed(host, &plan, &staged)?;
         host.note_logins(&plan, &staged.outcomes)?;
-        note_open(host, &staged);
+        seen::end(host, &staged)?;
         idle = if staged.done.is_empty() { idle + 1 } else { 0 };
         if idle >= STUCK {
             // What was to be looked at again is no better: its errors stand.
@@ -115,17 +116,6 @@ async fn observe_patiently(engine: &Engine, host: &Host<'_>) -> Result<Observed,
     }
 }
 
-/// What was written without an answer is waited for, whatever the next look says of it; until it was.
-fn note_open(host: &mut Host<'_>, staged: &Staged) {
-    let open = &mut host.desired.open;
-    for wait in
-        staged.outcomes.iter().filter(|outcome| outcome.verb == Verb::Await && outcome.error.is_none())
-    {
-        open.retain(|address| !wait.address.covers(address));
-    }
-    open.extend(staged.open.iter().cloned());
-}
-
 fn begin(run: &mut Run<'_>, plan: &Plan, tell: &Tell<'_>) {
     run.record.warnings.extend(plan.warnings.iter().cloned());
     run.record.plan.clone_from(plan);
@@ -139,9 +129,11 @@ async fn stage(engine: &Engine, host: &Host<'_>, plan: &Plan, tell: &Tell<'_>) -
     apply::stage(&world, plan, &RefCell::new(&mut forward)).await
 }
 
-/// Before the first write: everything old and new is recorded as ours, and nothing counts as proven any more.
-fn announce(run: &Run<'_>, host: &Host<'_>, (plan, observed): (&Plan, &Observed)) -> Result<(), Stop> {
+/// Before the first write: everything old and new is recorded as ours, nothing counts as proven any more, and what is
+/// about to be written as not seen to converge.
+fn announce(run: &Run<'_>, host: &mut Host<'_>, (plan, observed): (&Plan, &Observed)) -> Result<(), Stop> {
     brought::announce(host, plan, observed)?;
+    seen::begin(host, plan)?;
     if plan.steps.iter().any(|step| step.verb == Verb::Replace) {
         let (manifest, addresses) = (run.record.manifest.clone(), host.desired.recreate.clone());
         Recreating { manifest, addresses }.write(&host.manifest().paths.state)?;
@@ -154,11 +146,12 @@ fn announce(run: &Run<'_>, host: &Host<'_>, (plan, observed): (&Plan, &Observed)
 }
 
 /// After the last: what is wanted is ours, and of what was ours before that which is still there.
-fn settle(run: &Run<'_>, host: &Host<'_>, (plan, observed): (&Plan, &Observed)) -> Result<(), Stop> {
+fn settle(run: &Run<'_>, host: &mut Host<'_>, (plan, observed): (&Plan, &Observed)) -> Result<(), Stop> {
     if run.order.only.is_none() {
         Recreating::forget(&host.manifest().paths.state)?;
     }
     brought::settle(host, observed)?;
+    seen::settle(host)?;
     let own = wanted(host, plan).union(&host.desired.recorded.still(observed));
     write_ownership(&host.manifest().paths.state, &own)?;
     Ok(())

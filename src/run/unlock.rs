@@ -21,8 +21,8 @@ use crate::plan::{Action, Plan, SwarmAction};
 use crate::report::{Exit, Failure, StepOutcome, chain};
 use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
 use crate::state::{
-    Generation, Generations, Needs, Recreating, StateError, read_logins, read_ownership, write_durably,
-    write_logins,
+    Generation, Generations, Needs, Recreating, StateError, read_logins, read_ownership, read_unseen,
+    write_durably, write_logins,
 };
 use crate::swarm::{Engine, Look};
 use crate::traefik;
@@ -89,6 +89,7 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         recreate: allowed(run, manifest),
         kept: kept_objects,
         open: BTreeSet::new(),
+        unseen: read_unseen(&manifest.paths.state)?,
     };
     run.record.warnings.append(&mut unlocked.warnings);
     run.record.secrets.clone_from(&unlocked.failures);

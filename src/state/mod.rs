@@ -4,10 +4,11 @@
 //! <paths.run>/lock                       flock; one line says who holds it
 //! <paths.run>/proven.json                what this boot has proven (gone after a boot, on purpose)
 //! <paths.state>/naming.key               32 bytes, when no secret of the manifest is the naming key
-//! <paths.state>/logins.json           which login of a registry each service was last written with
+//! <paths.state>/logins.json             which login of a registry each service was last written with
 //! <paths.state>/images.json              which images came onto this node because of us
 //! <paths.state>/ownership.json           what is ours; written before anything is made
 //! <paths.state>/recreating.json          what may be deleted and made anew, while that is under way
+//! <paths.state>/unseen.json              services that were written and not yet seen to converge
 //! <paths.state>/generations/N/manifest.json, specs/, secrets.json   what was applied; the secrets as keyed digests
 //! <paths.state>/generations/N/ciphertext/, origin.json, needs.json, status, run.json
 //! ```
@@ -24,6 +25,7 @@ mod needs;
 mod ownership;
 mod proven;
 mod recreating;
+mod unseen;
 
 use std::path::PathBuf;
 
@@ -36,6 +38,7 @@ pub use needs::{Needs, Origin};
 pub use ownership::{read_ownership, write_ownership};
 pub use proven::Proven;
 pub use recreating::Recreating;
+pub use unseen::{read_unseen, write_unseen};
 
 use crate::report::Exit;
 

@@ -23,7 +23,7 @@ use http_body_util::Full;
 use hyper::Request;
 use hyper::body::Bytes;
 
-pub use converge::{ConvergeError, Reason, Waiting};
+pub use converge::{ConvergeError, Failed, Reason, Waiting};
 pub use error::EngineError;
 pub use events::Events;
 pub use images::login_of;

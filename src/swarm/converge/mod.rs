@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-pub use outcome::{ConvergeError, Reason, Waiting};
+pub use outcome::{ConvergeError, Failed, Reason, Waiting};
 
 use super::images::chain;
 use super::observe::{elements as list, task, text};
@@ -25,6 +25,8 @@ use judge::{Moment, Verdict, Watch, asks_for_nodes};
 const LOOK: Duration = Duration::from_millis(200);
 /// The longest pause while the engine does not answer.
 const PAUSE: Duration = Duration::from_secs(2);
+/// Of so many services that fail the log is asked for: where all of a large stack fail, that would take minutes.
+const LOGS: usize = 20;
 /// How many lines of a failing task's log are told.
 const LOG_LINES: usize = 10;
 /// Tasks made from the current spec of their service: swarmkit itself compares them.
@@ -40,11 +42,13 @@ struct Look {
 
 impl Engine {
     /// Waits until the services run as their current specs say, calling `progress` at every look.
-    /// It ends early where waiting cannot help: a rollback is never a success, and tasks that keep ending, an image that
-    /// no node has and a placement that no node fits end the wait. An engine that restarts meanwhile is waited for.
+    ///
+    /// Each is waited for on its own: one that fails leaves the others their time. For one that waiting cannot help no
+    /// time is spent: a rollback is never a success, and tasks that keep ending, an image that no node has and a
+    /// placement that no node fits are its end. An engine that restarts meanwhile is waited for.
     ///
     /// # Errors
-    /// [`ConvergeError`]: which service, why, and the last lines that its failing task wrote.
+    /// [`ConvergeError`]: which services, why, and the last lines that their failing tasks wrote.
     pub async fn converge(
         &self,
         services: &[Awaited],
@@ -54,8 +58,8 @@ impl Engine {
         let began = Instant::now();
         let mut watches: Watches =
             services.iter().map(|one| (one.service.clone(), Watch::new(one))).collect();
-        let mut waiting = Waiting { elapsed: Duration::ZERO, deadline, services: Vec::new(), engine: None };
-        let mut outcomes = Vec::new();
+        let mut waiting = Waiting { deadline, ..Waiting::default() };
+        let (mut failed, mut outcomes) = (Vec::new(), Vec::new());
         let mut pause = LOOK;
         loop {
             let look = self.look(&watches).await;
@@ -63,14 +67,13 @@ impl Engine {
             match look {
                 Ok(look) => {
                     (waiting.engine, pause) = (None, LOOK);
-                    let judged = judge_all(&mut watches, &look, &mut waiting);
+                    let judged = judge_all(&mut watches, &look, &mut waiting, &failed);
                     outcomes = judged.outcomes;
-                    match judged.failed {
-                        Some(failed) => {
-                            return Err(self.failure(failed, &watches, outcomes, &waiting).await);
-                        }
-                        None if waiting.services.is_empty() => return Ok(outcomes),
-                        None => {}
+                    for one in judged.failed {
+                        failed.push(self.explain(one, &watches, &waiting).await);
+                    }
+                    if waiting.services.is_empty() {
+                        return ended(failed, outcomes, waiting.elapsed);
                     }
                 }
                 Err(error) => {
@@ -80,8 +83,11 @@ impl Engine {
             }
             progress(&waiting);
             if waiting.elapsed >= deadline {
-                let failed = out_of_time(services, &watches, &waiting);
-                return Err(self.failure(failed, &watches, outcomes, &waiting).await);
+                for one in out_of_time(services, &watches, &waiting) {
+                    waiting.failed.push((one.0.clone(), one.1.to_string()));
+                    failed.push(self.explain(one, &watches, &waiting).await);
+                }
+                return ended(failed, outcomes, waiting.elapsed);
             }
             sleep(pause.min(deadline.saturating_sub(waiting.elapsed))).await;
         }
@@ -107,13 +113,13 @@ impl Engine {
         Ok(look)
     }
 
-    async fn failure(
+    /// What there is to say of a failure: its task's own words where Swarm's are not enough, and its log.
+    async fn explain(
         &self,
         (service, mut reason): (String, Reason),
         watches: &Watches,
-        mut services: Vec<ServiceOutcome>,
         waiting: &Waiting,
-    ) -> ConvergeError {
+    ) -> Failed {
         let last = watches.get(&service).and_then(Watch::last_failure).map(|task| task.id.clone());
         let mut task = reason.task().map(str::to_owned).or(last);
         if let (None, Reason::RolledBack { message } | Reason::Paused { message }) = (&task, &mut reason)
@@ -124,12 +130,30 @@ impl Engine {
         }
         let log = match (task, &reason) {
             (_, Reason::EngineGone { .. } | Reason::ImageMissing { .. }) | (None, _) => Vec::new(),
+            _ if waiting.failed.len() > LOGS => Vec::new(),
             (Some(task), _) => self.log_tail(&task, LOG_LINES).await,
         };
-        for one in services.iter_mut().filter(|one| one.service == service) {
-            (one.outcome, one.words) = (reason.outcome(), reason.to_string());
+        Failed { service, reason, log }
+    }
+}
+
+/// The end of a wait: what became of each service, or the error that names those which failed.
+fn ended(
+    failed: Vec<Failed>,
+    mut services: Vec<ServiceOutcome>,
+    elapsed: Duration,
+) -> Result<Vec<ServiceOutcome>, ConvergeError> {
+    for one in &failed {
+        for told in services.iter_mut().filter(|told| told.service == one.service) {
+            (told.outcome, told.words) = (one.reason.outcome(), one.reason.to_string());
         }
-        ConvergeError { service, reason, elapsed: waiting.elapsed, log, services }
+    }
+    let mut failed = failed.into_iter();
+    match failed.next() {
+        None => Ok(services),
+        Some(Failed { service, reason, log }) => {
+            Err(ConvergeError { service, reason, elapsed, log, others: failed.collect(), services })
+        }
     }
 }
 
@@ -157,20 +181,23 @@ type Watches = BTreeMap<String, Watch>;
 
 /// What one look says of every service.
 struct Judged {
-    /// The first service that failed.
-    failed: Option<(String, Reason)>,
+    /// Those that this look saw fail.
+    failed: Vec<(String, Reason)>,
     outcomes: Vec<ServiceOutcome>,
 }
 
-/// Judges every service, and lists those that are waited for in `waiting`.
-fn judge_all(watches: &mut Watches, look: &Look, waiting: &mut Waiting) -> Judged {
+/// Judges every service that has not failed before, and lists those that are waited for in `waiting`.
+fn judge_all(watches: &mut Watches, look: &Look, waiting: &mut Waiting, failed: &[Failed]) -> Judged {
     let now = Moment { elapsed: waiting.elapsed, wall: Timestamp::now(), cluster: look.cluster.as_ref() };
-    let mut judged = Judged { failed: None, outcomes: Vec::new() };
+    let mut judged = Judged { failed: Vec::new(), outcomes: Vec::new() };
     waiting.services.clear();
     for (name, watch) in watches {
-        let verdict = match look.services.get(name) {
-            None => Verdict::Failed(Reason::Removed),
-            Some(service) => watch.judge(service, &current_tasks(service, look), &now),
+        let before = failed.iter().find(|one| one.service == *name).map(|one| one.reason.clone());
+        let is_new = before.is_none();
+        let verdict = match (before, look.services.get(name)) {
+            (Some(reason), _) => Verdict::Failed(reason),
+            (None, None) => Verdict::Failed(Reason::Removed),
+            (None, Some(service)) => watch.judge(service, &current_tasks(service, look), &now),
         };
         let (outcome, words) = match verdict {
             Verdict::Done(outcome) => (outcome, String::new()),
@@ -180,7 +207,10 @@ fn judge_all(watches: &mut Watches, look: &Look, waiting: &mut Waiting) -> Judge
             }
             Verdict::Failed(reason) => {
                 let told = (reason.outcome(), reason.to_string());
-                judged.failed = judged.failed.or(Some((name.clone(), reason)));
+                if is_new {
+                    waiting.failed.push((name.clone(), told.1.clone()));
+                    judged.failed.push((name.clone(), reason));
+                }
                 told
             }
         };
@@ -196,14 +226,19 @@ fn current_tasks(service: &Value, look: &Look) -> Vec<Task> {
     tasks.filter(|task| iteration.is_none() || task.iteration == iteration).cloned().collect()
 }
 
-fn out_of_time(services: &[Awaited], watches: &Watches, waiting: &Waiting) -> (String, Reason) {
-    if let Some(message) = waiting.engine.clone() {
-        return (
-            services.first().map(|one| one.service.clone()).unwrap_or_default(),
-            Reason::EngineGone { message },
-        );
+/// What is still waited for when time is up; of an engine that is gone nobody knows which that is.
+fn out_of_time(services: &[Awaited], watches: &Watches, waiting: &Waiting) -> Vec<(String, Reason)> {
+    if let Some(message) = &waiting.engine {
+        let has_failed = |name: &str| waiting.failed.iter().any(|(failed, _)| failed == name);
+        let open = services.iter().map(|one| &one.service).find(|name| !has_failed(name));
+        return open
+            .map(|name| (name.clone(), Reason::EngineGone { message: message.clone() }))
+            .into_iter()
+            .collect();
     }
-    let (service, missing) = waiting.services.first().cloned().unwrap_or_default();
-    let error = watches.get(&service).and_then(Watch::last_failure).map(|task| task.error.clone());
-    (service, Reason::Deadline { missing, error: error.unwrap_or_default() })
+    let reason = |(service, missing): &(String, String)| {
+        let error = watches.get(service).and_then(Watch::last_failure).map(|task| task.error.clone());
+        (service.clone(), Reason::Deadline { missing: missing.clone(), error: error.unwrap_or_default() })
+    };
+    waiting.services.iter().map(reason).collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::report::{Exit, Outcome, ServiceOutcome};
 
 /// What a wait is about, told at every look.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
     /// Since the wait began.
     pub elapsed: Duration,
@@ -14,16 +14,21 @@ pub struct Waiting {
     pub deadline: Duration,
     /// Services that have not converged, with what is missing: `0 of 1 running, task is starting`.
     pub services: Vec<(String, String)>,
+    /// Services that failed meanwhile, in the order in which they did, with the reason.
+    pub failed: Vec<(String, String)>,
     /// Why the engine itself cannot be asked at the moment, if so.
     pub engine: Option<String>,
 }
 
-/// Services that one line names; the report has them all.
+/// Services that a text names; the report has them all.
 const NAMED: usize = 5;
 
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {} s", self.elapsed.as_secs(), self.deadline.as_secs())?;
+        for (service, reason) in self.failed.iter().take(NAMED) {
+            write!(f, "; {service} failed: {reason}")?;
+        }
         for (service, missing) in self.services.iter().take(NAMED) {
             write!(f, "; {service}: {missing}")?;
         }
@@ -35,8 +40,19 @@ impl fmt::Display for Waiting {
 }
 
 /// A service that did not converge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Full name.
+    pub service: String,
+    /// Why.
+    pub reason: Reason,
+    /// The last lines that the failing task wrote; empty when it wrote none.
+    pub log: Vec<String>,
+}
+
+/// Services that did not converge; the fields name the one that failed first.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("service `{service}` did not converge: {reason}")]
+#[error("service `{service}` did not converge: {reason}{}", more(.others.len()))]
 pub struct ConvergeError {
     /// Full name of the service.
     pub service: String,
@@ -46,18 +62,39 @@ pub struct ConvergeError {
     pub elapsed: Duration,
     /// The last lines that the failing task wrote; empty when it wrote none.
     pub log: Vec<String>,
+    /// What failed after it, in the same wait.
+    pub others: Vec<Failed>,
     /// Every service that was waited for, as it was when the wait ended.
     pub services: Vec<ServiceOutcome>,
+}
+
+fn more(others: usize) -> String {
+    if others == 0 { String::new() } else { format!("; nor did {others} more") }
 }
 
 impl ConvergeError {
     /// The exit code of a run that ends with this error.
     #[must_use]
-    pub const fn exit(&self) -> Exit {
-        match self.reason {
-            Reason::EngineGone { .. } => Exit::Unreachable,
-            _ => Exit::ApplyFailed,
+    pub fn exit(&self) -> Exit {
+        let gone = |reason: &Reason| matches!(reason, Reason::EngineGone { .. });
+        if gone(&self.reason) || self.others.iter().any(|one| gone(&one.reason)) {
+            Exit::Unreachable
+        } else {
+            Exit::ApplyFailed
         }
+    }
+
+    /// Lines that explain it: the failing task's log, and the same of what else failed.
+    #[must_use]
+    pub fn detail(&self) -> Vec<String> {
+        let mut lines = self.log.clone();
+        for one in self.others.iter().take(NAMED) {
+            lines.push(format!("service `{}` did not converge: {}", one.service, one.reason));
+            lines.extend(one.log.iter().map(|line| format!("  {line}")));
+        }
+        let more = self.others.len().saturating_sub(NAMED);
+        lines.extend((more > 0).then(|| format!("and {more} more")));
+        lines
     }
 }
 
@@ -200,7 +237,7 @@ mod tests {
             elapsed: Duration::from_secs(1),
             deadline: Duration::from_secs(9),
             services: (0..count).map(|at| (format!("s{at}"), "0 of 1".to_owned())).collect(),
-            engine: None,
+            ..Waiting::default()
         };
         assert_eq!(waiting(2).to_string(), "1 of 9 s; s0: 0 of 1; s1: 0 of 1");
         assert!(waiting(5).to_string().ends_with("; s4: 0 of 1"));

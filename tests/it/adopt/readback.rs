@@ -184,6 +184,7 @@ fn desired(compiled: &Compiled) -> Desired<'_> {
         recreate: BTreeSet::new(),
         kept: BTreeSet::new(),
         open: BTreeSet::new(),
+        unseen: BTreeSet::new(),
         logins: Logins::default(),
     }
 }

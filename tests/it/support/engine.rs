@@ -153,10 +153,15 @@ impl Engine {
 
     /// Ends dockerd alone, at once; its containers go on.
     pub(crate) fn kill(&self) {
-        script(&["kill", &self.name]);
+        self.stop("KILL");
     }
 
-    /// Starts dockerd again after [`Self::kill`].
+    /// Ends dockerd alone, with this signal: `TERM` also ends its containers.
+    pub(crate) fn stop(&self, signal: &str) {
+        script(&["kill", &self.name, signal]);
+    }
+
+    /// Starts dockerd again after [`Self::kill`] or [`Self::stop`].
     pub(crate) fn restart(&self) {
         script(&["start", &self.name]);
     }
