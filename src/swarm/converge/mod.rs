@@ -73,7 +73,7 @@ impl Engine {
                         failed.push(self.explain(one, &watches, &waiting).await);
                     }
                     if waiting.services.is_empty() {
-                        return ended(failed, outcomes, waiting.elapsed);
+                        return error(failed, &outcomes, waiting.elapsed).map_or(Ok(outcomes), Err);
                     }
                 }
                 Err(error) => {
@@ -87,7 +87,7 @@ impl Engine {
                     waiting.failed.push((one.0.clone(), one.1.to_string()));
                     failed.push(self.explain(one, &watches, &waiting).await);
                 }
-                return ended(failed, outcomes, waiting.elapsed);
+                return error(failed, &outcomes, waiting.elapsed).map_or(Ok(outcomes), Err);
             }
             sleep(pause.min(deadline.saturating_sub(waiting.elapsed))).await;
         }
@@ -137,24 +137,17 @@ impl Engine {
     }
 }
 
-/// The end of a wait: what became of each service, or the error that names those which failed.
-fn ended(
-    failed: Vec<Failed>,
-    mut services: Vec<ServiceOutcome>,
-    elapsed: Duration,
-) -> Result<Vec<ServiceOutcome>, ConvergeError> {
+/// The error that names those which failed, if any did.
+fn error(failed: Vec<Failed>, services: &[ServiceOutcome], elapsed: Duration) -> Option<ConvergeError> {
+    let mut services = services.to_vec();
     for one in &failed {
         for told in services.iter_mut().filter(|told| told.service == one.service) {
             (told.outcome, told.words) = (one.reason.outcome(), one.reason.to_string());
         }
     }
     let mut failed = failed.into_iter();
-    match failed.next() {
-        None => Ok(services),
-        Some(Failed { service, reason, log }) => {
-            Err(ConvergeError { service, reason, elapsed, log, others: failed.collect(), services })
-        }
-    }
+    let Failed { service, reason, log } = failed.next()?;
+    Some(ConvergeError { service, reason, elapsed, log, others: failed.collect(), services })
 }
 
 impl Engine {

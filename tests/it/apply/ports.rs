@@ -13,14 +13,16 @@ use crate::support::world::World;
 fn declare(world: &World, services: &[(&str, Option<u16>)]) {
     let mut text = "services:\n".to_owned();
     for (name, port) in services {
-        text += &format!(
+        let service = format!(
             "  {name}:\n    image: holdfast.invalid/app\n    entrypoint: [\"/bin/sh\", \"-c\", \"echo {name} > /www/index.html; exec httpd -f -p 80 -h /www\"]\n    \
              stop_grace_period: 2s\n    deploy:\n      endpoint_mode: dnsrr\n      update_config: {{ monitor: 1s }}\n"
         );
+        text.push_str(&service);
         if let Some(port) = port {
-            text += &format!(
+            let ports = format!(
                 "    ports:\n      - {{ target: 80, published: {port}, protocol: tcp, mode: host }}\n"
             );
+            text.push_str(&ports);
         }
     }
     std::fs::write(world.path("move.yml"), text).expect("move.yml");

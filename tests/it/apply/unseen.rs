@@ -1,8 +1,6 @@
 //! Proves: what a run wrote and did not see converge is no success of a later one, and each service of a stack is waited
 //! for on its own.
 
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -16,10 +14,11 @@ use crate::support::world::World;
 fn declare(world: &World, services: &[(&str, &str, &str)], deadline: &str) {
     let mut text = "services:\n".to_owned();
     for (name, script, more) in services {
-        text += &format!(
+        let service = format!(
             "  {name}:\n    image: holdfast.invalid/app\n    entrypoint: [\"/bin/sh\", \"-c\", \"{script}\"]\n    \
              stop_grace_period: 1s\n    networks: [proxy]\n{more}"
         );
+        text.push_str(&service);
     }
     std::fs::write(world.path("odd.yml"), text + "networks:\n  proxy:\n    external: true\n")
         .expect("odd.yml");
