@@ -1,4 +1,5 @@
-//! Any bytes as the files of a stack: compiling them must end, must not panic, and must be the same twice.
+//! Any bytes as the files of a stack, in both modes: compiling them must end, must not panic, and must be the same
+//! twice; and what compat takes without a word is what strict makes of it.
 //!
 //! A line `%%` ends a file. The first two are compose files, the third is what every other path holds (an `env_file`,
 //! the content of a config), the fourth holds `KEY=VALUE` lines of the stack's `env`.
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use holdfast::compose::{Input, Output, compile};
 use holdfast::desired::StackSpec;
-use holdfast::manifest::Stack;
+use holdfast::manifest::{Mode, Stack};
 use holdfast::pins::Pins;
 use holdfast::source::Problem;
 use libfuzzer_sys::fuzz_target;
@@ -32,12 +33,21 @@ fuzz_target!(|bytes: &[u8]| {
             _ => Ok(part(2).to_vec()),
         }
     };
-    let first = run(&stack, &read);
-    let second = run(&stack, &read);
-    match (first, second) {
+    let mut results = [Mode::Strict, Mode::Compat].map(|mode| {
+        stack.mode = mode;
+        twice(&stack, &read)
+    });
+    across(&mut results);
+});
+
+/// Compiles twice, in one mode: the same comes out, and it is whole.
+fn twice(stack: &Stack, read: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Result<Output, Vec<Problem>> {
+    let first = run(stack, read);
+    match (&first, run(stack, read)) {
         (Ok(first), Ok(second)) => {
             assert!(first.stack == second.stack, "two runs differ");
             written_and_read(&first.stack);
+            first.warnings.iter().for_each(placed);
         }
         (Err(first), Err(second)) => {
             assert!(!first.is_empty(), "refused without a problem");
@@ -46,7 +56,18 @@ fuzz_target!(|bytes: &[u8]| {
         }
         _ => panic!("one run accepts, the other one refuses"),
     }
-});
+    first
+}
+
+/// What strict and compat make of one stack: where compat has nothing to say, strict reads the same.
+fn across([strict, compat]: &mut [Result<Output, Vec<Problem>>; 2]) {
+    let Ok(compat) = compat else { return };
+    if !compat.warnings.is_empty() {
+        return;
+    }
+    let Ok(strict) = strict else { panic!("strict refuses it and compat says nothing") };
+    assert!(strict.stack == compat.stack, "the modes differ and compat says nothing");
+}
 
 fn run(stack: &Stack, read: &dyn Fn(&Path) -> io::Result<Vec<u8>>) -> Result<Output, Vec<Problem>> {
     let images = BTreeMap::new();
@@ -73,6 +94,7 @@ fn placed(problem: &Problem) {
     assert!(line > 0 && column > 0, "{problem}: no place");
     assert!(problem.span.end <= problem.source.text.len(), "{problem}: outside of its file");
     assert!(problem.fix.is_some(), "{problem}: no fix");
+    assert!(problem.rule.is_some(), "{problem}: no rule");
 }
 
 fn parts(bytes: &[u8]) -> Vec<&[u8]> {

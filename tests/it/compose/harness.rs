@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output as Exit};
 use std::sync::OnceLock;
 
-use holdfast::compose::{Input, Output, compile};
+use holdfast::compose::{Input, Output, compile, compile_alone};
 use holdfast::desired::{ImageSpec, ObjectRef, StackSpec};
-use holdfast::manifest::{Mode, Stack};
+use holdfast::manifest::{ImagePolicy, Mode, Stack};
 use holdfast::pins::Pins;
 use holdfast::source::Problem;
 use serde_json::{Value, json};
@@ -31,6 +31,29 @@ pub(crate) struct Case {
     pub(crate) env: BTreeMap<String, String>,
     /// `manifest-networks` of the folder.
     pub(crate) networks: BTreeSet<String>,
+    /// `stack.json` of the folder.
+    stack: Manifest,
+}
+
+/// What a fixture says in the manifest's place.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Manifest {
+    /// The stack's name.
+    name: String,
+    /// Compose files in place of all `*.yml`.
+    compose: Option<Vec<String>>,
+    /// Service → the image `page` of the manifest.
+    images: BTreeMap<String, String>,
+    trust_secrets: Vec<String>,
+    image_policy: Option<ImagePolicy>,
+}
+
+impl Default for Manifest {
+    fn default() -> Self {
+        let (images, trust_secrets) = Default::default();
+        Self { name: STACK.to_owned(), compose: None, images, trust_secrets, image_policy: None }
+    }
 }
 
 impl Case {
@@ -40,10 +63,17 @@ impl Case {
         files.retain(|path| path.extension().is_some_and(|ext| ext == "yml"));
         assert!(!files.is_empty(), "{} has no file", folder.display());
         let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
+        let mut stack = Manifest::default();
+        if folder.join("stack.json").exists() {
+            stack = serde_json::from_str(&read("stack.json")).unwrap();
+        }
+        if let Some(names) = &stack.compose {
+            files = names.iter().map(|name| folder.join(name)).collect();
+        }
         let pair = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         let env = read("vars").lines().filter_map(|line| line.split_once('=')).map(pair).collect();
         let networks = read("manifest-networks").lines().map(str::to_owned).collect();
-        Self { files, env, networks }
+        Self { files, env, networks, stack }
     }
 
     /// What this crate makes of it.
@@ -53,18 +83,38 @@ impl Case {
 
     /// What this crate makes of it in a mode.
     pub(super) fn read(&self, mode: Mode) -> Result<Output, Vec<Problem>> {
-        let stack = Stack { compose: self.files.clone(), env: self.env.clone(), mode, ..Stack::default() };
+        self.with(mode, &|input| compile(input, &|path| fs::read(path)))
+    }
+
+    /// The problems of it under docker's own rules, without a manifest; none where nothing is wrong.
+    pub(super) fn alone(&self) -> Vec<Problem> {
+        let problems = |input: &Input<'_>| compile_alone(input, &|path| fs::read(path)).err();
+        self.with(Mode::Compat, &problems).unwrap_or_default()
+    }
+
+    /// Gives the fixture's part of a manifest to `job`.
+    fn with<T>(&self, mode: Mode, job: &dyn Fn(&Input<'_>) -> T) -> T {
+        let stack = Stack {
+            compose: self.files.clone(),
+            env: self.env.clone(),
+            images: self.stack.images.clone(),
+            trust_secrets: self.stack.trust_secrets.clone(),
+            mode,
+            ..Stack::default()
+        };
         let secrets = ["s_one", "s_two", "s_three"].map(str::to_owned).into();
-        let images = BTreeMap::<String, ImageSpec>::new();
+        let page = ImageSpec { reference: "holdfast.invalid/page:0123456789ab".to_owned(), source: None };
+        let images = BTreeMap::from([("page".to_owned(), page)]);
+        let pins = Pins { policy: self.stack.image_policy.clone(), ..Pins::default() };
         let input = Input {
-            name: STACK,
+            name: &self.stack.name,
             stack: &stack,
             images: &images,
             secrets: &secrets,
             networks: &self.networks,
-            pins: &Pins::default(),
+            pins: &pins,
         };
-        compile(&input, &|path| fs::read(path))
+        job(&input)
     }
 
     /// What docker sends for it. The foreign objects that `spec` names are there before.
@@ -110,12 +160,17 @@ impl Case {
 
     /// `docker stack deploy` with nothing in its environment but the case's variables.
     fn deploy(&self, socket: &Path, home: &Path) -> Exit {
-        deploy(&self.files, &self.env, socket, home)
+        deploy(&self.stack.name, &self.files, &self.env, (socket, home))
     }
 }
 
-/// `docker stack deploy` with nothing in its environment but `env`.
-pub(super) fn deploy(files: &[PathBuf], env: &BTreeMap<String, String>, socket: &Path, home: &Path) -> Exit {
+/// `docker stack deploy` with nothing in its environment but `env`, to the engine at a socket and with a home of its own.
+pub(super) fn deploy(
+    name: &str,
+    files: &[PathBuf],
+    env: &BTreeMap<String, String>,
+    (socket, home): (&Path, &Path),
+) -> Exit {
     require_docker();
     let mut command = Command::new("docker");
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -124,7 +179,7 @@ pub(super) fn deploy(files: &[PathBuf], env: &BTreeMap<String, String>, socket: 
     for file in files {
         command.arg("-c").arg(file);
     }
-    command.arg(STACK).output().expect("run docker")
+    command.arg(name).output().expect("run docker")
 }
 
 /// The folder of the fixtures.

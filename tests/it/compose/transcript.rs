@@ -25,7 +25,7 @@ pub(super) fn docker(files: &[PathBuf], env: &BTreeMap<String, String>) -> Resul
     let temp = tempfile::tempdir().expect("temporary folder");
     let socket = temp.path().join("engine.sock");
     let stub = Stub::start_generous(&socket);
-    let exit = deploy(files, env, &socket, temp.path());
+    let exit = deploy(STACK, files, env, (&socket, temp.path()));
     if exit.status.success() {
         Ok(stub.posts())
     } else {
