@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::flags::ManifestArg;
-use super::order::identities;
+use super::keys::from_environment;
 use super::problems;
 use super::settings::Settings;
 use crate::report::Exit;
@@ -63,7 +63,7 @@ async fn lock(args: &LockArgs, settings: &Settings) -> Exit {
         update_all: args.update_all,
         prune: args.prune,
         check: args.check,
-        identities: identities(),
+        identities: from_environment(),
     };
     let locking = run::lock(&order).await;
     if settings.json && locking.problems.is_empty() {

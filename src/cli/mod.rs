@@ -13,6 +13,7 @@ mod destroy;
 mod flags;
 mod image;
 mod input;
+mod keys;
 mod logging;
 mod order;
 mod outcome;
@@ -21,6 +22,7 @@ mod problems;
 mod progress;
 mod rollback;
 mod schema;
+mod secrets;
 mod settings;
 mod socket_proxy;
 mod stack;
@@ -66,6 +68,8 @@ enum Command {
     Destroy(destroy::Args),
     /// Lock what images of registries stand for.
     Image(image::Args),
+    /// Make keys and tell who they are.
+    Secrets(secrets::Args),
     /// Show what compose files become.
     Stack(stack::Args),
     /// Print the JSON Schema of the manifest.
@@ -100,6 +104,7 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
         Command::Collect(args) => wait(collect::run(&args, settings)),
         Command::Destroy(args) => wait(destroy::run(&args, settings)),
         Command::Image(args) => wait(image::run(&args, settings)),
+        Command::Secrets(args) => secrets::run(&args, settings),
         Command::Stack(args) => stack::run(args, settings),
         Command::Schema(args) => schema::run(&args, settings),
         Command::SocketProxy(args) => wait(socket_proxy::run(args)),

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::flags::ManifestArg;
+use super::keys::from_environment;
 use super::settings::Settings;
 use crate::address::Address;
 use crate::manifest::Duration;
 use crate::run::Order;
-use crate::secrets::{IdentityEnv, SecretBytes};
 
 /// The manifest and the part of it that a command is about.
 #[derive(clap::Args)]
@@ -61,7 +61,7 @@ pub(crate) fn order(manifest: PathBuf, settings: &Settings) -> Order {
         engine: settings.engine.clone(),
         run_dir: settings.run_dir.clone(),
         state_dir: settings.state_dir.clone(),
-        identities: identities(),
+        identities: from_environment(),
         ..Order::default()
     }
 }
@@ -70,14 +70,5 @@ impl Writing {
     /// The same order, for a command that writes.
     pub(crate) fn apply_to(&self, order: Order) -> Order {
         Order { lock_wait: self.lock_wait.0, ..order }
-    }
-}
-
-/// Identities that sops, too, takes from the environment.
-pub(crate) fn identities() -> IdentityEnv {
-    let text = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    IdentityEnv {
-        age_key: text("SOPS_AGE_KEY").map(|value| SecretBytes::new(value.into_encoded_bytes())),
-        age_key_file: text("SOPS_AGE_KEY_FILE").map(PathBuf::from),
     }
 }

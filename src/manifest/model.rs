@@ -278,12 +278,15 @@ pub struct ImageConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Identities {
-    /// Files of age identities, one `AGE-SECRET-KEY-1...` a line.
+    /// Files of age identities, one `AGE-SECRET-KEY-1...` or `AGE-PLUGIN-NAME-1...` a line.
     #[serde(default)]
     pub age_key_files: Vec<PathBuf>,
     /// OpenSSH private keys; each ed25519 key is tried as an SSH recipient and as its converted age recipient.
     #[serde(default = "default_ssh_keys")]
     pub ssh_key_files: Vec<PathBuf>,
+    /// Folders with programs `age-plugin-NAME`, looked through before `PATH`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub plugin_folders: Vec<PathBuf>,
 }
 
 fn default_ssh_keys() -> Vec<PathBuf> {
@@ -292,7 +295,7 @@ fn default_ssh_keys() -> Vec<PathBuf> {
 
 impl Default for Identities {
     fn default() -> Self {
-        Self { age_key_files: Vec::new(), ssh_key_files: default_ssh_keys() }
+        Self { age_key_files: Vec::new(), ssh_key_files: default_ssh_keys(), plugin_folders: Vec::new() }
     }
 }
 

@@ -3,6 +3,7 @@
 //! The way of a secret: `unlock` reads each sops file once, opens its data key with an [`Identities`], verifies
 //! the MAC and takes out the declared values; [`render_templates`] fills templates; [`files`] installs both. Each secret fails alone. No value is in any error text.
 
+mod convert;
 mod digest;
 mod document;
 mod error;
@@ -26,11 +27,12 @@ mod tree;
 mod unlock;
 mod value;
 
+pub use convert::{SshLine, new_identity, recipient_of, secret_of_asking, ssh_lines};
 pub use digest::digest;
 pub use document::{Document, decrypt};
 pub use error::SecretError;
 pub use files::FilesError;
-pub use identity::{Identities, IdentityEnv};
+pub use identity::{Ask, Environment, Identities, IdentityEnv};
 pub use keep::keep_ciphertext;
 pub use login::{Login, logins};
 pub use template::render_templates;

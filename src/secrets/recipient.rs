@@ -5,6 +5,7 @@ use std::io::Write;
 use age::armor::{ArmoredWriter, Format};
 
 use super::error::SecretError;
+use super::identity::{PluginRecipient, Plugins, plugin_of};
 use super::metadata::Wrap;
 use super::shamir;
 use super::token::DataKey;
@@ -16,11 +17,12 @@ pub(super) struct Recipient {
 }
 
 impl Recipient {
-    /// Reads a recipient as sops spells it: `age1...`, `ssh-ed25519 ...`, `ssh-rsa ...`.
+    /// Reads a recipient as sops spells it: `age1...`, `ssh-ed25519 ...`, `ssh-rsa ...`, and `age1NAME1...`
+    /// of a plugin.
     ///
     /// # Errors
     /// A kind that is not known, or text that is damaged; the text is public and is in the message.
-    pub(super) fn parse(text: &str) -> Result<Self, SecretError> {
+    pub(super) fn parse(text: &str, plugins: &Plugins) -> Result<Self, SecretError> {
         let text = text.trim();
         let wrong =
             |reason: &str| SecretError::Recipient { recipient: text.to_owned(), reason: reason.to_owned() };
@@ -32,6 +34,8 @@ impl Recipient {
             ));
         } else if text.starts_with("age1tag1") {
             Box::new(text.parse::<age::tag::Recipient>().map_err(|_| wrong("is damaged"))?)
+        } else if plugin_of(text).is_some() {
+            Box::new(PluginRecipient::parse(text, plugins).ok_or_else(|| wrong("is damaged"))?)
         } else {
             Box::new(text.parse::<age::x25519::Recipient>().map_err(|_| wrong("is no age or SSH recipient"))?)
         };
@@ -113,7 +117,7 @@ mod tests {
         let identity = age::x25519::Identity::generate();
         let text = identity.to_string().expose_secret().as_bytes().to_vec();
         let env = IdentityEnv { age_key: Some(SecretBytes::new(text)), ..IdentityEnv::default() };
-        let none = crate::manifest::Identities { age_key_files: Vec::new(), ssh_key_files: Vec::new() };
+        let none = crate::manifest::Identities { ssh_key_files: Vec::new(), ..Default::default() };
         Reader { recipient: identity.to_public().to_string(), identities: Identities::load(&none, &env) }
     }
 
@@ -123,7 +127,10 @@ mod tests {
     }
 
     fn group(readers: &[&Reader]) -> Vec<Recipient> {
-        readers.iter().map(|reader| Recipient::parse(&reader.recipient).unwrap()).collect()
+        readers
+            .iter()
+            .map(|reader| Recipient::parse(&reader.recipient, &Plugins::default()).unwrap())
+            .collect()
     }
 
     #[test]
@@ -173,7 +180,7 @@ mod tests {
             ("ssh-dss AAAA", "no SSH public key"),
             ("", "no age or SSH recipient"),
         ] {
-            let error = Recipient::parse(text).err().unwrap().to_string();
+            let error = Recipient::parse(text, &Plugins::default()).err().unwrap().to_string();
             assert!(error.contains(says), "{text}: {error}");
         }
     }

@@ -36,6 +36,7 @@ const EDGE_CRATES: &[(&str, &str)] = &[
     ("bollard", "swarm"),
     ("openssh", "remote"),
     ("age", "secrets"),
+    ("age_core", "secrets"),
     ("ssh_key", "secrets"),
     ("aes_gcm", "secrets"),
     ("rustls", "gates registry"),

@@ -9,6 +9,7 @@ use crate::source::{Source, Span};
 pub(super) fn judge(judge: &mut Judge<'_>, manifest: &Manifest) {
     judge.each(&["identities", "age_key_files"], &manifest.identities.age_key_files, |p| values::path(p));
     judge.each(&["identities", "ssh_key_files"], &manifest.identities.ssh_key_files, |p| values::path(p));
+    judge.each(&["identities", "plugin_folders"], &manifest.identities.plugin_folders, |p| values::path(p));
     judge.names(&["secrets"], manifest.secrets.keys(), file_name);
     for (name, secret) in &manifest.secrets {
         judge.value(&["secrets", name, "file"], values::path(&secret.file));

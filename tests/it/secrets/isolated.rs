@@ -205,7 +205,7 @@ fn every_source_of_identities_is_tried_and_told() {
     config.ssh_key_files.push(house.keys.path("no-such-key"));
     fs::write(house.keys.path("bad.txt"), "CANARY-not-a-key\n").expect("written");
     config.age_key_files.push(house.keys.path("bad.txt"));
-    let env = IdentityEnv { age_key: None, age_key_file: Some(house.keys.path("age.txt")) };
+    let env = IdentityEnv { age_key_file: Some(house.keys.path("age.txt")), ..Default::default() };
     let identities = Identities::load(&config, &env);
     assert_eq!(identities.tried().len(), 5, "{:?}", identities.tried());
     assert!(!identities.tried().concat().contains("CANARY"));
@@ -224,9 +224,17 @@ fn a_passphrase_key_is_told_by_its_name() {
             .args(["-q", "-t", "ed25519", "-N", "CANARY", "-f"])
             .arg(&path),
     );
-    let config = holdfast::manifest::Identities { age_key_files: vec![], ssh_key_files: vec![path.clone()] };
+    let config = holdfast::manifest::Identities {
+        age_key_files: vec![],
+        ssh_key_files: vec![path.clone()],
+        ..Default::default()
+    };
     let tried = Identities::load(&config, &IdentityEnv::default()).tried();
-    assert_eq!(tried, [format!("{} (protected by a passphrase, which is not supported)", path.display())]);
+    let named = format!("{} is protected by a passphrase", path.display());
+    assert!(
+        matches!(tried.as_slice(), [one] if one.contains(&named) && !one.contains("CANARY")),
+        "{tried:?}"
+    );
 }
 
 #[test]

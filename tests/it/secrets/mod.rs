@@ -1,7 +1,9 @@
 //! Proves: secrets against the real sops, and their files on real memory file systems (needs root).
 
+mod identities;
 mod installed;
 mod isolated;
+mod keygen;
 mod killed;
 mod opened;
 mod refused;

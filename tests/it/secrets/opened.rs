@@ -207,7 +207,11 @@ fn key_groups_open_with_as_many_as_the_threshold_says() {
     let sealed = keys[0].encrypt_by_config("a.yaml", b"a: one\n");
     let open = |which: &[usize]| {
         let files = which.iter().map(|index| keys[*index].path("age.txt")).collect();
-        let config = holdfast::manifest::Identities { age_key_files: files, ssh_key_files: Vec::new() };
+        let config = holdfast::manifest::Identities {
+            age_key_files: files,
+            ssh_key_files: Vec::new(),
+            ..Default::default()
+        };
         let identities = Identities::load(&config, &IdentityEnv::default());
         decrypt(&sealed, SecretFormat::Yaml, &identities)
     };

@@ -79,7 +79,7 @@ impl Keys {
 
     /// What a manifest says.
     pub(crate) fn config(&self, form: Form) -> manifest::Identities {
-        let mut config = manifest::Identities { age_key_files: Vec::new(), ssh_key_files: Vec::new() };
+        let mut config = manifest::Identities { ssh_key_files: Vec::new(), ..Default::default() };
         match form {
             Form::AgeFile => config.age_key_files.push(self.path("age.txt")),
             Form::AgeEnv => {}
@@ -92,12 +92,19 @@ impl Keys {
     pub(crate) fn identities(&self, form: Form) -> Identities {
         let age_key =
             (form == Form::AgeEnv).then(|| SecretBytes::new(self.age_identity.clone().into_bytes()));
-        Identities::load(&self.config(form), &IdentityEnv { age_key, age_key_file: None })
+        Identities::load(&self.config(form), &IdentityEnv { age_key, ..Default::default() })
     }
 
     /// Encrypts `plain` with the real sops; `name` decides the store.
     pub(crate) fn encrypt(&self, name: &str, plain: &[u8], recipient: &str, flags: &[&str]) -> Vec<u8> {
         self.encrypt_by(name, plain, &[&["--age", recipient], flags].concat())
+    }
+
+    /// The same with another `PATH`, where plugins are.
+    pub(crate) fn encrypt_with_path(&self, name: &str, plain: &[u8], recipient: &str, path: &str) -> Vec<u8> {
+        let input = self.path(name);
+        fs::write(&input, plain).expect("the plaintext");
+        run(self.sops().env("PATH", path).args(["encrypt", "--age", recipient]).arg(&input))
     }
 
     /// Encrypts as the folder's `.sops.yaml` says.
