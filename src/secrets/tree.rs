@@ -17,7 +17,6 @@ pub(super) enum Node {
 pub(super) enum Item {
     /// A comment. sops writes an encrypted one as an item of text, a token of type `comment`; so it is a
     /// [`Item::Node`] until it is decrypted.
-    #[expect(dead_code, reason = "the stores with comments build it")]
     Comment(Comment),
     /// A value.
     Node(Node),
@@ -26,14 +25,12 @@ pub(super) enum Item {
 /// What stands in a map.
 pub(super) enum Entry {
     /// A comment.
-    #[expect(dead_code, reason = "the stores with comments build it")]
     Comment(Comment),
     /// A key and its value.
     Pair(String, Node),
 }
 
 /// One line of comment.
-#[expect(dead_code, reason = "the stores with comments build it")]
 pub(super) struct Comment {
     /// What stands behind the `#`, with its blanks, or its token.
     pub(super) text: SecretBytes,

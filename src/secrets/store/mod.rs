@@ -2,6 +2,7 @@
 
 mod json;
 mod out;
+mod yaml;
 
 use super::error::SecretError;
 use super::tree::{Entry, Node};
@@ -30,7 +31,7 @@ pub(super) enum Indent {
 pub(super) fn read(format: SecretFormat, bytes: &[u8]) -> Result<File, SecretError> {
     match format {
         SecretFormat::Json | SecretFormat::Binary => json::read(bytes),
-        SecretFormat::Yaml => Err(SecretError::Syntax("is YAML".to_owned())),
+        SecretFormat::Yaml => yaml::read(bytes),
     }
 }
 
@@ -41,7 +42,7 @@ pub(super) fn read(format: SecretFormat, bytes: &[u8]) -> Result<File, SecretErr
 pub(super) fn write(format: SecretFormat, file: &File, indent: Indent) -> Result<SecretBytes, SecretError> {
     match format {
         SecretFormat::Json | SecretFormat::Binary => json::write(file, indent),
-        SecretFormat::Yaml => Err(SecretError::Syntax("is YAML".to_owned())),
+        SecretFormat::Yaml => yaml::write(file, indent),
     }
 }
 
