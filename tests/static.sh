@@ -5,5 +5,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 profile=${HOLDFAST_PROFILE:-release}
 triple=$(rustc -vV | sed -n 's/^host: //p')
-RUSTFLAGS="-C target-feature=+crt-static" cargo build -q --profile "$profile" --target "$triple" >&2
+RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" cargo build -q --profile "$profile" --target "$triple" >&2
 echo "$PWD/target/$triple/${profile/#dev/debug}/holdfast"

@@ -23,7 +23,15 @@ pub fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
         Value::Array(list) => key.parse::<usize>().ok().and_then(|index| list.get(index)),
         other => other.get(key),
     };
-    pointer.split('/').skip(1).fold(value, |value, key| step(value, key).unwrap_or(&Value::Null))
+    let (mut value, mut pointer) = (value, pointer);
+    // Keys are short: a searcher takes longer to begin than to find.
+    while let Some(rest) = pointer.strip_prefix('/') {
+        let end = rest.bytes().position(|byte| byte == b'/').unwrap_or(rest.len());
+        let (key, after) = rest.split_at(end);
+        let Some(found) = step(value, key) else { return &Value::Null };
+        (value, pointer) = (found, after);
+    }
+    value
 }
 
 /// One look at the engine.
