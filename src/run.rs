@@ -47,10 +47,10 @@ async fn apply_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
     let opened = run.open()?;
     let _lock = run.lock(&opened)?;
     // From here on nobody else writes, so the engine may be asked; it answers while specs are read and secrets unlocked.
-    let connecting = Look::begin(&opened.compiled.manifest.engine.address);
+    let asked = Look::begin(&opened.compiled.manifest.engine.address).await;
     // Large and full of small pieces: the end of the process frees it at once, dropping it would do so one by one.
     let compiled = ManuallyDrop::new(run.load(opened)?);
-    let (engine, look) = connecting.done().await?;
+    let (engine, look) = asked?;
     let mut host = unlock::unlock(run, &compiled)?;
     apply_host(run, (&engine, look), &mut host, tell).await
 }
@@ -86,9 +86,9 @@ async fn rollback_line(run: &mut Run<'_>, to: Option<u64>, tell: &Tell<'_>) -> R
     let _lock = run.lock(&opened)?;
     rollback::still(&opened, &from, to)?;
     run.from = Some(from);
-    let connecting = Look::begin(&opened.compiled.manifest.engine.address);
+    let asked = Look::begin(&opened.compiled.manifest.engine.address).await;
     let compiled = run.load(opened)?;
-    let (engine, look) = connecting.done().await?;
+    let (engine, look) = asked?;
     let mut host = unlock::unlock(run, &compiled)?;
     let ended = apply_host(run, (&engine, look), &mut host, tell).await;
     rollback::say(run);
@@ -112,9 +112,9 @@ pub async fn plan(order: &Order) -> Record {
 
 async fn plan_line(run: &mut Run<'_>) -> Result<(), Stop> {
     let opened = run.open()?;
-    let connecting = Look::begin(&opened.compiled.manifest.engine.address);
+    let asked = Look::begin(&opened.compiled.manifest.engine.address).await;
     let compiled = run.load(opened)?;
-    let (engine, look) = connecting.done().await?;
+    let (engine, look) = asked?;
     let mut host = unlock::unlock(run, &compiled)?;
     let observed = host.observe(&engine, Some(look)).await?;
     status::compare(run, &mut host, &observed)
@@ -144,9 +144,9 @@ pub async fn status(order: &Order) -> Record {
 
 async fn status_line(run: &mut Run<'_>) -> Result<(), Stop> {
     let opened = run.open()?;
-    let connecting = Look::begin(&opened.compiled.manifest.engine.address);
+    let asked = Look::begin(&opened.compiled.manifest.engine.address).await;
     let compiled = run.load(opened)?;
-    let (engine, look) = connecting.done().await?;
+    let (engine, look) = asked?;
     let mut host = unlock::unlock(run, &compiled)?;
     let observed = host.observe(&engine, Some(look)).await?;
     status::compare(run, &mut host, &observed)?;

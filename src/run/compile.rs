@@ -287,10 +287,10 @@ fn read_json<T: serde::de::DeserializeOwned>(
     let path = folder.join(&file);
     let wrong =
         |text: String| Stop::Compiled(format!("`{}` {text}; run `holdfast compile` again", path.display()));
-    let bytes = fs::read(&path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    let text = fs::read_to_string(&path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
     let value =
-        serde_json::from_slice(&bytes).map_err(|error| wrong(format!("is no compiled manifest: {error}")))?;
-    texts.push((file, bytes));
+        serde_json::from_str(&text).map_err(|error| wrong(format!("is no compiled manifest: {error}")))?;
+    texts.push((file, text.into_bytes()));
     Ok(value)
 }
 

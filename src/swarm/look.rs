@@ -1,79 +1,62 @@
-//! The first look of a run, on a thread of its own: the engine takes longest to answer, and the program has work to do
-//! meanwhile that needs no answer.
-
-use std::thread;
-
-use hyper::body::Bytes;
-use tokio::runtime::Builder;
-use tokio::sync::oneshot;
+//! The first look of a run: everything is asked for at once, and read when it is wanted. The engine takes longest to
+//! answer, and the program has work to do meanwhile that needs no answer.
 
 use super::observe::{Answers, services_in};
-use super::{Engine, EngineError};
+use super::pipeline::Pipeline;
+use super::transport::Transport;
+use super::{Engine, EngineError, PING, engine_info, socket_of};
 use crate::observed::Observed;
 
-/// A connection that is being made, with a look at once behind it.
-pub struct Connecting {
-    address: String,
-    engine: oneshot::Receiver<Result<Engine, EngineError>>,
-    look: Look,
-}
+/// What takes the engine longest; it has a connection for itself.
+const SERVICES: &str = "/services";
+/// Everything else, in the order in which it is asked for.
+const OTHERS: [&str; 7] = ["/swarm", "/nodes", "/tasks", "/networks", "/images/json", "/secrets", "/configs"];
 
-/// A look that is under way. Dropped before its end, it ends by itself and nobody hears of it.
+/// A look that is under way. Dropped before its end, nobody hears of it.
 pub struct Look {
-    services: oneshot::Receiver<Bytes>,
-    answers: oneshot::Receiver<Result<Answers, EngineError>>,
+    services: Pipeline,
+    others: Pipeline,
 }
 
 impl Look {
-    /// Connects to the engine and asks it for everything. Answers and errors wait until they are asked for.
-    #[must_use]
-    pub fn begin(address: &str) -> Connecting {
-        let (connected, engine) = oneshot::channel();
-        let (seen, answers) = oneshot::channel();
-        let (early, services) = oneshot::channel();
-        let asked = address.to_owned();
-        let look = async move {
-            // When the run has ended meanwhile nobody listens any more.
-            match Engine::connect(&asked).await {
-                Ok(engine) => {
-                    drop(connected.send(Ok(engine.clone())));
-                    drop(seen.send(engine.ask(early).await));
-                }
-                Err(error) => drop(connected.send(Err(error))),
-            }
-        };
-        // Without a thread or a runtime the channels close, and whoever waits looks for itself.
-        drop(thread::Builder::new().name("look".to_owned()).spawn(move || {
-            if let Ok(runtime) = Builder::new_current_thread().enable_all().build() {
-                runtime.block_on(look);
-            }
-        }));
-        Connecting { address: address.to_owned(), engine, look: Self { services, answers } }
+    /// Connects to the engine, agrees on an API version, and asks for everything.
+    ///
+    /// # Errors
+    /// Those of [`Engine::connect`].
+    pub async fn begin(address: &str) -> Result<(Engine, Self), EngineError> {
+        let transport = Transport::new(socket_of(address)?);
+        let unreachable = |source| EngineError::Unreachable { address: address.to_owned(), source };
+        let connect = async || Pipeline::connect(transport.path()).await.map_err(unreachable);
+        let mut services = connect().await?;
+        services.ask([PING.to_owned()].into_iter()).await.map_err(unreachable)?;
+        let info = engine_info(&services.answer(PING).await?)?;
+        let mut others = connect().await?;
+        let versioned = |path: &str| format!("/v{}{path}", info.api);
+        services.ask([versioned(SERVICES)].into_iter()).await.map_err(unreachable)?;
+        others.ask(OTHERS.into_iter().map(versioned)).await.map_err(unreachable)?;
+        Ok((Engine::new(transport, info)?, Self { services, others }))
     }
 
     /// What was seen.
     ///
     /// # Errors
     /// Those of [`Engine::observe`].
-    pub async fn seen(self, engine: &Engine) -> Result<Observed, EngineError> {
-        let services = services_in(self.services).await?;
-        match self.answers.await {
-            Ok(answers) => answers?.read(services),
-            Err(_) => engine.observe().await,
-        }
-    }
-}
-
-impl Connecting {
-    /// The engine, once it is connected, and the look that goes on.
-    ///
-    /// # Errors
-    /// Those of [`Engine::connect`].
-    pub async fn done(self) -> Result<(Engine, Look), EngineError> {
-        let engine = match self.engine.await {
-            Ok(connected) => connected?,
-            Err(_) => Engine::connect(&self.address).await?,
+    pub async fn seen(mut self, engine: &Engine) -> Result<Observed, EngineError> {
+        // By far the longest answer: it is read while the engine still works on the others.
+        let services = self.services.body(SERVICES).await?;
+        let read = services_in(&services)?;
+        let mut next = async |path| self.others.body(path).await;
+        // In the order in which they were asked for.
+        let answers = Answers {
+            services,
+            swarm: next("/swarm").await?,
+            nodes: next("/nodes").await?,
+            tasks: next("/tasks").await?,
+            networks: next("/networks").await?,
+            images: next("/images/json").await?,
+            secrets: next("/secrets").await?,
+            configs: next("/configs").await?,
         };
-        Ok((engine, self.look))
+        engine.observed(read, answers).await
     }
 }

@@ -12,6 +12,7 @@ mod inventory;
 mod logs;
 mod look;
 mod observe;
+mod pipeline;
 mod transport;
 mod volumes;
 mod write;
@@ -27,7 +28,7 @@ pub use converge::{ConvergeError, Failed, Reason, Waiting};
 pub use error::EngineError;
 pub use events::Events;
 pub use images::login_of;
-pub use look::{Connecting, Look};
+pub use look::Look;
 pub use write::Write;
 
 use crate::observed::EngineInfo;
@@ -53,13 +54,16 @@ impl Engine {
     /// [`EngineError::Address`] unless the address is `unix:///path`; [`EngineError::Unreachable`] when nothing answers;
     /// [`EngineError::Version`] when the engine is too old.
     pub async fn connect(address: &str) -> Result<Self, EngineError> {
-        let path = address
-            .strip_prefix("unix://")
-            .filter(|path| path.starts_with('/'))
-            .ok_or_else(|| EngineError::Address { address: address.to_owned() })?;
-        let path = PathBuf::from(path);
-        let mut transport = Transport::new(path);
-        let info = ping(&transport).await?;
+        let transport = Transport::new(socket_of(address)?);
+        let request = Request::get(PING).header("host", "docker").body(Full::new(Bytes::new()));
+        let request =
+            request.map_err(|e| EngineError::Answer { call: "GET /_ping".into(), source: e.into() })?;
+        let info = engine_info(&transport.exchange(request).await?)?;
+        Self::new(transport, info)
+    }
+
+    /// An engine that said this of itself.
+    fn new(mut transport: Transport, info: EngineInfo) -> Result<Self, EngineError> {
         transport.agree(&info.api);
         let transport = Arc::new(transport);
         let docker = typed_client(&transport, &info.api)?;
@@ -79,13 +83,19 @@ impl Engine {
     }
 }
 
-/// Asks what the engine is. `/version` and `/info` are not asked: each makes the engine start runc (6 to 12 ms).
-async fn ping(transport: &Transport) -> Result<EngineInfo, EngineError> {
-    let request = Request::get("/_ping").header("host", "docker").body(Full::new(Bytes::new()));
-    let request = request.map_err(|e| EngineError::Answer { call: "GET /_ping".into(), source: e.into() })?;
-    let answer = transport.exchange(request).await?;
+/// What is asked first. `/version` and `/info` are not asked: each makes the engine start runc (6 to 12 ms).
+const PING: &str = "/_ping";
+
+/// The path of the socket that an address names.
+fn socket_of(address: &str) -> Result<PathBuf, EngineError> {
+    let path = address.strip_prefix("unix://").filter(|path| path.starts_with('/'));
+    path.map(PathBuf::from).ok_or_else(|| EngineError::Address { address: address.to_owned() })
+}
+
+/// What the engine says of itself in its answer to [`PING`].
+fn engine_info(answer: &transport::Answer) -> Result<EngineInfo, EngineError> {
     if !answer.head.status.is_success() {
-        return Err(transport::refused("GET /_ping".to_owned(), &answer));
+        return Err(transport::refused("GET /_ping".to_owned(), answer));
     }
     let header = |name: &str| {
         let value = answer.head.headers.get(name).and_then(|value| value.to_str().ok());

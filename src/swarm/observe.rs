@@ -4,24 +4,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hyper::body::Bytes;
 use serde_json::Value;
-use tokio::sync::oneshot;
 
 use super::transport::parse;
 use super::{Engine, EngineError};
 use crate::observed::{EngineInfo, ManagerState, Object, Observed, SwarmState, Task, at};
 
-/// What the engine answered to one look, but for the services. What can be long is read by whoever wants it, and on that
-/// thread: memory that a second thread asks for costs a system call for each page.
+/// What the engine answered to one GET.
+pub(super) type Answered = Result<Bytes, EngineError>;
+
+/// What the engine answered to one look, not read yet.
 pub(super) struct Answers {
-    engine: EngineInfo,
-    swarm: SwarmState,
-    nodes: BTreeMap<String, Object>,
-    tasks: Bytes,
-    networks: Bytes,
-    predefined: Vec<Value>,
-    secrets: Bytes,
-    configs: Bytes,
-    images: Bytes,
+    pub(super) services: Answered,
+    pub(super) swarm: Answered,
+    pub(super) nodes: Answered,
+    pub(super) tasks: Answered,
+    pub(super) networks: Answered,
+    pub(super) images: Answered,
+    pub(super) secrets: Answered,
+    pub(super) configs: Answered,
 }
 
 impl Engine {
@@ -31,50 +31,58 @@ impl Engine {
     /// # Errors
     /// Any [`EngineError`] of a GET.
     pub async fn observe(&self) -> Result<Observed, EngineError> {
-        let (early, services) = oneshot::channel();
-        let answers = self.ask(early).await?;
-        answers.read(services_in(services).await?)
+        let get = |path| self.transport.get_raw(path);
+        // Three connections side by side: each further one would cost more than it saves.
+        let of_node = async { (get("/tasks").await, get("/networks").await, get("/images/json").await) };
+        let of_swarm = async {
+            (get("/swarm").await, get("/nodes").await, get("/secrets").await, get("/configs").await)
+        };
+        let (services, (tasks, networks, images), (swarm, nodes, secrets, configs)) =
+            tokio::join!(get("/services"), of_node, of_swarm);
+        let read = services_in(&services)?;
+        let answers = Answers { services, swarm, nodes, tasks, networks, images, secrets, configs };
+        self.observed(read, answers).await
     }
 
-    /// [`Engine::observe`] as far as the engine is needed for it. The services are by far the longest answer and go
-    /// ahead of the others, so that they are read while the engine still answers; elsewhere than on a manager there are
-    /// none.
-    pub(super) async fn ask(&self, services: oneshot::Sender<Bytes>) -> Result<Answers, EngineError> {
-        let get = |path| self.transport.get_raw(path);
-        // Three connections side by side: what takes the engine longest (services, tasks) goes first on its own, and
-        // each further connection would cost more than it saves.
-        let of_services = async {
-            // Nobody waits for them any more when the run has ended meanwhile.
-            let body = get("/services").await?;
-            drop(services.send(body.clone()));
-            Ok::<_, EngineError>(body)
-        };
-        let of_swarm = async {
-            let swarm = self.transport.get("/swarm").await?;
-            let nodes = self.transport.get("/nodes").await?;
-            Ok::<_, EngineError>((swarm, nodes, get("/secrets").await?, get("/configs").await?))
-        };
-        let of_node = async { (get("/tasks").await, get("/networks").await, get("/images/json").await) };
-        let (of_services, (tasks, networks, images), of_swarm) = tokio::join!(of_services, of_node, of_swarm);
-        let (networks, images) = (networks?, images?);
-        let (swarm, nodes, secrets, configs) = match of_swarm {
-            Ok(answers) => answers,
-            Err(EngineError::NotManager { .. }) => return self.ask_outside(networks, images).await,
+    /// What these answers say, beside the services, which were read from theirs before.
+    ///
+    /// # Errors
+    /// Those of the answers, and of what is asked for because of them.
+    pub(super) async fn observed(
+        &self,
+        services: BTreeMap<String, Object>,
+        answers: Answers,
+    ) -> Result<Observed, EngineError> {
+        let asked = answers.networks?;
+        let mut networks = named(&asked, "GET /networks")?;
+        let images = list(&answers.images?, "GET /images/json")?;
+        let image_ids = image_ids(&images);
+        let images = image_names(&image_ids, &images);
+        let swarm = match answers.swarm {
+            Ok(body) => parse(&body, || "GET /swarm".to_owned())?,
+            Err(EngineError::NotManager { .. }) => {
+                let (engine, swarm) = self.outside().await?;
+                return Ok(Observed { engine, swarm, networks, images, image_ids, ..Observed::default() });
+            }
             Err(other) => return Err(other),
         };
-        let nodes = objects(elements(nodes, "GET /nodes")?, "GET /nodes", |node| at(node, "/ID").as_str())?;
+        let nodes = list(&answers.nodes?, "GET /nodes")?;
+        let nodes = objects(nodes, "GET /nodes", |node| at(node, "/ID").as_str())?;
         let manager = self.manager(swarm, &nodes).await?;
-        let predefined = self.predefined(&of_services?, &networks).await?;
-        Ok(Answers {
-            engine: engine_info(&self.info, nodes.get(&manager.node_id)),
+        let predefined = self.predefined(&answers.services?, &asked).await?;
+        networks.extend(objects(predefined, "GET /networks/ID", name_of)?);
+        Ok(Observed {
+            engine: described(&self.info, nodes.get(&manager.node_id)),
             swarm: SwarmState::Manager(Box::new(manager)),
             nodes,
-            tasks: tasks?,
+            services,
+            tasks: tasks_by_service(&list(&answers.tasks?, "GET /tasks")?),
             networks,
-            predefined,
-            secrets,
-            configs,
+            secrets: named(&answers.secrets?, "GET /secrets")?,
+            configs: named(&answers.configs?, "GET /configs")?,
             images,
+            image_ids,
+            ..Observed::default()
         })
     }
 
@@ -92,8 +100,8 @@ impl Engine {
         Ok(found)
     }
 
-    /// What there is on a node that manages no swarm.
-    async fn ask_outside(&self, networks: Bytes, images: Bytes) -> Result<Answers, EngineError> {
+    /// What a node says of itself that manages no swarm.
+    async fn outside(&self) -> Result<(EngineInfo, SwarmState), EngineError> {
         let info = &self.transport.get("/info").await?;
         let state = text(at(info, "/Swarm/LocalNodeState"));
         let swarm = if state == "inactive" {
@@ -102,18 +110,7 @@ impl Engine {
             SwarmState::NotManager(state_words(info))
         };
         let platform = format!("{}/{}", text(at(info, "/OSType")), go_arch(&text(at(info, "/Architecture"))));
-        let none = || Bytes::from_static(b"[]");
-        Ok(Answers {
-            engine: EngineInfo { name: text(at(info, "/Name")), platform, ..self.info.clone() },
-            swarm,
-            nodes: BTreeMap::new(),
-            tasks: none(),
-            networks,
-            predefined: Vec::new(),
-            secrets: none(),
-            configs: none(),
-            images,
-        })
+        Ok((EngineInfo { name: text(at(info, "/Name")), platform, ..self.info.clone() }, swarm))
     }
 
     /// Which node this is. `/info` tells, but it makes the engine start runc; with one node there is no question.
@@ -144,40 +141,9 @@ impl Engine {
     }
 }
 
-impl Answers {
-    /// What they say, beside these services.
-    ///
-    /// # Errors
-    /// [`EngineError::Answer`] for what is no list of things with names.
-    pub(super) fn read(self, services: BTreeMap<String, Object>) -> Result<Observed, EngineError> {
-        let mut networks = named(&self.networks, "GET /networks")?;
-        networks.extend(objects(self.predefined, "GET /networks/ID", name_of)?);
-        let images = list(&self.images, "GET /images/json")?;
-        let image_ids = image_ids(&images);
-        Ok(Observed {
-            engine: self.engine,
-            swarm: self.swarm,
-            nodes: self.nodes,
-            services,
-            tasks: tasks_by_service(&list(&self.tasks, "GET /tasks")?),
-            networks,
-            secrets: named(&self.secrets, "GET /secrets")?,
-            configs: named(&self.configs, "GET /configs")?,
-            images: image_names(&image_ids, &images),
-            image_ids,
-            ..Observed::default()
-        })
-    }
-}
-
-/// The services, once they are there; none where the engine was not asked to the end.
-pub(super) async fn services_in(
-    services: oneshot::Receiver<Bytes>,
-) -> Result<BTreeMap<String, Object>, EngineError> {
-    match services.await {
-        Ok(body) => named(&body, "GET /services"),
-        Err(_) => Ok(BTreeMap::new()),
-    }
+/// The services of an answer. None where there is no answer: [`Engine::observed`] says why, if that matters.
+pub(super) fn services_in(answered: &Answered) -> Result<BTreeMap<String, Object>, EngineError> {
+    answered.as_ref().map_or_else(|_| Ok(BTreeMap::new()), |body| named(body, "GET /services"))
 }
 
 fn named(body: &Bytes, call: &str) -> Result<BTreeMap<String, Object>, EngineError> {
@@ -216,7 +182,7 @@ fn state_words(info: &Value) -> String {
     }
 }
 
-fn engine_info(known: &EngineInfo, node: Option<&Object>) -> EngineInfo {
+fn described(known: &EngineInfo, node: Option<&Object>) -> EngineInfo {
     let Some(node) = node else { return known.clone() };
     let described = at(&node.raw, "/Description");
     let architecture = go_arch(&text(at(described, "/Platform/Architecture")));

@@ -1,7 +1,7 @@
 //! HTTP/1.1 over the engine's unix socket, with idle connections kept, and every write counted.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,12 +18,12 @@ use tokio::net::UnixStream;
 use super::error::{EngineError, refusal};
 
 /// How long the answer to a read may take.
-const READ: Duration = Duration::from_secs(30);
+pub(super) const READ: Duration = Duration::from_secs(30);
 /// How long any other answer may take. Creating a service can make the engine ask a slow registry.
 const WRITE: Duration = Duration::from_secs(90);
 
 /// More of an answer to a read is not kept: a swarm of tens of thousands of services stays well below.
-const MOST_READ: usize = 512 << 20;
+pub(super) const MOST_READ: usize = 512 << 20;
 /// More of any other answer is not kept; those are an id and words.
 const MOST: usize = 1 << 20;
 
@@ -58,6 +58,11 @@ impl Transport {
     /// What paths of the API begin with.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
+    }
+
+    /// The socket.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(crate) fn address(&self) -> String {
@@ -244,7 +249,10 @@ pub(crate) fn refused(call: String, answer: &Answer) -> EngineError {
 }
 
 pub(crate) fn parse(body: &Bytes, call: impl Fn() -> String) -> Result<Value, EngineError> {
-    serde_json::from_slice(body).map_err(|e| EngineError::Answer { call: call(), source: e.into() })
+    let wrong = |source| EngineError::Answer { call: call(), source };
+    // Checked once as a whole: many short texts would each be checked for themselves.
+    let text = std::str::from_utf8(body).map_err(|e| wrong(e.into()))?;
+    serde_json::from_str(text).map_err(|e| wrong(e.into()))
 }
 
 /// The engine's message in an error body, or the body itself.
