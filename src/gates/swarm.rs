@@ -163,8 +163,8 @@ impl View<'_> {
         if let Some(declared) = self.expected.replicas.filter(|declared| *declared != replicas) {
             problems.push(format!("`{name}` is scaled to {replicas}, declared are {declared} replicas"));
         }
-        let restart = self.service.raw.pointer("/Spec/TaskTemplate/RestartPolicy/Condition");
-        let ends = restart.and_then(Value::as_str).is_some_and(|condition| condition != "any");
+        let restart = at(&self.service.raw, "/Spec/TaskTemplate/RestartPolicy/Condition");
+        let ends = restart.as_str().is_some_and(|condition| condition != "any");
         let done = if ends { ended_well(self.tasks) as u64 } else { 0 };
         if running + done != replicas {
             let why = self.last_trouble().unwrap_or_default();
