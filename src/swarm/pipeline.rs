@@ -44,7 +44,10 @@ impl Pipeline {
 
     /// Sends a GET for each path, in one piece.
     pub(super) async fn ask(&mut self, paths: impl Iterator<Item = String>) -> io::Result<()> {
-        let text: String = paths.map(|path| format!("GET {path} HTTP/1.1\r\nHost: docker\r\n\r\n")).collect();
+        let mut text = String::new();
+        for path in paths {
+            text.extend(["GET ", &path, " HTTP/1.1\r\nHost: docker\r\n\r\n"]);
+        }
         self.stream.write_all(text.as_bytes()).await
     }
 
