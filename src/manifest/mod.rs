@@ -6,6 +6,7 @@
 mod check;
 mod duration;
 mod gate;
+mod installed;
 mod load;
 mod model;
 mod registry;
@@ -18,6 +19,7 @@ pub use duration::Duration;
 pub use gate::{
     AbsenceGate, CertificateGate, FileGate, Gate, HttpsGate, Redirect, SwarmGate, TcpGate, TlsVersion,
 };
+pub use installed::{Installed, RENDERED};
 pub use load::{Loaded, examine, load};
 pub use model::{
     Engine, Host, Identities, Image, ImageConfig, Ipam, Keep, Manifest, Network, Node, Paths, Secret,

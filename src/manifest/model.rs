@@ -320,6 +320,21 @@ pub struct Secret {
     /// Octal mode.
     #[serde(default = "default_mode")]
     pub mode: String,
+    /// An absolute path where a link to the installed file is made; the file itself is in the run folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// More absolute paths where such a link is made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub symlinks: Vec<PathBuf>,
+    /// Units of systemd that are restarted when content, owner, group, mode or a link changes, if they are active.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restart_units: Vec<String>,
+    /// Units of systemd that are reloaded then, or restarted where they cannot be reloaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reload_units: Vec<String>,
+    /// True when it is needed before users are made: it belongs to root and stands in `<paths.run>/secrets-for-users`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub needed_for_users: bool,
 }
 
 fn root() -> String {
@@ -328,6 +343,11 @@ fn root() -> String {
 
 fn default_mode() -> String {
     "0400".to_owned()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// The sops stores that are read.
@@ -357,6 +377,21 @@ pub struct Template {
     /// Octal mode.
     #[serde(default = "default_mode")]
     pub mode: String,
+    /// An absolute path where a link to the installed file is made; the file itself is in the run folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// More absolute paths where such a link is made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub symlinks: Vec<PathBuf>,
+    /// Units of systemd that are restarted when content, owner, group, mode or a link changes, if they are active.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restart_units: Vec<String>,
+    /// Units of systemd that are reloaded then, or restarted where they cannot be reloaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reload_units: Vec<String>,
+    /// True when it is needed before users are made: it belongs to root and stands in `<paths.run>/secrets-for-users`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub needed_for_users: bool,
 }
 
 /// Folders, and how long to wait for the lock.

@@ -1,7 +1,10 @@
 //! Secrets, what opens them, and the templates that use them.
 
-use super::super::Manifest;
+use std::collections::BTreeMap;
+use std::path::{Component, Path as FilePath};
+
 use super::super::template::{Piece, TemplateError, pieces};
+use super::super::{Installed, Manifest};
 use super::values::{self, Verdict, Wrong, holds};
 use super::{Judge, Path, join};
 use crate::source::{Source, Span};
@@ -28,6 +31,105 @@ pub(super) fn judge(judge: &mut Judge<'_>, manifest: &Manifest) {
     if let Some(name) = &manifest.naming_key {
         judge.refers(&["naming_key"], name, "secrets");
     }
+    let mut taken = BTreeMap::new();
+    for file in manifest.installed() {
+        judge_links(judge, manifest, &file, &mut taken);
+        judge_units(judge, &file);
+        if file.needed_for_users {
+            for (field, text) in [("owner", file.owner), ("group", file.group)] {
+                let message = format!("`{text}` does not exist yet when users are made");
+                let verdict = holds(matches!(text, "root" | "0"), message, "write `root`, or leave it out");
+                judge.value(&[section(&file), file.name, field], verdict);
+            }
+        }
+    }
+}
+
+fn section(file: &Installed<'_>) -> &'static str {
+    if file.kind == crate::address::Kind::Secret { "secrets" } else { "templates" }
+}
+
+/// Links stand at places of their own, and never where Holdfast's own files are.
+fn judge_links<'m>(
+    judge: &mut Judge<'_>,
+    manifest: &'m Manifest,
+    file: &Installed<'m>,
+    taken: &mut BTreeMap<&'m FilePath, String>,
+) {
+    let run = &manifest.paths.run;
+    for (path, (field, index)) in file.links_declared().zip(file.link_fields()) {
+        let index = index.map(|index| index.to_string());
+        let place: Vec<&str> =
+            [section(file), file.name, field].into_iter().chain(index.as_deref()).collect();
+        judge.value(&place, link(path));
+        if path == file.place(run) {
+            continue;
+        }
+        let own = path.starts_with(run) || path.starts_with(&manifest.paths.state);
+        let message = "this is in a folder of Holdfast's own";
+        judge.value(&place, holds(!own, message, "write a path outside of `paths.run` and `paths.state`"));
+        let address = file.address().to_string();
+        if let Some(other) = taken.insert(path, address) {
+            let message = format!("`{}` is already the place of {other}", path.display());
+            judge.value(&place, holds(false, message, "give each link a path of its own"));
+        }
+    }
+}
+
+/// An absolute path that is written in its shortest form and names something.
+fn link(path: &FilePath) -> Verdict {
+    let plain = path.components().skip(1).all(|part| matches!(part, Component::Normal(_)));
+    let same = path.components().collect::<std::path::PathBuf>().as_os_str() == path.as_os_str();
+    holds(
+        path.is_absolute() && path.parent().is_some() && plain && same,
+        format!("`{}` is not an absolute path in its shortest form", path.display()),
+        "write it like `/etc/app/token`, without `.`, `..` and a slash at the end",
+    )
+}
+
+/// Kinds of units that can be restarted.
+const UNIT_KINDS: [&str; 11] = [
+    "service",
+    "socket",
+    "target",
+    "timer",
+    "path",
+    "mount",
+    "automount",
+    "swap",
+    "device",
+    "slice",
+    "scope",
+];
+
+fn judge_units(judge: &mut Judge<'_>, file: &Installed<'_>) {
+    let at = [section(file), file.name];
+    judge.each(&join(&at, &["restart_units"]), file.restart_units, |name| unit(name));
+    judge.each(&join(&at, &["reload_units"]), file.reload_units, |name| unit(name));
+    for (index, name) in file.reload_units.iter().enumerate() {
+        let index = index.to_string();
+        let message = format!("`{name}` is restarted and reloaded by the same change");
+        let twice = file.restart_units.contains(name);
+        let place = join(&at, &["reload_units", &index]);
+        judge.value(&place, holds(!twice, message, "name it in `restart_units` or in `reload_units`"));
+    }
+}
+
+/// The full name of a unit, as systemd takes it.
+fn unit(text: &str) -> Verdict {
+    let (stem, kind) = text.rsplit_once('.').unwrap_or((text, ""));
+    let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '\\' | '@');
+    let fits = text.len() < 256
+        && !stem.is_empty()
+        && !stem.starts_with(['@', '-'])
+        && !stem.ends_with('@')
+        && stem.chars().all(letters)
+        && UNIT_KINDS.contains(&kind);
+    holds(
+        fits,
+        format!("`{text}` is not the full name of a unit"),
+        "write it like `app.service`, or `app@one.service` for one instance of a template",
+    )
 }
 
 /// The name of an installed file; `rendered` is the folder of the templates.

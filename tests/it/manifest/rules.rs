@@ -53,6 +53,29 @@ fn what_a_stack_may_wait_for() {
 }
 
 #[test]
+fn links_and_units_of_secrets() {
+    let path = r#""path": "/etc/app/password""#;
+    for wrong in ["etc/password", "/etc/../password", "/etc/app/", "/", "/etc//a", ""] {
+        let to = format!(r#""path": "{wrong}""#);
+        refused(path, &to, &format!("\"{wrong}\""), "is not an absolute path in its shortest form");
+    }
+    let to = |wrong: &str| format!(r#""path": "{wrong}""#);
+    refused(path, &to("/run/holdfast/x"), r#""/run/holdfast/x""#, "a folder of Holdfast's own");
+    let twice = "is already the place of secret.db_password";
+    refused(r#"["/srv/app/env"]"#, r#"["/srv/app/password"]"#, r#""/srv/app/password""#, twice);
+    for wrong in ["app", "app.exe", "@.service", "app@.service", "a b.service", "../a.service", ".service"] {
+        let to = format!(r#"["{wrong}"]"#);
+        refused(r#"["app.service"]"#, &to, &format!("\"{wrong}\""), "is not the full name of a unit");
+    }
+    let both = r#"["app.service"]"#;
+    refused(r#"["gateway.service"]"#, both, r#""app.service""#, "is restarted and reloaded by the same");
+    let early = r#""needed_for_users": true, "owner": "app""#;
+    refused(r#""needed_for_users": true"#, early, r#""app""#, "does not exist yet when users are made");
+    let own = FULL.replace(path, &to("/run/holdfast/secrets/db_password"));
+    load(&own).expect("a path that is the file's own place is no link");
+}
+
+#[test]
 fn swarm_and_networks() {
     refused("198.51.100.7:2377", "198.51.100.777", r#""198.51.100.777""#, "neither an address nor");
     refused(r#""data_path": "198.51.100.7""#, r#""data_path": "a:1""#, r#""a:1""#, "neither an address nor");

@@ -58,14 +58,11 @@ fn manifest() -> Manifest {
 }
 
 fn secret(file: &Path, key: &str) -> Secret {
-    let owner = || "root".to_owned();
-    let (file, key) = (file.to_owned(), Some(key.to_owned()));
-    Secret { file, format: None, key, owner: owner(), group: owner(), mode: "0400".to_owned() }
+    serde_json::from_value(serde_json::json!({ "file": file, "key": key })).expect("a secret")
 }
 
 fn template(content: &str) -> Template {
-    let owner = || "root".to_owned();
-    Template { content: content.to_owned(), owner: owner(), group: owner(), mode: "0440".to_owned() }
+    serde_json::from_value(serde_json::json!({ "content": content, "mode": "0440" })).expect("a template")
 }
 
 /// Tells whether a type can be printed for debugging: its own constant wins over the trait's, where it has one.
