@@ -26,6 +26,12 @@ pub enum Kind {
     Template,
     /// The installed generation of files under the run folder (no name).
     Files,
+    /// The same for files that are needed before users are made (no name).
+    UserFiles,
+    /// A link to an installed file, by its path.
+    Link,
+    /// A unit of systemd.
+    Unit,
     /// A stack.
     Stack,
     /// A service of a stack.
@@ -44,12 +50,15 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in plan order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Swarm,
         Self::Node,
         Self::Ownership,
         Self::Files,
+        Self::UserFiles,
         Self::File,
+        Self::Link,
+        Self::Unit,
         Self::Template,
         Self::Image,
         Self::Network,
@@ -73,6 +82,9 @@ impl Kind {
             Self::Template => "template",
             Self::File => "file",
             Self::Files => "files",
+            Self::UserFiles => "user_files",
+            Self::Link => "link",
+            Self::Unit => "unit",
             Self::Stack => "stack",
             Self::Service => "service",
             Self::Config => "config",
@@ -85,7 +97,7 @@ impl Kind {
     /// True where there is only one of the kind, so that its address has no name.
     #[must_use]
     pub const fn is_single(self) -> bool {
-        matches!(self, Self::Swarm | Self::Files | Self::Ownership)
+        matches!(self, Self::Swarm | Self::Files | Self::UserFiles | Self::Ownership)
     }
 }
 
@@ -271,7 +283,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_address_reads_back(stack in ".{1,20}", name in ".{1,20}", kind in 0_usize..14) {
+        fn every_address_reads_back(stack in ".{1,20}", name in ".{1,20}", kind in 0_usize..17) {
             let inner = Part {
                 kind: Kind::ALL[kind],
                 name: if Kind::ALL[kind].is_single() { String::new() } else { name },

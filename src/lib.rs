@@ -20,6 +20,7 @@
 //! | [`state`] | edge: files | lock, generations, ownership, naming key |
 //! | [`swarm`] | edge: engine | the only room that names bollard: observe, execute, converge |
 //! | [`registry`] | edge: net | what a tag stands for, asked of its registry |
+//! | [`host`] | edge: systemd | units: how they are, and what is asked of them |
 //! | [`gates`] | edge: net | proofs: https, certificate, swarm, tcp, file, absence |
 //! | [`proxy`] | service | the read-only engine socket that Traefik is given |
 //! | [`apply`] | | walks the steps, stage by stage |
@@ -32,6 +33,7 @@ pub mod cli;
 pub mod compose;
 pub mod desired;
 pub mod gates;
+pub mod host;
 pub mod image;
 pub mod manifest;
 pub mod observed;

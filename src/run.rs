@@ -10,6 +10,7 @@ mod collect;
 mod compile;
 mod converge;
 mod destroy;
+mod install;
 mod lock;
 mod order;
 mod pins;
@@ -20,6 +21,7 @@ mod seen;
 mod status;
 mod stop;
 mod transcript;
+mod units;
 mod unlock;
 mod watch;
 
@@ -32,6 +34,7 @@ pub use watch::Watcher;
 
 use std::mem::ManuallyDrop;
 
+use crate::manifest::Folder;
 use crate::report::Record;
 use crate::swarm::{Engine, Look};
 use begin::Run;
@@ -69,6 +72,22 @@ async fn apply_host(
         prove::prove(run, &prove::Subject { engine, host, observed: Some(&observed) }, tell).await?;
     }
     run.settle(&generation, host)
+}
+
+/// Installs secrets and templates of these folders, with links to them, and tells the units that use what changed; needs
+/// no engine, so that it can run before there is one.
+pub async fn install(order: &Order, folders: &[Folder], tell: &Tell<'_>) -> Record {
+    let mut run = Run::begin("secrets install", order);
+    let ended = install_line(&mut run, folders, tell).await;
+    run.end(ended)
+}
+
+async fn install_line(run: &mut Run<'_>, folders: &[Folder], tell: &Tell<'_>) -> Result<(), Stop> {
+    let opened = run.open()?;
+    let _lock = run.lock(&opened)?;
+    let compiled = run.load(opened)?;
+    let host = unlock::unlock(run, &compiled)?;
+    install::until_equal(run, &host, folders, tell).await
 }
 
 /// Brings back a generation that was recorded, whole, and proves it: the one of this number, or the last proven one

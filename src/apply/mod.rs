@@ -26,8 +26,8 @@ const AT_ONCE: usize = 8;
 
 /// What steps are carried out with.
 pub struct World<'a> {
-    /// The engine.
-    pub engine: &'a Engine,
+    /// The engine; without one, only what needs none is carried out.
+    pub engine: Option<&'a Engine>,
     /// Where files go, and who owns them.
     pub manifest: &'a Manifest,
     /// Values.

@@ -1,6 +1,10 @@
 //! One step: the exhaustive match that hands it to its room.
 
+use std::path::Path;
+
 use super::{Event, Tell, World, image};
+use crate::desired::HostWanted;
+use crate::host;
 use crate::plan::{Action, FilesAction, ImageAction, Step, SwarmAction};
 use crate::report::{Exit, ServiceOutcome, chain};
 use crate::secrets::files;
@@ -37,6 +41,18 @@ impl Failure {
         }
     }
 
+    /// A step that needs an engine, where there is none.
+    fn no_engine() -> Self {
+        Self {
+            message: "this needs the engine, which this command does not ask".to_owned(),
+            detail: Vec::new(),
+            exit: Exit::Internal,
+            again: false,
+            open: false,
+            services: Vec::new(),
+        }
+    }
+
     pub(super) fn engine(error: &EngineError) -> Self {
         let again = error.is_stale() || error.is_passing() || matches!(error, EngineError::Answer { .. });
         Self { again, open: error.is_open(), ..Self::new(error, error.exit()) }
@@ -49,11 +65,12 @@ pub(super) async fn execute(
     step: &Step,
     tell: &Tell<'_>,
 ) -> Result<Vec<ServiceOutcome>, Failure> {
+    let engine = || world.engine.ok_or_else(Failure::no_engine);
     let done = match &step.action {
         Action::Swarm(SwarmAction::Converge { services, deadline }) => {
             let mut progress =
                 |waiting: &Waiting| tell.borrow_mut()(Event::Waiting(step, waiting.to_string()));
-            let result = world.engine.converge(services, *deadline, &mut progress).await;
+            let result = engine()?.converge(services, *deadline, &mut progress).await;
             return result.map_err(|error| Failure {
                 detail: error.detail(),
                 services: error.services.clone(),
@@ -61,26 +78,35 @@ pub(super) async fn execute(
             });
         }
         Action::Swarm(action) => {
-            world.engine.execute(action, world.unlocked).await.map_err(|error| Failure::engine(&error))
+            engine()?.execute(action, world.unlocked).await.map_err(|error| Failure::engine(&error))
         }
-        Action::Image(ImageAction::Load { name, spec }) => image::load(world.engine, name, spec).await,
+        Action::Image(ImageAction::Load { name, spec }) => image::load(engine()?, name, spec).await,
         Action::Image(ImageAction::Pull { reference }) => {
             let login = login_of(reference, &world.unlocked.logins);
-            world.engine.pull(reference, login).await.map_err(|error| Failure::engine(&error))
+            engine()?.pull(reference, login).await.map_err(|error| Failure::engine(&error))
         }
         Action::Image(ImageAction::Remove { name }) => {
             let removed = world.engine.remove_image(name).await;
             removed.map_err(|error| Failure { left: error.is_in_use(), ..Failure::engine(&error) })
         }
         Action::Files(action) => file(world, action),
+        Action::Host(action) => {
+            host::tell(action).await.map_err(|error| Failure::new(&error, Exit::ApplyFailed))
+        }
     };
     done.map(|()| Vec::new())
 }
 
 fn file(world: &World<'_>, action: &FilesAction) -> Result<(), Failure> {
     let run = &world.manifest.paths.run;
+    let ours = |target: &Path| HostWanted::is_ours(run, target);
     let result = match action {
-        FilesAction::Install => files::install(run, world.manifest, world.unlocked),
+        FilesAction::Install { folder, keep } => {
+            files::install(run, *folder, keep, world.manifest, world.unlocked)
+        }
+        FilesAction::Prune { folder, keep } => files::prune(run, *folder, keep),
+        FilesAction::Link { path, target } => files::link(path, target, &ours),
+        FilesAction::Unlink { path } => files::unlink(path, &ours),
         FilesAction::Put { path } => match world.generated.get(&path.display().to_string()) {
             Some(bytes) => files::put(run, path, bytes, GENERATED_MODE),
             None => Ok(()), // The plan names generated files only from this very map.

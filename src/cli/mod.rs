@@ -68,7 +68,7 @@ enum Command {
     Destroy(destroy::Args),
     /// Lock what images of registries stand for.
     Image(image::Args),
-    /// Make keys and tell who they are.
+    /// Work with keys and sops files, and install what is in them.
     Secrets(secrets::Args),
     /// Show what compose files become.
     Stack(stack::Args),
@@ -104,7 +104,7 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
         Command::Collect(args) => wait(collect::run(&args, settings)),
         Command::Destroy(args) => wait(destroy::run(&args, settings)),
         Command::Image(args) => wait(image::run(&args, settings)),
-        Command::Secrets(args) => secrets::run(&args, settings),
+        Command::Secrets(args) => wait(secrets::run(&args, settings)),
         Command::Stack(args) => stack::run(args, settings),
         Command::Schema(args) => schema::run(&args, settings),
         Command::SocketProxy(args) => wait(socket_proxy::run(args)),

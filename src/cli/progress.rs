@@ -124,6 +124,8 @@ const fn word(verb: Verb) -> &'static str {
         Verb::Replace => "take down",
         Verb::Delete => "delete",
         Verb::Await => "await",
+        Verb::Restart => "restart",
+        Verb::Reload => "reload",
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
+use super::host::HostWanted;
 use super::{Compiled, Logins, StackSpec, object_name};
 use crate::address::{Address, Kind};
 use crate::manifest::Manifest;
@@ -27,6 +28,8 @@ pub struct Desired<'a> {
     pub logins: Logins,
     /// What may be deleted and made anew.
     pub recreate: BTreeSet<Address>,
+    /// What is desired of the host beside the engine.
+    pub host: HostWanted,
     /// Names of secrets and configs that a kept generation needs.
     pub kept: BTreeSet<String>,
     /// What was written without an answer, so that nobody knows whether it still has to converge.
@@ -56,6 +59,7 @@ impl<'a> Desired<'a> {
             compiled,
             digests: BTreeMap::new(),
             files: BTreeMap::new(),
+            host: HostWanted::default(),
             generated: BTreeMap::new(),
             recorded: Ownership::new(&compiled.manifest.instance),
             logins: Logins::default(),

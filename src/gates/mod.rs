@@ -6,7 +6,7 @@
 //! | `runner`, `course` | all gates at once: deadline, retry with backoff, soak |
 //! | `probe` | one attempt of one gate |
 //! | `net`, `tls`, `http`, `legacy`, `read` | connections, handshakes, requests, small files |
-//! | `https`, `certificate`, `chain`, `swarm`, `tcp`, `file`, `absence` | the judgements |
+//! | `https`, `certificate`, `chain`, `swarm`, `tcp`, `file`, `absence`, `unit` | the judgements |
 //!
 //! A gate that could not run is [`Verdict::Unknown`], never a pass; zero gates are [`Exit::Vacuous`].
 
@@ -26,6 +26,7 @@ mod seen;
 mod swarm;
 mod tcp;
 mod tls;
+mod unit;
 mod url;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,12 +36,13 @@ use futures_util::future::BoxFuture;
 
 use crate::address::Address;
 use crate::manifest;
-use crate::observed::Observed;
+use crate::observed::{Ask, Observed};
 use crate::report::{Exit, GateResult, Verdict, gates_exit};
 
 pub use absence::Tally;
 pub use runner::verify;
 pub use tls::fingerprint;
+pub use unit::UnitLook;
 
 /// What a gate asks.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +53,8 @@ pub enum Check {
     Manager,
     /// An overlay network of this name exists.
     Network(String),
+    /// This unit did what was asked of it, and runs.
+    Unit(String, Ask),
 }
 
 impl From<manifest::Gate> for Check {
@@ -91,6 +95,9 @@ pub type Observe<'a> = dyn Fn() -> BoxFuture<'a, Result<Observed, String>> + 'a;
 /// Reads the log of a task (by id) since a time in Unix seconds into a tally.
 pub type TaskLog<'a> = dyn Fn(String, i64, Tally) -> BoxFuture<'a, Result<Tally, String>> + 'a;
 
+/// Looks at a unit of systemd.
+pub type LookAtUnit<'a> = dyn Fn(String) -> BoxFuture<'a, Result<UnitLook, String>> + 'a;
+
 /// How gates learn of the engine, without naming the room that speaks with it.
 pub struct Sources<'a> {
     /// The run's last look; used for the first attempt, so hand it in only when nothing changed since.
@@ -99,6 +106,8 @@ pub struct Sources<'a> {
     pub observe: &'a Observe<'a>,
     /// The log of a task.
     pub task_log: &'a TaskLog<'a>,
+    /// A unit of systemd; without it no unit is known.
+    pub unit: Option<&'a LookAtUnit<'a>>,
     /// What each service must be, by full name.
     pub expected: &'a BTreeMap<String, Expected>,
     /// [`fingerprint`]s of the certificates that are to be served: what is wrong with one of these, once it is on the

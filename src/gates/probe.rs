@@ -19,9 +19,9 @@ use super::seen::Seen;
 use super::swarm::{self, Swarm};
 use super::tcp::Tcp;
 use super::tls::Roots;
-use super::{Check, Limits, Sources};
+use super::{Check, Limits, Sources, unit};
 use crate::manifest::Gate;
-use crate::observed::{Observed, SwarmState};
+use crate::observed::{Ask, Observed, SwarmState};
 
 type Looked = Result<Arc<Observed>, String>;
 
@@ -125,6 +125,7 @@ pub(super) enum Probe {
     Absence(Box<Absence>),
     Manager,
     Network(String),
+    Unit(String, Ask),
 }
 
 impl Probe {
@@ -133,6 +134,7 @@ impl Probe {
         match check {
             Check::Manager => Ok(Self::Manager),
             Check::Network(name) => Ok(Self::Network(name.clone())),
+            Check::Unit(name, ask) => Ok(Self::Unit(name.clone(), ask.clone())),
             Check::Declared(gate) => Self::declared(gate),
         }
     }
@@ -167,6 +169,7 @@ impl Probe {
             Self::File(_) => "file",
             Self::Absence(_) => "absence",
             Self::Network(_) => "network",
+            Self::Unit(..) => "unit",
         }
     }
 
@@ -176,6 +179,7 @@ impl Probe {
             Self::Https(gate) => gate.source(),
             Self::Certificate(gate) => gate.source(),
             Self::Swarm(_) | Self::Manager | Self::Network(_) => "engine".to_owned(),
+            Self::Unit(name, _) => format!("systemd, `{name}`"),
             Self::Tcp(gate) => gate.source(),
             Self::File(gate) => gate.source(),
             Self::Absence(gate) => gate.source(),
@@ -194,6 +198,12 @@ impl Probe {
                 Err(seen) => seen,
             },
             Self::Manager => context.look().await.map_or_else(|seen| seen, |look| judge_manager(&look)),
+            Self::Unit(name, ask) => match context.shared.sources.unit {
+                Some(look) => {
+                    look(name.clone()).await.map_or_else(Seen::unknown, |look| unit::judge(ask, &look))
+                }
+                None => Seen::unknown("systemd cannot be asked here"),
+            },
             Self::Network(name) => {
                 context.look().await.map_or_else(|seen| seen, |look| swarm::judge_network(name, &look))
             }

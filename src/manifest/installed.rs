@@ -8,6 +8,47 @@ use crate::address::{Address, Kind};
 /// The folder of rendered templates, below that of the secrets.
 pub const RENDERED: &str = "rendered";
 
+/// Which of the two folders of installed files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Folder {
+    /// What is needed before users are made.
+    Users,
+    /// Everything else.
+    Services,
+}
+
+impl Folder {
+    /// Both, in the order in which they are installed.
+    pub const ALL: [Self; 2] = [Self::Users, Self::Services];
+
+    /// The link below the run folder that readers use.
+    #[must_use]
+    pub const fn link(self) -> &'static str {
+        match self {
+            Self::Users => "secrets-for-users",
+            Self::Services => "secrets",
+        }
+    }
+
+    /// The folder of its generations, below the run folder.
+    #[must_use]
+    pub const fn store(self) -> &'static str {
+        match self {
+            Self::Users => "secrets-for-users.d",
+            Self::Services => "secrets.d",
+        }
+    }
+
+    /// `user_files` or `files`.
+    #[must_use]
+    pub const fn address(self) -> Address {
+        Address::single(match self {
+            Self::Users => Kind::UserFiles,
+            Self::Services => Kind::Files,
+        })
+    }
+}
+
 /// A secret or template as a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Installed<'m> {
@@ -70,16 +111,16 @@ impl<'m> Installed<'m> {
         }
     }
 
-    /// The folder of installed files that it is in: `secrets` or `secrets-for-users`, below the run folder.
+    /// The folder of installed files that it is in.
     #[must_use]
-    pub const fn folder(&self) -> &'static str {
-        if self.needed_for_users { "secrets-for-users" } else { "secrets" }
+    pub const fn folder(&self) -> Folder {
+        if self.needed_for_users { Folder::Users } else { Folder::Services }
     }
 
     /// Where readers find it, whatever links there are.
     #[must_use]
     pub fn place(&self, run: &Path) -> PathBuf {
-        run.join(self.folder()).join(self.file())
+        run.join(self.folder().link()).join(self.file())
     }
 
     /// Where links to it are made; a path that is the file's own place is none.

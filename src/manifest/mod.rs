@@ -19,7 +19,7 @@ pub use duration::Duration;
 pub use gate::{
     AbsenceGate, CertificateGate, FileGate, Gate, HttpsGate, Redirect, SwarmGate, TcpGate, TlsVersion,
 };
-pub use installed::{Installed, RENDERED};
+pub use installed::{Folder, Installed, RENDERED};
 pub use load::{Loaded, examine, load};
 pub use model::{
     Engine, Host, Identities, Image, ImageConfig, Ipam, Keep, Manifest, Network, Node, Paths, Secret,

@@ -1,6 +1,7 @@
 //! What the engine and the host said, as data. Typed views stand beside the raw JSON, never in its place: what a
 //! newer engine adds must not be lost between reading and writing.
 
+mod host;
 mod inventory;
 mod misfit;
 mod ownership;
@@ -11,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use host::{Ask, HostSeen, LinkSeen, UnitSeen, Wish, is_leftover, leftover};
 pub use inventory::{Container, Inventory, Stock};
 pub use misfit::{Cluster, Misfit};
 pub use ownership::{Ownership, stack_volumes};
@@ -51,6 +53,9 @@ pub struct Observed {
     pub configs: BTreeMap<String, Object>,
     /// Nodes, by id.
     pub nodes: BTreeMap<String, Object>,
+    /// What the host says beside the engine.
+    #[serde(default)]
+    pub host: HostSeen,
     /// Tasks, by service id.
     pub tasks: BTreeMap<String, Vec<Task>>,
     /// Digests and references of the images that the engine holds: ids (`sha256:...`), `name:tag` and

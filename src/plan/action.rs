@@ -1,10 +1,13 @@
 //! What a step does, as data: one enum per room that executes, matched exhaustively.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 use crate::desired::{Condition, ImageSpec};
+use crate::manifest::Folder;
+use crate::observed::Wish;
 
 /// Which room executes, and what.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,8 +16,10 @@ pub enum Action {
     Swarm(SwarmAction),
     /// An image.
     Image(ImageAction),
-    /// Files under the run folder.
+    /// Files under the run folder, and links to them.
     Files(FilesAction),
+    /// A unit of systemd.
+    Host(HostAction),
 }
 
 /// A write to the engine. Bodies are complete; ids of other objects are already in them.
@@ -140,19 +145,52 @@ pub enum ImageAction {
     },
 }
 
-/// A write of files under the run folder.
+/// A write of files under the run folder, or of a link to them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FilesAction {
     /// Installs a new generation of secrets and templates and flips the link.
-    Install,
+    Install {
+        /// Which ones.
+        folder: Folder,
+        /// Former generations that stay.
+        keep: BTreeSet<u64>,
+    },
+    /// Removes generations that nobody reads any more.
+    Prune {
+        /// Of which files.
+        folder: Folder,
+        /// Former generations that stay.
+        keep: BTreeSet<u64>,
+    },
     /// Renames one generated file into place in a real folder.
     Put {
         /// Path below the run folder.
-        path: std::path::PathBuf,
+        path: PathBuf,
     },
     /// Removes one generated file.
     Remove {
         /// Path below the run folder.
-        path: std::path::PathBuf,
+        path: PathBuf,
     },
+    /// Makes a link to an installed file, or leads one there.
+    Link {
+        /// Where.
+        path: PathBuf,
+        /// What it leads to.
+        target: PathBuf,
+    },
+    /// Removes such a link.
+    Unlink {
+        /// Where.
+        path: PathBuf,
+    },
+}
+
+/// Asks something of a unit that runs, without waiting for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostAction {
+    /// The unit.
+    pub unit: String,
+    /// What.
+    pub wish: Wish,
 }

@@ -1,26 +1,78 @@
-//! Files under the run folder.
+//! Files under the run folder, and what on the host depends on them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::builder::{Builder, Draft};
+use super::units::{self, Touched};
 use super::{Action, Change, Consequence, FilesAction, Group, Verb};
 use crate::address::{Address, Kind};
-use crate::observed::InstalledFile;
+use crate::manifest::Folder;
+use crate::observed::{InstalledFile, is_leftover};
 
-/// Plans one new generation of secrets when any of it differs, and one rename for each generated file that does.
-pub(super) fn files(builder: &mut Builder<'_>) {
-    let (desired, observed) = (builder.desired, builder.observed);
-    let diff = differences(&observed.files, &desired.files);
-    if !diff.is_empty() {
-        let verb = if observed.files.is_empty() { Verb::Create } else { Verb::Update };
-        let draft = Draft::new(
-            Address::single(Kind::Files),
-            verb,
-            Group::Ground,
-            Action::Files(FilesAction::Install),
-        );
-        builder.add(draft.changing(diff, Consequence::None));
+/// Plans what the host needs without an engine: files, links, units; of these folders.
+pub(super) fn secrets(builder: &mut Builder<'_>, folders: &[Folder]) {
+    let (mut installs, mut touched) = (BTreeMap::new(), Touched::new());
+    for folder in folders {
+        if let Some(id) = install(builder, *folder, &mut touched) {
+            installs.insert(*folder, id);
+        }
     }
+    units::links(builder, folders, &installs, &mut touched);
+    units::units(builder, &touched);
+}
+
+/// Plans one new generation of a folder when any of it differs.
+fn install(builder: &mut Builder<'_>, folder: Folder, touched: &mut Touched) -> Option<usize> {
+    let (desired, observed) = (builder.desired, builder.observed);
+    let (before, after) = match folder {
+        Folder::Services => (&observed.files, &desired.files),
+        Folder::Users => (&observed.host.user_files, &desired.host.user_files),
+    };
+    let diff = differences(before, after);
+    if diff.is_empty() {
+        return None;
+    }
+    let changed: BTreeSet<String> = diff.iter().map(|change| change.field.clone()).collect();
+    let keep = kept(builder, folder, &changed);
+    if diff.iter().all(|change| is_leftover(&change.field)) {
+        let action = Action::Files(FilesAction::Prune { folder, keep });
+        let draft = Draft::new(folder.address(), Verb::Delete, Group::Ground, action);
+        builder.add(draft.changing(diff, Consequence::None).because("nobody reads it any more"));
+        return None;
+    }
+    let verb = if before.is_empty() { Verb::Create } else { Verb::Update };
+    let action = Action::Files(FilesAction::Install { folder, keep });
+    let draft = Draft::new(folder.address(), verb, Group::Ground, action);
+    let id = builder.add(draft.changing(diff, Consequence::None));
+    let files = desired.compiled.manifest.installed().filter(|file| file.folder() == folder);
+    for file in files.filter(|file| changed.contains(&file.file()) && after.contains_key(&file.file())) {
+        touched.entry(file.address()).or_default().insert(id);
+    }
+    Some(id)
+}
+
+/// Generations that a unit may still hold: those of before, and the present one where a unit runs that will be told of
+/// the change. What is needed for users is read before any unit runs.
+fn kept(builder: &Builder<'_>, folder: Folder, changed: &BTreeSet<String>) -> BTreeSet<u64> {
+    if folder == Folder::Users {
+        return BTreeSet::new();
+    }
+    let (desired, host) = (builder.desired, &builder.observed.host);
+    let manifest = &desired.compiled.manifest;
+    let mut keep = host.held();
+    let runs =
+        |unit: &String| host.units.as_ref().and_then(|units| units.get(unit)).is_some_and(|unit| unit.runs());
+    let mut files = manifest.installed().filter(|file| changed.contains(&file.file()));
+    if files.any(|file| file.restart_units.iter().chain(file.reload_units).any(runs)) {
+        keep.extend(host.generation);
+    }
+    keep
+}
+
+/// Plans files under the run folder: secrets and templates, and one rename for each generated file that differs.
+pub(super) fn files(builder: &mut Builder<'_>) {
+    secrets(builder, &Folder::ALL);
+    let (desired, observed) = (builder.desired, builder.observed);
     for (path, wanted) in &desired.generated {
         let installed = observed.generated.get(path);
         if installed == Some(wanted) {
@@ -40,7 +92,7 @@ fn differences(
     before: &BTreeMap<String, InstalledFile>,
     after: &BTreeMap<String, InstalledFile>,
 ) -> Vec<Change> {
-    let names: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let changed = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
     changed
         .map(|name| Change {

@@ -42,13 +42,16 @@ mod too_new;
 mod unused;
 #[cfg(test)]
 mod unused_tests;
+mod units;
+#[cfg(test)]
+mod units_tests;
 mod waves;
 #[cfg(test)]
 mod waves_tests;
 
 use serde::Serialize;
 
-pub use action::{Action, Awaited, FilesAction, ImageAction, NewSecret, SwarmAction};
+pub use action::{Action, Awaited, FilesAction, HostAction, ImageAction, NewSecret, SwarmAction};
 pub use choose::running_image;
 pub use destroy::{destroy, leftovers};
 pub use diff::diff;
@@ -61,6 +64,7 @@ pub use unused::{Hoard, brought, engine_name, unused};
 
 use crate::address::{Address, Kind};
 use crate::desired::Desired;
+use crate::manifest::Folder;
 use crate::observed::Observed;
 use crate::report::Exit;
 use builder::Builder;
@@ -122,6 +126,14 @@ pub fn whole(
         refusals.retain(|refusal| concerns(desired, only, &refusal.address));
     }
     if refusals.is_empty() { Ok(plan) } else { Err(refusals) }
+}
+
+/// The part of the plan that needs no engine: secrets and templates of these folders, links to them, units.
+#[must_use]
+pub fn host(desired: &Desired<'_>, observed: &Observed, folders: &[Folder]) -> Plan {
+    let mut builder = Builder::new(desired, observed);
+    host::secrets(&mut builder, folders);
+    builder.finish().0
 }
 
 /// True when a refusal about `address` is in the way of the part that `only` covers.

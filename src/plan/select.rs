@@ -29,6 +29,9 @@ pub(super) fn only(mut plan: Plan, only: &Address) -> Plan {
                 step.after.values().any(|address| *address == other.address) || comes_back(step, other)
             };
             todo.extend(plan.steps.iter().filter(makes).map(|other| other.id));
+            // Whoever uses a file is told of its change by the run that changes it: a later one sees no change.
+            let told = |other: &&Step| matches!(other.action, Action::Host(_)) && other.needs.contains(&id);
+            todo.extend(plan.steps.iter().filter(told).map(|other| other.id));
         }
     }
     let renamed: BTreeMap<usize, usize> = taken.iter().enumerate().map(|(new, old)| (*old, new)).collect();

@@ -99,6 +99,10 @@ pub enum Verb {
     Delete,
     /// Waits for it.
     Await,
+    /// Asks it to restart.
+    Restart,
+    /// Asks it to read its files again.
+    Reload,
 }
 
 /// What a step means for what runs.
@@ -110,6 +114,8 @@ pub enum Consequence {
     None,
     /// Something reads its files again.
     Reload,
+    /// A unit of systemd restarts.
+    Restart,
     /// Tasks are replaced as the update policy says; a job runs again.
     RollingRestart,
     /// It goes away and comes back.

@@ -81,6 +81,7 @@ pub(super) fn desired(compiled: &Compiled) -> Desired<'_> {
         compiled,
         digests: BTreeMap::from([("token".to_owned(), "0123456789ab".to_owned())]),
         files: BTreeMap::new(),
+        host: crate::desired::HostWanted::default(),
         generated: BTreeMap::new(),
         recorded: Ownership::new("main"),
         logins: crate::desired::Logins::default(),

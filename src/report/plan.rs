@@ -46,16 +46,18 @@ fn summary(plan: &Plan) -> String {
         step.verb == Verb::Create && plan.steps.iter().any(same)
     };
     let count = |verb| plan.steps.iter().filter(|step| step.verb == verb && !anew(step)).count();
-    let replaced = match count(Verb::Replace) {
+    let rare = |verb, words: &str| match count(verb) {
         0 => String::new(),
-        number => format!(", {number} to replace"),
+        number => format!(", {number} to {words}"),
     };
+    let replaced = rare(Verb::Replace, "replace");
+    let units = rare(Verb::Restart, "restart") + &rare(Verb::Reload, "reload");
     let held = match plan.held.len() {
         0 => String::new(),
         number => format!(", {number} held back"),
     };
     let (create, update, delete) = (count(Verb::Create), count(Verb::Update), count(Verb::Delete));
-    format!("Plan: {create} to create, {update} to update{replaced}, {delete} to delete{held}.")
+    format!("Plan: {create} to create, {update} to update{replaced}, {delete} to delete{units}{held}.")
 }
 
 /// The mark and the words of a verb.
@@ -66,6 +68,8 @@ const fn verb_words(verb: Verb) -> (&'static str, &'static str, Style) {
         Verb::Replace => ("-/+", "delete, and make anew", Style::Red),
         Verb::Delete => ("  -", "delete", Style::Red),
         Verb::Await => ("  >", "wait for it", Style::Dim),
+        Verb::Restart => ("  !", "restart", Style::Yellow),
+        Verb::Reload => ("  !", "reload", Style::Yellow),
     }
 }
 
@@ -74,6 +78,8 @@ const fn consequence_words(consequence: Consequence) -> Option<&'static str> {
     match consequence {
         Consequence::None => None,
         Consequence::Reload => Some("reads its files again"),
+        // The verb says it.
+        Consequence::Restart => None,
         Consequence::RollingRestart => Some("rolling restart"),
         Consequence::Recreate => Some("goes away and comes back"),
         Consequence::Removed => Some("is stopped for good"),

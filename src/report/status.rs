@@ -75,5 +75,7 @@ pub(super) const fn done(verb: Verb) -> &'static str {
         Verb::Replace => "made anew",
         Verb::Delete => "removed",
         Verb::Await => "waited for",
+        Verb::Restart => "restarted",
+        Verb::Reload => "reloaded",
     }
 }

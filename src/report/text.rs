@@ -76,6 +76,8 @@ const fn done(verb: Verb) -> &'static str {
         Verb::Replace => "taken down",
         Verb::Delete => "deleted",
         Verb::Await => "converged",
+        Verb::Restart => "told to restart",
+        Verb::Reload => "told to reload",
     }
 }
 
@@ -213,12 +215,13 @@ fn summary(record: &Record) -> String {
     let succeeded =
         |verb| record.steps.iter().filter(|step| step.verb == verb && step.error.is_none()).count();
     if record.steps.is_empty() {
-        if matches!(record.command.as_str(), "apply" | "rollback" | "collect") {
+        if matches!(record.command.as_str(), "apply" | "rollback" | "collect" | "secrets install") {
             parts.push("nothing to do".to_owned());
         }
     } else {
-        let verbs = [Verb::Create, Verb::Update, Verb::Replace, Verb::Delete];
-        let counts = verbs.into_iter().filter(|verb| *verb != Verb::Replace || succeeded(*verb) > 0);
+        let verbs = [Verb::Create, Verb::Update, Verb::Replace, Verb::Delete, Verb::Restart, Verb::Reload];
+        let rare = |verb| matches!(verb, Verb::Replace | Verb::Restart | Verb::Reload);
+        let counts = verbs.into_iter().filter(|verb| !rare(*verb) || succeeded(*verb) > 0);
         parts.push(
             counts.map(|verb| format!("{} {}", succeeded(verb), done(verb))).collect::<Vec<_>>().join(", "),
         );

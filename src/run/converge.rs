@@ -74,6 +74,7 @@ pub(super) async fn until_equal(
         brought::forget_failed(host, &plan, &staged)?;
         host.note_logins(&plan, &staged.outcomes)?;
         seen::end(host, &staged)?;
+        host.note_told(&plan, &staged.done)?;
         idle = if staged.done.is_empty() { idle + 1 } else { 0 };
         if idle >= STUCK {
             // What was to be looked at again is no better: its errors stand.
@@ -123,8 +124,12 @@ fn begin(run: &mut Run<'_>, plan: &Plan, tell: &Tell<'_>) {
 }
 
 async fn stage(engine: &Engine, host: &Host<'_>, plan: &Plan, tell: &Tell<'_>) -> apply::Staged {
-    let world =
-        World { engine, manifest: host.manifest(), unlocked: &host.unlocked, generated: &host.generated };
+    let world = World {
+        engine: Some(engine),
+        manifest: host.manifest(),
+        unlocked: &host.unlocked,
+        generated: &host.generated,
+    };
     let mut forward = |event: Event<'_>| tell.borrow_mut()(Said::Step(&event));
     apply::stage(&world, plan, &RefCell::new(&mut forward)).await
 }
@@ -134,6 +139,7 @@ async fn stage(engine: &Engine, host: &Host<'_>, plan: &Plan, tell: &Tell<'_>) -
 fn announce(run: &Run<'_>, host: &mut Host<'_>, (plan, observed): (&Plan, &Observed)) -> Result<(), Stop> {
     brought::announce(host, plan, observed)?;
     seen::begin(host, plan)?;
+    host.announce_host(plan, observed)?;
     if plan.steps.iter().any(|step| step.verb == Verb::Replace) {
         let (manifest, addresses) = (run.record.manifest.clone(), host.desired.recreate.clone());
         Recreating { manifest, addresses }.write(&host.manifest().paths.state)?;
@@ -154,7 +160,7 @@ fn settle(run: &Run<'_>, host: &mut Host<'_>, (plan, observed): (&Plan, &Observe
     seen::settle(host)?;
     let own = wanted(host, plan).union(&host.desired.recorded.still(observed));
     write_ownership(&host.manifest().paths.state, &own)?;
-    Ok(())
+    host.settle_host(observed)
 }
 
 /// The record of what is wanted, under the names that it has.

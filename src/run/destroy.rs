@@ -10,12 +10,12 @@ use super::stop::Stop;
 use super::unlock::recorded;
 use crate::address::{Address, Kind};
 use crate::apply::{self, Event, World};
-use crate::desired::Compiled;
+use crate::desired::{Compiled, HostWanted};
 use crate::observed::{Inventory, Observed, Ownership};
 use crate::plan::{self, Plan};
 use crate::report::{Exit, Leaks};
 use crate::secrets::{Unlocked, files};
-use crate::state::write_ownership;
+use crate::state::{read_links, write_asked, write_links, write_ownership};
 use crate::swarm::Engine;
 
 /// How long the engine may take to let go of what a service leaves.
@@ -51,7 +51,8 @@ pub(super) async fn all(
     run.record.plan.clone_from(&plan);
     tell.borrow_mut()(Said::Plan(&plan));
 
-    let world = World { engine, manifest, unlocked: &Unlocked::default(), generated: &BTreeMap::new() };
+    let world =
+        World { engine: Some(engine), manifest, unlocked: &Unlocked::default(), generated: &BTreeMap::new() };
     let mut forward = |event: Event<'_>| tell.borrow_mut()(Said::Step(&event));
     let mut staged = apply::stage(&world, &plan, &RefCell::new(&mut forward)).await;
     // There is one stage; what it left is told below.
@@ -79,6 +80,11 @@ pub(super) async fn all(
         write_ownership(&manifest.paths.state, &rest)?;
         return Ok(());
     }
+    for path in read_links(&manifest.paths.state)?.keys() {
+        files::unlink(path, &|target| HostWanted::is_ours(&manifest.paths.run, target))?;
+    }
+    write_links(&manifest.paths.state, &BTreeMap::new())?;
+    write_asked(&manifest.paths.run, &BTreeMap::new())?;
     files::uninstall(&manifest.paths.run)?;
     write_ownership(
         &manifest.paths.state,

@@ -1,6 +1,7 @@
 //! verify: what is declared is proven, and everything declared carries derived gates.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -8,15 +9,16 @@ use futures_util::FutureExt;
 use super::begin::Run;
 use super::order::{Said, Tell};
 use super::stop::Stop;
+use super::units;
 use super::unlock::Host;
 use crate::address::{Address, Kind};
 use crate::desired::Desired;
 use crate::gates::{self, Check, Expected, Limits, Planned, Sources, Tally};
-use crate::manifest::{FileGate, Gate, LeftField, SwarmGate};
-use crate::observed::{InstalledFile, Observed};
+use crate::manifest::{FileGate, Folder, Gate, Installed, LeftField, SwarmGate};
+use crate::observed::{Ask, InstalledFile, Observed};
 use crate::plan::{Plan, running_image, whole};
 use crate::report::{Exit, Verdict, chain};
-use crate::state::{Lock, LockError, Proven};
+use crate::state::{Lock, LockError, Proven, read_asked};
 use crate::swarm::Engine;
 
 /// What is proven.
@@ -30,9 +32,10 @@ pub(super) struct Subject<'a> {
 /// Runs every gate that the order covers, and remembers what held.
 pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
     let manifest = subject.host.manifest();
+    let asked = read_asked(&manifest.paths.run)?;
     let mut proven = Proven::read(&manifest.paths.run, &run.record.manifest, &run.record.boot);
     let part = run.order.only.as_ref().and_then(|only| part_of_stack(only, &subject.host.desired));
-    let gates: Vec<Planned> = (all(subject.host, part, &proven).into_iter())
+    let gates: Vec<Planned> = (all(subject.host, &asked, part, &proven).into_iter())
         .filter(|gate| run.order.only.as_ref().is_none_or(|only| only.covers(&gate.address)))
         .collect();
     let expected = if let Some(observed) = &subject.observed {
@@ -55,11 +58,13 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
         }
         .boxed()
     };
+    let unit = |name: String| units::look_at(name, &subject.host.unlocked).boxed();
     let declared = subject.host.declared();
     let sources = Sources {
         observed: subject.observed,
         observe: &observe,
         task_log: &task_log,
+        unit: Some(&unit),
         expected: &expected,
         declared: &declared,
         since: run.since,
@@ -72,14 +77,17 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
     proven.gates.extend(
         results.iter().filter(|result| result.verdict == Verdict::Pass).map(|result| result.address.clone()),
     );
+    proven.gates.retain(|address| address.outer.kind != Kind::Unit);
     run.record.gates = results;
     if run.writes {
         proven.write(&manifest.paths.run)?;
+        units::forget_proven(manifest, &run.record.gates)?;
     } else if run.record.exit == Exit::Ok {
         // A run that holds the lock is changing things: what was seen before is no proof of what it leaves.
         match Lock::take(&manifest.paths.run, &run.holder(), Duration::ZERO) {
             Ok(_lock) => {
                 proven.write(&manifest.paths.run)?;
+                units::forget_proven(manifest, &run.record.gates)?;
                 run.prove_generation(manifest)?;
             }
             Err(LockError::Held { .. }) => {}
@@ -90,17 +98,23 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
 }
 
 /// Every gate of the manifest, and those that what it declares carries without asking.
-fn all(host: &Host<'_>, part: Option<Planned>, proven: &Proven) -> Vec<Planned> {
+fn all(
+    host: &Host<'_>,
+    asked: &BTreeMap<String, Ask>,
+    part: Option<Planned>,
+    proven: &Proven,
+) -> Vec<Planned> {
     let manifest = host.manifest();
     let mut gates = vec![derived(Address::single(Kind::Swarm), Check::Manager)];
     for name in manifest.networks.keys() {
         gates.push(derived(Address::new(Kind::Network, name), Check::Network(name.clone())));
     }
-    for name in manifest.secrets.keys() {
-        gates.push(installed(host, Kind::Secret, name, name));
+    for file in manifest.installed() {
+        gates.push(installed(host, &file));
     }
-    for name in manifest.templates.keys() {
-        gates.push(installed(host, Kind::Template, name, &format!("rendered/{name}")));
+    gates.extend(linked(host));
+    for (unit, ask) in asked {
+        gates.push(derived(Address::new(Kind::Unit, unit), Check::Unit(unit.clone(), ask.clone())));
     }
     for name in host.desired.compiled.stacks.keys() {
         let gate = SwarmGate { stack: name.clone(), service: None };
@@ -114,8 +128,10 @@ fn all(host: &Host<'_>, part: Option<Planned>, proven: &Proven) -> Vec<Planned> 
     gates.extend(part);
     for gate in &mut gates {
         // A file is what it is: looking again for ten seconds proves nothing more.
-        let lives =
-            !matches!(gate.address.outer.kind, Kind::Secret | Kind::Template | Kind::Network | Kind::Swarm);
+        let lives = !matches!(
+            gate.address.outer.kind,
+            Kind::Secret | Kind::Template | Kind::Link | Kind::Network | Kind::Swarm
+        );
         gate.soak = lives && !proven.gates.iter().any(|held| held.covers(&gate.address));
     }
     gates
@@ -135,9 +151,29 @@ fn derived(address: Address, gate: Check) -> Planned {
 }
 
 /// A secret or template is there, with its owner and mode.
-fn installed(host: &Host<'_>, kind: Kind, name: &str, file: &str) -> Planned {
-    let path = host.manifest().paths.run.join("secrets").join(file);
-    let wanted = host.desired.files.get(file);
+fn installed(host: &Host<'_>, file: &Installed<'_>) -> Planned {
+    let wanted = match file.folder() {
+        Folder::Services => host.desired.files.get(&file.file()),
+        Folder::Users => host.desired.host.user_files.get(&file.file()),
+    };
+    at(file.address(), file.place(&host.manifest().paths.run), wanted)
+}
+
+/// Each link leads to a file with that owner and mode.
+fn linked(host: &Host<'_>) -> Vec<Planned> {
+    let run = &host.manifest().paths.run;
+    let of = |(path, target): (&PathBuf, &PathBuf)| {
+        let place = |folder: Folder| target.strip_prefix(run.join(folder.link())).ok()?.to_str();
+        let wanted = place(Folder::Services).and_then(|name| host.desired.files.get(name));
+        let wanted =
+            wanted.or_else(|| place(Folder::Users).and_then(|name| host.desired.host.user_files.get(name)));
+        at(Address::new(Kind::Link, path.display().to_string()), path.clone(), wanted)
+    };
+    host.desired.host.links.iter().map(of).collect()
+}
+
+/// A file with this owner and mode.
+fn at(address: Address, path: PathBuf, wanted: Option<&InstalledFile>) -> Planned {
     let number = |part: fn(&InstalledFile) -> u32| wanted.map(|file| part(file).to_string());
     let gate = FileGate {
         path,
@@ -146,7 +182,7 @@ fn installed(host: &Host<'_>, kind: Kind, name: &str, file: &str) -> Planned {
         group: number(|file| file.gid),
         ..FileGate::default()
     };
-    derived(Address::new(kind, name), Gate { file: Some(gate), ..Gate::default() }.into())
+    derived(address, Gate { file: Some(gate), ..Gate::default() }.into())
 }
 
 /// What the engine must show of each service, by full name. One that is held back is left as it is, and one that the

@@ -11,17 +11,18 @@ use serde_json::Value;
 
 use super::begin::Run;
 use super::stop::Stop;
+use super::units;
 use crate::address::{Address, Kind};
 use crate::apply::GENERATED_MODE;
-use crate::desired::{Compiled, Desired, GeneratedFile, Logins, recreatable};
+use crate::desired::{Compiled, Desired, GeneratedFile, HostWanted, Logins, recreatable};
 use crate::gates::fingerprint;
-use crate::manifest::{Manifest, Material};
+use crate::manifest::{Folder, Installed, Manifest, Material};
 use crate::observed::{InstalledFile, Observed, Ownership, SwarmState, at, stack_volumes};
 use crate::plan::{Action, Plan, SwarmAction};
 use crate::report::{Exit, Failure, StepOutcome, chain};
 use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
 use crate::state::{
-    Generation, Generations, Needs, Recreating, StateError, read_logins, read_ownership, read_unseen,
+    Generation, Generations, Needs, Recreating, StateError, read_links, read_logins, read_ownership, read_unseen,
     write_durably, write_logins,
 };
 use crate::swarm::{Engine, Look};
@@ -54,7 +55,14 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
     secrets::render_templates(manifest, &mut unlocked);
     let key = naming_key(manifest, &unlocked, run.writes)?;
     let instance = &manifest.instance;
-    let (wanted, mut failures) = files::wanted(manifest, &unlocked, &key, instance);
+    let (wanted, mut failures) = files::wanted(manifest, Folder::Services, &unlocked, &key);
+    let (user_files, mut early) = files::wanted(manifest, Folder::Users, &unlocked, &key);
+    failures.append(&mut early);
+    let has_value =
+        |file: &Installed<'_>| wanted.contains_key(&file.file()) || user_files.contains_key(&file.file());
+    let (links, mut refused) = units::links(manifest, &has_value);
+    failures.append(&mut refused);
+    let host = HostWanted { user_files, links, recorded_links: read_links(&manifest.paths.state)? };
     let generated = generate(compiled, &mut unlocked, &mut failures);
     // An object that is still there is found by the digest it was made with, also without the value.
     let mut digests = match &run.from {
@@ -83,6 +91,7 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         compiled,
         digests,
         files: wanted,
+        host,
         generated: generated.iter().map(describe).collect(),
         recorded: record.unwrap_or_else(|| Ownership::new(instance)),
         logins,
@@ -243,7 +252,7 @@ impl Host<'_> {
             }
             tokio::time::sleep(PENDING_POLL).await;
         };
-        self.observe_files(&mut observed)?;
+        self.observe_host(&mut observed).await?;
         Ok(observed)
     }
 
@@ -319,12 +328,9 @@ impl Host<'_> {
         bytes.filter_map(|bytes| fingerprint(bytes.expose())).collect()
     }
 
-    /// Installed files, by their keyed digests.
-    pub(super) fn observe_files(&self, observed: &mut Observed) -> Result<(), Stop> {
-        let (run, instance) = (&self.manifest().paths.run, &self.manifest().instance);
-        observed.files = files::observe(run, &self.key, instance)?;
-        observed.generated = files::observe_generated(run, &self.key, instance)?;
-        Ok(())
+    /// What is installed, linked and asked of units; units are looked at only where something of that differs.
+    pub(super) async fn observe_host(&self, observed: &mut Observed) -> Result<(), Stop> {
+        units::observe(&self.desired, &self.key, observed).await
     }
 
     /// Keeps the ciphertext that this generation was applied with.

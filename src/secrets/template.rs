@@ -4,11 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::files::RENDERED;
 use super::value::{SecretBytes, Unlocked};
 use crate::address::{Address, Kind};
-use crate::manifest::Manifest;
 use crate::manifest::template::{Escape, Piece, pieces};
+use crate::manifest::{Manifest, RENDERED};
 use crate::report::Failure;
 
 /// Renders every template of `manifest` into `unlocked.values` under `rendered/NAME`. One that refers to a secret

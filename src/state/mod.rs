@@ -6,6 +6,8 @@
 //! <paths.state>/naming.key               32 bytes, when no secret of the manifest is the naming key
 //! <paths.state>/logins.json             which login of a registry each service was last written with
 //! <paths.state>/images.json              which images came onto this node because of us
+//! <paths.run>/units.json                 what was asked of units of systemd and is not proven yet
+//! <paths.state>/links.json               links to installed files that were made elsewhere
 //! <paths.state>/ownership.json           what is ours; written before anything is made
 //! <paths.state>/recreating.json          what may be deleted and made anew, while that is under way
 //! <paths.state>/unseen.json              services that were written and not yet seen to converge
@@ -16,9 +18,11 @@
 //! Every file is written beside its place, synced, renamed, and its folder synced: a crash leaves the old text or
 //! the new one. Nothing is written where the text would be the same.
 
+mod asked;
 mod files;
 mod generation;
 mod images;
+mod links;
 mod lock;
 mod logins;
 mod needs;
@@ -29,9 +33,11 @@ mod unseen;
 
 use std::path::PathBuf;
 
+pub use asked::{read_asked, write_asked};
 pub use files::write_durably;
 pub use generation::{Generation, Generations, Status};
 pub use images::{read_images, write_images};
+pub use links::{read_links, write_links};
 pub use lock::{Lock, LockError};
 pub use logins::{read_logins, write_logins};
 pub use needs::{Needs, Origin};

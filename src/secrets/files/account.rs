@@ -39,8 +39,9 @@ fn table(path: &Path) -> HashMap<String, u32> {
 }
 
 fn number(names: &HashMap<String, u32>, name: &str) -> Option<u32> {
-    // The last number means "unchanged" to chown.
-    names.get(name).copied().or_else(|| name.parse().ok()).filter(|id| *id != u32::MAX)
+    // Root has no name yet where users are still to be made. The last number means "unchanged" to chown.
+    let root = (name == "root").then_some(0);
+    names.get(name).copied().or(root).or_else(|| name.parse().ok()).filter(|id| *id != u32::MAX)
 }
 
 #[cfg(test)]
@@ -60,5 +61,7 @@ mod tests {
             (accounts.user("nobody-here"), accounts.user("-1"), accounts.user("4294967295")),
             (None, None, None)
         );
+        let none = Accounts::load(Path::new("/nowhere"));
+        assert_eq!((none.user("root"), none.group("root"), none.user("web")), (Some(0), Some(0), None));
     }
 }

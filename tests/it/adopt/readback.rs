@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use holdfast::address::Kind;
 use holdfast::compose::{Input, compile};
-use holdfast::desired::{Compiled, Desired, Logins, StackSpec};
+use holdfast::desired::{Compiled, Desired, HostWanted, Logins, StackSpec};
 use holdfast::manifest::Stack;
 use holdfast::observed::{Observed, Ownership};
 use holdfast::pins::Pins;
@@ -179,6 +179,7 @@ fn desired(compiled: &Compiled) -> Desired<'_> {
         compiled,
         digests: SECRETS.map(|name| (name.to_owned(), "0123456789ab".to_owned())).into(),
         files: BTreeMap::new(),
+        host: HostWanted::default(),
         generated: BTreeMap::new(),
         recorded: Ownership::new("main"),
         recreate: BTreeSet::new(),

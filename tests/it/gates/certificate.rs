@@ -267,6 +267,7 @@ async fn judge_changed(gate: CertificateGate, declared: &[&str]) -> GateResult {
         declared.iter().map(|pem| fingerprint(pem.as_bytes()).unwrap()).collect(),
     );
     let sources = Sources {
+        unit: None,
         observed: None,
         observe: &|| Box::pin(async { Err(String::new()) }),
         task_log: &|_, _, tally| Box::pin(async { Ok(tally) }),

@@ -38,6 +38,7 @@ fn planned(gate: impl Into<Check>) -> Planned {
 async fn run_all(gates: &[Planned], limits: &Limits) -> Vec<GateResult> {
     let expected = BTreeMap::new();
     let sources = Sources {
+        unit: None,
         observed: None,
         observe: &|| Box::pin(async { Err("there is no engine here".to_owned()) }),
         task_log: &|_, _, _| Box::pin(async { Err("there is no engine here".to_owned()) }),
@@ -59,6 +60,7 @@ async fn run_over(
     expected: &BTreeMap<String, Expected>,
 ) -> Vec<GateResult> {
     let sources = Sources {
+        unit: None,
         observed: None,
         observe: &|| Box::pin(async { Ok(look.clone()) }),
         task_log: &|_, _, mut tally| {

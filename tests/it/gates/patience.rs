@@ -98,6 +98,7 @@ async fn every_attempt_is_told_and_the_last_one_says_so() {
     let gates = [planned(wants_200(nobody().await)), planned(wants_200(dies_after(1).await))];
     let (expected, mut told, mut done) = (std::collections::BTreeMap::new(), 0, 0);
     let sources = Sources {
+        unit: None,
         observed: None,
         observe: &|| Box::pin(async { Err(String::new()) }),
         task_log: &|_, _, _| Box::pin(async { Err(String::new()) }),

@@ -8,7 +8,7 @@ use std::process::Command;
 use holdfast::manifest::Manifest;
 use holdfast::secrets::{FilesError, SecretBytes, Unlocked, files, render_templates};
 
-use super::{Run, key, manifest, secret, template};
+use super::{Run, key, manifest, put, secret, template, wanted_of};
 use crate::support::sops::run;
 
 pub(super) fn unlocked(values: &[(&str, &str)]) -> Unlocked {
@@ -46,10 +46,10 @@ fn what_is_observed_after_installing_is_what_was_wanted() {
     let mut unlocked = unlocked(&[("plain", "one"), ("owned", "two")]);
     render_templates(&manifest, &mut unlocked);
 
-    let (wanted, failures) = files::wanted(&manifest, &unlocked, &key(), "main");
+    let (wanted, failures) = wanted_of(&manifest, &unlocked, &key());
     assert!(failures.is_empty());
     assert_ne!(run.observed(), wanted, "nothing is installed yet");
-    files::install(run.path(), &manifest, &unlocked).expect("installed");
+    put(run.path(), &manifest, &unlocked).expect("installed");
     assert_eq!(run.observed(), wanted);
 
     assert_eq!(run.read("plain").as_deref(), Some("one"));
@@ -59,7 +59,7 @@ fn what_is_observed_after_installing_is_what_was_wanted() {
     assert_eq!(fs::metadata(run.file("")).expect("the folder").mode() & 0o7777, 0o751);
 
     // The second time: a new generation, and only that one.
-    files::install(run.path(), &manifest, &unlocked).expect("installed again");
+    put(run.path(), &manifest, &unlocked).expect("installed again");
     assert_eq!(generations(&run), ["2"]);
     assert_eq!(run.observed(), wanted);
 }
@@ -67,7 +67,7 @@ fn what_is_observed_after_installing_is_what_was_wanted() {
 #[test]
 fn the_files_are_on_a_file_system_that_is_never_swapped() {
     let run = Run::new();
-    files::install(run.path(), &declared(&["a"]), &unlocked(&[("a", "1")])).expect("installed");
+    put(run.path(), &declared(&["a"]), &unlocked(&[("a", "1")])).expect("installed");
     let table = fs::read_to_string("/proc/self/mountinfo").expect("the mount table");
     let at = run.path().join("secrets.d").display().to_string();
     let line = table.lines().find(|line| line.split(' ').nth(4) == Some(&at)).expect("a mount");
@@ -80,8 +80,8 @@ fn a_changed_owner_mode_or_value_is_a_difference() {
     let run = Run::new();
     let mut manifest = declared(&["a"]);
     let values = unlocked(&[("a", "1")]);
-    files::install(run.path(), &manifest, &values).expect("installed");
-    let wanted = |manifest: &Manifest, values: &Unlocked| files::wanted(manifest, values, &key(), "main").0;
+    put(run.path(), &manifest, &values).expect("installed");
+    let wanted = |manifest: &Manifest, values: &Unlocked| wanted_of(manifest, values, &key()).0;
     assert_eq!(run.observed(), wanted(&manifest, &values));
     assert_ne!(run.observed(), wanted(&manifest, &unlocked(&[("a", "2")])));
     manifest.secrets.get_mut("a").expect("a").mode = "0440".to_owned();
@@ -97,11 +97,11 @@ fn an_unknown_owner_fails_alone() {
     let mut manifest = declared(&["good", "bad", "../out", "rendered"]);
     manifest.secrets.get_mut("bad").expect("bad").owner = "no-such-user".to_owned();
     let values = unlocked(&[("good", "1"), ("bad", "2"), ("../out", "3"), ("rendered", "4")]);
-    let (wanted, failures) = files::wanted(&manifest, &values, &key(), "main");
+    let (wanted, failures) = wanted_of(&manifest, &values, &key());
     let failed: Vec<_> = failures.iter().map(|failure| failure.address.leaf().name.as_str()).collect();
     assert_eq!(failed, ["../out", "bad", "rendered"]);
     assert!(failures[1].reason.contains("`no-such-user`"), "{}", failures[1].reason);
-    files::install(run.path(), &manifest, &values).expect("installed");
+    put(run.path(), &manifest, &values).expect("installed");
     assert_eq!(run.observed(), wanted);
     assert_eq!(run.read("good").as_deref(), Some("1"));
 }
@@ -115,18 +115,17 @@ fn a_full_file_system_keeps_the_old_generation_and_a_smaller_one_goes_in_later()
         .args(["-t", "tmpfs", "-o", "noswap,size=64k,mode=0751", "holdfast"])
         .arg(&folder));
     let manifest = declared(&["a", "big"]);
-    files::install(run_folder.path(), &manifest, &unlocked(&[("a", "old")])).expect("installed");
+    put(run_folder.path(), &manifest, &unlocked(&[("a", "old")])).expect("installed");
 
     let big = "x".repeat(100 << 10);
-    let error =
-        files::install(run_folder.path(), &manifest, &unlocked(&[("a", "new"), ("big", &big)])).unwrap_err();
+    let error = put(run_folder.path(), &manifest, &unlocked(&[("a", "new"), ("big", &big)])).unwrap_err();
     let FilesError::Io { source, .. } = &error else { panic!("{error}") };
     assert_eq!(source.raw_os_error(), Some(28), "no space left: {error}");
     assert!(!error.to_string().contains("xxx"));
     assert_eq!(run_folder.read("a").as_deref(), Some("old"));
     assert_eq!(generations(&run_folder), ["1"], "what was begun is gone");
 
-    files::install(run_folder.path(), &manifest, &unlocked(&[("a", "new")])).expect("installed");
+    put(run_folder.path(), &manifest, &unlocked(&[("a", "new")])).expect("installed");
     assert_eq!(run_folder.read("a").as_deref(), Some("new"));
 }
 
@@ -135,8 +134,8 @@ fn what_a_killed_run_left_behind_is_seen_and_cleaned() {
     let run = Run::new();
     let manifest = declared(&["a"]);
     let values = unlocked(&[("a", "1")]);
-    files::install(run.path(), &manifest, &values).expect("installed");
-    let (wanted, _) = files::wanted(&manifest, &values, &key(), "main");
+    put(run.path(), &manifest, &values).expect("installed");
+    let (wanted, _) = wanted_of(&manifest, &values, &key());
     let folder = run.path().join("secrets.d");
     // Killed while writing, after the rename, and before the link was flipped.
     for left in [".new", "7"] {
@@ -146,7 +145,7 @@ fn what_a_killed_run_left_behind_is_seen_and_cleaned() {
     std::os::unix::fs::symlink("secrets.d/7", run.path().join(".secrets.new")).expect("a leftover link");
     assert_eq!(run.read("a").as_deref(), Some("1"), "the link still leads to the whole generation");
     assert_ne!(run.observed(), wanted, "a leftover is a difference");
-    files::install(run.path(), &manifest, &values).expect("installed");
+    put(run.path(), &manifest, &values).expect("installed");
     assert_eq!(run.observed(), wanted);
     assert_eq!(generations(&run).len(), 1);
     assert!(fs::symlink_metadata(run.path().join(".secrets.new")).is_err());
@@ -156,7 +155,7 @@ fn what_a_killed_run_left_behind_is_seen_and_cleaned() {
 fn what_was_never_linked_does_not_count_as_installed() {
     let run = Run::new();
     let values = unlocked(&[("a", "1")]);
-    files::install(run.path(), &declared(&["a"]), &values).expect("installed");
+    put(run.path(), &declared(&["a"]), &values).expect("installed");
     fs::rename(run.path().join("secrets.d/1"), run.path().join("secrets.d/.new")).expect("renamed");
     fs::remove_file(run.path().join("secrets")).expect("removed");
     assert_eq!(run.observed().keys().collect::<Vec<_>>(), ["leftover generation .new"]);
@@ -167,11 +166,11 @@ fn what_was_never_linked_does_not_count_as_installed() {
 fn a_mount_that_hides_the_memory_file_system_is_refused() {
     let folder = Run::new();
     let manifest = declared(&["a"]);
-    files::install(folder.path(), &manifest, &unlocked(&[("a", "1")])).expect("installed");
+    put(folder.path(), &manifest, &unlocked(&[("a", "1")])).expect("installed");
     run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "swapped"]).arg(folder.path()));
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("the mode");
     fs::create_dir(folder.path().join("secrets.d")).expect("a folder");
-    let error = files::install(folder.path(), &manifest, &unlocked(&[("a", "2")])).err();
+    let error = put(folder.path(), &manifest, &unlocked(&[("a", "2")])).err();
     run(Command::new("umount").arg(folder.path()));
     let error = error.expect("written where it can be swapped out").to_string();
     assert!(error.contains("hidden under another mount"), "{error}");
@@ -183,7 +182,7 @@ fn a_mount_that_hides_the_memory_file_system_is_refused() {
 fn a_run_folder_of_somebody_else_or_with_links_is_refused() {
     let (folder, target) = (Run::new(), tempfile::tempdir().expect("a temporary folder"));
     std::os::unix::fs::symlink(target.path(), folder.path().join("secrets.d")).expect("a link");
-    let install = || files::install(folder.path(), &declared(&["a"]), &unlocked(&[("a", "1")])).err();
+    let install = || put(folder.path(), &declared(&["a"]), &unlocked(&[("a", "1")])).err();
     let linked = install();
     fs::remove_file(folder.path().join("secrets.d")).expect("removed");
     let table = fs::read_to_string("/proc/self/mountinfo").expect("the mount table");
@@ -214,7 +213,7 @@ fn something_foreign_mounted_there_is_refused() {
         for _ in 0..times {
             run(Command::new("mount").args(["-t", "tmpfs", "-o", options, "holdfast"]).arg(&at));
         }
-        let error = files::install(folder.path(), &declared(&["a"]), &unlocked(&[("a", "1")])).unwrap_err();
+        let error = put(folder.path(), &declared(&["a"]), &unlocked(&[("a", "1")])).unwrap_err();
         for _ in 0..times {
             run(Command::new("umount").arg(&at));
         }
@@ -262,7 +261,7 @@ fn a_generated_file_never_goes_through_a_link() {
 #[test]
 fn uninstalling_leaves_no_mount_and_no_file() {
     let run = Run::new();
-    files::install(run.path(), &declared(&["a"]), &unlocked(&[("a", "1")])).expect("installed");
+    put(run.path(), &declared(&["a"]), &unlocked(&[("a", "1")])).expect("installed");
     files::put(run.path(), Path::new("x/y"), &SecretBytes::new(vec![1]), 0o400).expect("put");
     files::uninstall(run.path()).expect("uninstalled");
     assert_eq!(fs::read_dir(run.path()).expect("the run folder").count(), 0);

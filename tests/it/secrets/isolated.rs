@@ -9,7 +9,7 @@ use holdfast::secrets::{
     Identities, IdentityEnv, Unlocked, files, keep_ciphertext, render_templates, unlock,
 };
 
-use super::{Run, key, manifest, secret, template};
+use super::{Run, key, manifest, put, secret, template, wanted_of};
 use crate::support::sops::{Form, Keys};
 
 /// Two files, a secret in each and one more in the first.
@@ -171,7 +171,7 @@ fn after_a_boot_the_kept_ciphertext_gives_the_last_good_version() {
 fn what_is_still_installed_stands_in_when_nothing_was_kept() {
     let house = House::new();
     let run = Run::new();
-    files::install(run.path(), &house.manifest, &house.unlock(None)).expect("installed");
+    put(run.path(), &house.manifest, &house.unlock(None)).expect("installed");
     let before = run.observed();
 
     fs::write(house.keys.path("b.yaml"), "three: ENC[").expect("truncated");
@@ -180,7 +180,7 @@ fn what_is_still_installed_stands_in_when_nothing_was_kept() {
     render_templates(&house.manifest, &mut unlocked);
     no_canary(&unlocked);
     assert_eq!(failed(&unlocked.failures), [("secret.three".to_owned(), true)]);
-    let (wanted, _) = files::wanted(&house.manifest, &unlocked, &key(), "main");
+    let (wanted, _) = wanted_of(&house.manifest, &unlocked, &key());
     assert_eq!(wanted, before, "nothing has to be written");
 }
 
@@ -188,13 +188,13 @@ fn what_is_still_installed_stands_in_when_nothing_was_kept() {
 fn a_template_that_can_no_longer_be_rendered_keeps_its_installed_text() {
     let mut house = House::new();
     let run = Run::new();
-    files::install(run.path(), &house.manifest, &house.unlock(None)).expect("installed");
+    put(run.path(), &house.manifest, &house.unlock(None)).expect("installed");
     house.manifest.templates.insert("both".to_owned(), template("{{ one }} {{ not_there }}"));
     let mut unlocked = unlock(&house.manifest, &house.identities, None);
     files::fall_back(run.path(), &mut unlocked);
     render_templates(&house.manifest, &mut unlocked);
     assert_eq!(failed(&unlocked.failures), [("template.both".to_owned(), true)]);
-    files::install(run.path(), &house.manifest, &unlocked).expect("installed");
+    put(run.path(), &house.manifest, &unlocked).expect("installed");
     assert_eq!(run.read("rendered/both").as_deref(), Some("CANARY-1 CANARY-3"));
 }
 

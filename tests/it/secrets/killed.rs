@@ -5,10 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use holdfast::secrets::{FilesError, files, render_templates};
+use holdfast::secrets::{FilesError, render_templates};
 
 use super::installed::{declared, generations, unlocked};
-use super::{Run, key, template};
+use super::{Run, observe, put, template};
 use crate::support::kill::{End, at};
 
 /// Calls that the installation makes and that change something.
@@ -22,7 +22,7 @@ fn install(run: &Path, version: &str) -> Result<(), FilesError> {
     manifest.templates.insert("t".to_owned(), template("{{ a }}"));
     let mut unlocked = unlocked(&[("a", version), ("b", version)]);
     render_templates(&manifest, &mut unlocked);
-    files::install(run, &manifest, &unlocked)
+    put(run, &manifest, &unlocked)
 }
 
 /// The process that is killed: this very test binary, told to run nothing but [`the_process_that_is_killed`].
@@ -57,7 +57,7 @@ fn kill_everywhere(prepare: impl Fn(&Run), allowed: &[Option<&str>]) -> usize {
             assert_eq!(generations(&run).len(), 1, "{place}");
             let names = fs::read_dir(run.path()).expect("the run folder").count();
             assert_eq!(names, 2, "{place}: something else than the link and the generations is left");
-            assert!(files::observe(run.path(), &key(), "main").expect(&place).len() == 3, "{place}");
+            assert!(observe(run.path()).len() == 3, "{place}");
             if end == End::Finished {
                 break;
             }

@@ -5,14 +5,17 @@ mod installed;
 mod isolated;
 mod keygen;
 mod killed;
+mod linked;
 mod opened;
 mod refused;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use holdfast::manifest::{Manifest, Secret, Template};
-use holdfast::secrets::{self, SecretBytes, files};
+use holdfast::manifest::{Folder, Manifest, Secret, Template};
+use holdfast::observed::InstalledFile;
+use holdfast::report::Failure;
+use holdfast::secrets::{self, FilesError, SecretBytes, Unlocked, files};
 use tempfile::TempDir;
 
 /// A run folder whose memory file systems are gone when the test ends.
@@ -36,8 +39,8 @@ impl Run {
         std::fs::read_to_string(self.file(name)).ok()
     }
 
-    fn observed(&self) -> BTreeMap<String, holdfast::observed::InstalledFile> {
-        files::observe(self.path(), &key(), "main").expect("observed")
+    fn observed(&self) -> Files {
+        observe(self.path())
     }
 }
 
@@ -47,6 +50,22 @@ impl Drop for Run {
             eprintln!("a mount is left behind: {error}");
         }
     }
+}
+
+type Files = BTreeMap<String, InstalledFile>;
+
+/// What is installed in the folder of services.
+fn observe(run: &Path) -> Files {
+    files::observe(run, Folder::Services, &BTreeSet::new(), (&key(), "main")).expect("observed")
+}
+
+/// Installs in the folder of services; nothing older stays.
+fn put(run: &Path, manifest: &Manifest, unlocked: &Unlocked) -> Result<(), FilesError> {
+    files::install(run, Folder::Services, &BTreeSet::new(), manifest, unlocked)
+}
+
+fn wanted_of(manifest: &Manifest, unlocked: &Unlocked, key: &SecretBytes) -> (Files, Vec<Failure>) {
+    files::wanted(manifest, Folder::Services, unlocked, key)
 }
 
 fn key() -> SecretBytes {

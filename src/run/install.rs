@@ -1,0 +1,59 @@
+//! `secrets install`: files, links and units, without an engine.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::begin::Run;
+use super::order::{Said, Tell};
+use super::stop::Stop;
+use super::unlock::Host;
+use crate::apply::{self, Event, World};
+use crate::manifest::Folder;
+use crate::observed::Observed;
+use crate::plan;
+use crate::report::Exit;
+
+/// Files and links, then nothing; one more for what somebody changed meanwhile.
+const ROUNDS: usize = 4;
+
+/// Installs until nothing differs.
+pub(super) async fn until_equal(
+    run: &mut Run<'_>,
+    host: &Host<'_>,
+    folders: &[Folder],
+    tell: &Tell<'_>,
+) -> Result<(), Stop> {
+    let mut tried = BTreeSet::new();
+    for round in 0..ROUNDS {
+        let mut observed = Observed::default();
+        host.observe_host(&mut observed).await?;
+        let plan = plan::host(&host.desired, &observed, folders);
+        if round == 0 {
+            run.record.warnings.extend(plan.warnings.iter().cloned());
+            run.record.plan.clone_from(&plan);
+            tell.borrow_mut()(Said::Plan(&plan));
+        }
+        if plan.is_empty() || plan.steps.iter().all(|step| tried.contains(&step.address)) {
+            host.settle_host(&observed)?;
+            return Ok(());
+        }
+        tried.extend(plan.steps.iter().map(|step| step.address.clone()));
+        host.announce_host(&plan, &observed)?;
+        let generated = BTreeMap::new();
+        let world = World {
+            engine: None,
+            manifest: host.manifest(),
+            unlocked: &host.unlocked,
+            generated: &generated,
+        };
+        let mut forward = |event: Event<'_>| tell.borrow_mut()(Said::Step(&event));
+        let staged = apply::stage(&world, &plan, &RefCell::new(&mut forward)).await;
+        host.note_told(&plan, &staged.done)?;
+        run.record.steps.extend(staged.outcomes);
+        if staged.exit != Exit::Ok {
+            return Err(Stop::Apply(staged.exit));
+        }
+    }
+    let text = "secrets do not stay as they are installed: something else changes the same files or links";
+    Err(Stop::Other(Exit::SecretFailed, text.to_owned()))
+}
