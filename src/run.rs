@@ -90,6 +90,20 @@ async fn install_line(run: &mut Run<'_>, folders: &[Folder], tell: &Tell<'_>) ->
     install::until_equal(run, &host, folders, tell).await
 }
 
+/// Says what [`install`] would do, and does nothing.
+pub async fn plan_install(order: &Order, folders: &[Folder]) -> Record {
+    let mut run = Run::begin("secrets install", order);
+    let ended = plan_install_line(&mut run, folders).await;
+    run.end(ended)
+}
+
+async fn plan_install_line(run: &mut Run<'_>, folders: &[Folder]) -> Result<(), Stop> {
+    let opened = run.open()?;
+    let compiled = run.load(opened)?;
+    let host = unlock::unlock(run, &compiled)?;
+    install::plan(run, &host, folders).await
+}
+
 /// Brings back a generation that was recorded, whole, and proves it: the one of this number, or the last proven one
 /// before the current one.
 pub async fn rollback(order: &Order, to: Option<u64>, tell: &Tell<'_>) -> Record {

@@ -49,6 +49,7 @@ impl Failure {
             exit: Exit::Internal,
             again: false,
             open: false,
+            left: false,
             services: Vec::new(),
         }
     }
@@ -86,7 +87,7 @@ pub(super) async fn execute(
             engine()?.pull(reference, login).await.map_err(|error| Failure::engine(&error))
         }
         Action::Image(ImageAction::Remove { name }) => {
-            let removed = world.engine.remove_image(name).await;
+            let removed = engine()?.remove_image(name).await;
             removed.map_err(|error| Failure { left: error.is_in_use(), ..Failure::engine(&error) })
         }
         Action::Files(action) => file(world, action),

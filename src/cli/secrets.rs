@@ -34,6 +34,9 @@ struct InstallArgs {
     /// Only what is needed before users are made.
     #[arg(long)]
     for_users: bool,
+    /// Show what would be done, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     writing: Writing,
 }
@@ -48,6 +51,9 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
 async fn install(args: &InstallArgs, settings: &Settings) -> Exit {
     let order = args.writing.apply_to(order::order(args.manifest.path(), settings));
     let folders: &[Folder] = if args.for_users { &[Folder::Users] } else { &Folder::ALL };
+    if args.dry_run {
+        return outcome::plan(&run::plan_install(&order, folders).await, settings);
+    }
     let mut progress = Progress::new(settings);
     let mut tell = |said: Said<'_>| progress.tell(&said);
     let record = run::install(&order, folders, &RefCell::new(&mut tell)).await;

@@ -1,7 +1,7 @@
 //! The host beside the engine: units of systemd.
 //!
 //! systemd is asked by its own program, `systemctl`: as root it reaches the manager before the message bus is up, which is
-//! when secrets are installed at boot (`docs/decisions/0011-systemctl.md`). Nothing here waits for a job: a switch that
+//! when secrets are installed at boot (`docs/decisions/0012-systemctl.md`). Nothing here waits for a job: a switch that
 //! runs Holdfast holds jobs of its own, and waiting for others inside of it can stand still for ever.
 
 mod show;
@@ -89,6 +89,7 @@ pub async fn units(names: &BTreeSet<String>) -> Result<Option<BTreeMap<String, U
 /// systemd cannot be asked, or refuses.
 pub async fn tell(action: &HostAction) -> Result<(), HostError> {
     let verb = match action.wish {
+        _ if action.failed => "restart",
         Wish::Restart => "try-restart",
         Wish::Reload => "try-reload-or-restart",
     };

@@ -186,11 +186,13 @@ pub enum FilesAction {
     },
 }
 
-/// Asks something of a unit that runs, without waiting for it.
+/// Asks something of a unit, without waiting for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostAction {
     /// The unit.
     pub unit: String,
     /// What.
     pub wish: Wish,
+    /// True when it failed after an earlier wish, and so has to be started too.
+    pub failed: bool,
 }

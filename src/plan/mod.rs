@@ -39,12 +39,12 @@ mod stuck;
 #[cfg(test)]
 mod tests;
 mod too_new;
-mod unused;
-#[cfg(test)]
-mod unused_tests;
 mod units;
 #[cfg(test)]
 mod units_tests;
+mod unused;
+#[cfg(test)]
+mod unused_tests;
 mod waves;
 #[cfg(test)]
 mod waves_tests;

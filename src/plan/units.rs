@@ -66,7 +66,8 @@ struct Due<'m> {
     unit: &'m str,
 }
 
-/// Restarts and reloads the units of what changed: after all of it, each once, and only those that run.
+/// Restarts and reloads the units of what changed: after all of it, each once, and only those that
+/// run, or failed when they were told before.
 ///
 /// On a folder's first installation since the boot nothing is: what starts from now on finds the files.
 pub(super) fn units(builder: &mut Builder<'_>, touched: &Touched) {
@@ -103,20 +104,23 @@ pub(super) fn units(builder: &mut Builder<'_>, touched: &Touched) {
             builder.warn(format!("`{}` is not known to systemd and is not restarted", due.unit));
             continue;
         };
+        let ask = observed.asked.get(due.unit);
         // What a killed run had told systemd before it could say so.
-        let done = observed.asked.get(due.unit).is_some_and(|ask| unit.invocation != ask.before);
-        if unit.runs() && !(done && due.because.is_empty()) {
-            builder.add(step(due));
+        let done = due.because.is_empty() && ask.is_some_and(|ask| unit.invocation != ask.before);
+        // What failed by the change before may run with this one.
+        let failed = ask.is_some() && unit.active == "failed";
+        if (unit.runs() || failed) && !done {
+            builder.add(step(due, failed));
         }
     }
 }
 
-fn step(due: Due<'_>) -> Draft {
+fn step(due: Due<'_>, failed: bool) -> Draft {
     let (verb, consequence) = match due.wish {
         Wish::Restart => (Verb::Restart, Consequence::Restart),
         Wish::Reload => (Verb::Reload, Consequence::Reload),
     };
-    let action = Action::Host(HostAction { unit: due.unit.to_owned(), wish: due.wish });
+    let action = Action::Host(HostAction { unit: due.unit.to_owned(), wish: due.wish, failed });
     let mut draft = Draft::new(Address::new(Kind::Unit, due.unit), verb, Group::Ground, action);
     draft.needs = due.needs.into_iter().collect();
     let names: Vec<String> = due.because.iter().map(ToString::to_string).collect();

@@ -54,7 +54,8 @@ pub(super) async fn old(
     if plan.is_empty() {
         return Ok(());
     }
-    let world = World { engine, manifest, unlocked: &Unlocked::default(), generated: &BTreeMap::new() };
+    let world =
+        World { engine: Some(engine), manifest, unlocked: &Unlocked::default(), generated: &BTreeMap::new() };
     let mut forward = |event: Event<'_>| tell.borrow_mut()(Said::Step(&event));
     let mut staged = apply::stage(&world, &plan, &RefCell::new(&mut forward)).await;
     // There is one stage: the next run looks again.

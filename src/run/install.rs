@@ -16,6 +16,14 @@ use crate::report::Exit;
 /// Files and links, then nothing; one more for what somebody changed meanwhile.
 const ROUNDS: usize = 4;
 
+/// Says what would be done.
+pub(super) async fn plan(run: &mut Run<'_>, host: &Host<'_>, folders: &[Folder]) -> Result<(), Stop> {
+    let mut observed = Observed::default();
+    host.observe_host(&mut observed).await?;
+    run.record.plan = plan::host(&host.desired, &observed, folders);
+    Ok(())
+}
+
 /// Installs until nothing differs.
 pub(super) async fn until_equal(
     run: &mut Run<'_>,

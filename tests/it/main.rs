@@ -15,6 +15,7 @@ mod gates;
 mod image;
 mod images;
 mod layering;
+mod machine;
 mod manifest;
 mod nix;
 mod report;

@@ -66,21 +66,19 @@ own_cgroup() {
   done
 }
 
-# In namespaces of its own: the hierarchies as they look from that cgroup, for the container to bind.
+# In a mount namespace of its own: those cgroups, as the container shall see its hierarchies.
 container() {
-  local hierarchy kind
+  local hierarchy kind own
   mkdir -p "$data/cgroup"
   mount --make-rprivate /
   mount -t tmpfs -o mode=755 cgroup "$data/cgroup"
   for hierarchy in /sys/fs/cgroup/*/; do
-    kind=$(basename "$hierarchy")
-    [ -e "$hierarchy/cgroup.procs" ] && [ ! -L "${hierarchy%/}" ] || continue
+    own=$hierarchy$cgroup kind=$(basename "$hierarchy")
+    [ -e "$own/cgroup.procs" ] || continue
+    # systemd-nspawn puts what it starts into this one, and makes it the root of a namespace.
+    case $kind in unified | systemd) own=$own/payload; mkdir -p "$own" ;; esac
     mkdir "$data/cgroup/$kind"
-    case $kind in
-    unified) mount -t cgroup2 cgroup2 "$data/cgroup/$kind" ;;
-    systemd) mount -t cgroup -o none,name=systemd cgroup "$data/cgroup/$kind" ;;
-    *) mount -t cgroup -o "$kind" cgroup "$data/cgroup/$kind" ;;
-    esac
+    mount --bind "$own" "$data/cgroup/$kind"
   done
   SYSTEMD_NSPAWN_API_VFS_WRITABLE=yes exec systemd-nspawn -q -b -D "$data/root" --machine="hf-$name" \
     --hostname=machine --register=no --keep-unit --capability=all --system-call-filter='add_key keyctl bpf' \
@@ -106,7 +104,7 @@ start() {
   mkdir -p "$data/root" "$data/layer" "$data/work"
   mountpoint -q "$data/root" ||
     mount -t overlay overlay -o "lowerdir=$(readlink -f "$pristine"),upperdir=$data/layer,workdir=$data/work" "$data/root"
-  (own_cgroup && exec setsid unshare --cgroup --mount "$self" _container "$name") >>"$run/log" 2>&1 </dev/null 8>&- &
+  (own_cgroup && exec setsid unshare --mount "$self" _container "$name") >>"$run/log" 2>&1 </dev/null 8>&- &
   echo $! >"$run/nspawn"
   disown
   for ((i = 0; i < 300; i++)); do
@@ -120,23 +118,23 @@ start() {
   inside ip link set host0 up
 }
 
-# Ends every process inside at once, by its first one.
+# Ends every process inside at once, by its first one, and then what started it.
 stop() {
-  local pid i
-  pid=$(leader) && kill -KILL "$pid"
-  pid=$(cat "$run/nspawn" 2>/dev/null) || return 0
-  for ((i = 0; i < 100; i++)); do
-    kill -0 "$pid" 2>/dev/null || break
-    [ $i -lt 50 ] || kill -KILL "$pid" 2>/dev/null || true
-    sleep 0.1
-  done
-  rm -f "$run/nspawn"
+  local pid nspawn i
+  nspawn=$(cat "$run/nspawn" 2>/dev/null) || return 0
+  if pid=$(leader); then
+    kill -KILL "$pid" 2>/dev/null || true
+    for ((i = 0; i < 100; i++)); do kill -0 "$pid" 2>/dev/null || break; sleep 0.05; done
+  fi
+  kill -KILL "$nspawn" 2>/dev/null || true
+  for ((i = 0; i < 100; i++)); do kill -0 "$nspawn" 2>/dev/null || break; sleep 0.05; done
+  ip link del "hfm$index" 2>/dev/null || true
+  rm -rf --one-file-system "$run/nspawn" "/run/systemd/nspawn/propagate/hf-$name" "$data/.#root.lck"
 }
 
 down() {
   local hierarchy folder
   stop
-  ip link del "hfm$index" 2>/dev/null || true
   umount -l "$data/root" 2>/dev/null || true
   for hierarchy in /sys/fs/cgroup/*/; do
     [ -d "$hierarchy/$cgroup" ] || continue

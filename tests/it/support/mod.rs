@@ -4,6 +4,7 @@ pub(crate) mod engine;
 pub(crate) mod faulty;
 pub(crate) mod golden;
 pub(crate) mod kill;
+pub(crate) mod machine;
 pub(crate) mod registry;
 pub(crate) mod relay;
 pub(crate) mod sops;
