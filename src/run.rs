@@ -85,7 +85,8 @@ pub async fn install(order: &Order, folders: &[Folder], tell: &Tell<'_>) -> Reco
 async fn install_line(run: &mut Run<'_>, folders: &[Folder], tell: &Tell<'_>) -> Result<(), Stop> {
     let opened = run.open()?;
     let _lock = run.lock(&opened)?;
-    let compiled = run.load(opened)?;
+    let mut compiled = run.load(opened)?;
+    install::narrow(&mut compiled.manifest, folders);
     let host = unlock::unlock(run, &compiled)?;
     install::until_equal(run, &host, folders, tell).await
 }
@@ -99,7 +100,8 @@ pub async fn plan_install(order: &Order, folders: &[Folder]) -> Record {
 
 async fn plan_install_line(run: &mut Run<'_>, folders: &[Folder]) -> Result<(), Stop> {
     let opened = run.open()?;
-    let compiled = run.load(opened)?;
+    let mut compiled = run.load(opened)?;
+    install::narrow(&mut compiled.manifest, folders);
     let host = unlock::unlock(run, &compiled)?;
     install::plan(run, &host, folders).await
 }

@@ -18,6 +18,14 @@ pub enum Piece {
     },
 }
 
+/// Names of the secrets that a text names, in its order; none of one that cannot be read.
+pub fn secrets_in(content: &str) -> impl Iterator<Item = String> {
+    pieces(content).unwrap_or_default().into_iter().filter_map(|piece| match piece {
+        Piece::Secret { name, .. } => Some(name),
+        Piece::Text(_) => None,
+    })
+}
+
 /// How a value is written into a template.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Escape {

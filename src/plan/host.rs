@@ -7,7 +7,7 @@ use super::units::{self, Touched};
 use super::{Action, Change, Consequence, FilesAction, Group, Verb};
 use crate::address::{Address, Kind};
 use crate::manifest::Folder;
-use crate::observed::{InstalledFile, is_leftover};
+use crate::observed::{InstalledFile, UnitSeen, is_leftover};
 
 /// Plans what the host needs without an engine: files, links, units; of these folders.
 pub(super) fn secrets(builder: &mut Builder<'_>, folders: &[Folder]) {
@@ -61,7 +61,7 @@ fn kept(builder: &Builder<'_>, folder: Folder, changed: &BTreeSet<String>) -> BT
     let manifest = &desired.compiled.manifest;
     let mut keep = host.held();
     let runs =
-        |unit: &String| host.units.as_ref().and_then(|units| units.get(unit)).is_some_and(|unit| unit.runs());
+        |unit: &String| host.units.as_ref().and_then(|units| units.get(unit)).is_some_and(UnitSeen::runs);
     let mut files = manifest.installed().filter(|file| changed.contains(&file.file()));
     if files.any(|file| file.restart_units.iter().chain(file.reload_units).any(runs)) {
         keep.extend(host.generation);

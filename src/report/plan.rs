@@ -76,10 +76,9 @@ const fn verb_words(verb: Verb) -> (&'static str, &'static str, Style) {
 /// What a consequence means, where there is one.
 const fn consequence_words(consequence: Consequence) -> Option<&'static str> {
     match consequence {
-        Consequence::None => None,
+        // Of a restart the verb says all.
+        Consequence::None | Consequence::Restart => None,
         Consequence::Reload => Some("reads its files again"),
-        // The verb says it.
-        Consequence::Restart => None,
         Consequence::RollingRestart => Some("rolling restart"),
         Consequence::Recreate => Some("goes away and comes back"),
         Consequence::Removed => Some("is stopped for good"),

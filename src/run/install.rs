@@ -8,13 +8,32 @@ use super::order::{Said, Tell};
 use super::stop::Stop;
 use super::unlock::Host;
 use crate::apply::{self, Event, World};
-use crate::manifest::Folder;
+use crate::manifest::template::secrets_in;
+use crate::manifest::{Folder, Manifest};
 use crate::observed::Observed;
 use crate::plan;
 use crate::report::Exit;
 
 /// Files and links, then nothing; one more for what somebody changed meanwhile.
 const ROUNDS: usize = 4;
+
+/// Leaves of a manifest what these folders need: before users are made, what belongs to one of them has no owner yet, and
+/// is no failure of this run. Secrets that are only a part of something else are opened and not installed.
+pub(super) fn narrow(manifest: &mut Manifest, folders: &[Folder]) {
+    if folders.contains(&Folder::Services) {
+        return;
+    }
+    manifest.templates.retain(|_, template| template.needed_for_users);
+    let mut parts: BTreeSet<String> = manifest.naming_key.iter().cloned().collect();
+    for template in manifest.templates.values() {
+        parts.extend(secrets_in(&template.content));
+    }
+    manifest.secrets.retain(|name, secret| secret.needed_for_users || parts.contains(name));
+    for secret in manifest.secrets.values_mut().filter(|secret| !secret.needed_for_users) {
+        (secret.owner, secret.group) = ("root".to_owned(), "root".to_owned());
+        (secret.path, secret.symlinks) = (None, Vec::new());
+    }
+}
 
 /// Says what would be done.
 pub(super) async fn plan(run: &mut Run<'_>, host: &Host<'_>, folders: &[Folder]) -> Result<(), Stop> {

@@ -169,7 +169,7 @@ fn make_above(above: &Path) -> Result<OwnedFd, FilesError> {
     let Above::Open(mut folder) = open_above(there)? else {
         return Err(refused(there, "went away meanwhile"));
     };
-    for name in above.strip_prefix(there).unwrap_or(above).iter() {
+    for name in above.strip_prefix(there).unwrap_or(above) {
         let name = name.to_str().ok_or_else(|| FilesError::BadPath { path: above.to_owned() })?;
         folder = descend(&folder, name, PARENT_MODE, above)?;
     }

@@ -47,7 +47,7 @@ fn units_are_told_of_what_changed_and_of_nothing_else() {
         host.machine.sh("find /run/holdfast-told /var/lib/holdfast-told -printf '%p %T@ %i\\n' | sort");
     let planned = host.holdfast(&["secrets", "install", "--dry-run"]).expect(0);
     assert!(
-        planned.out.contains(&unit("told-one.service")) && planned.out.contains("a: id "),
+        planned.out.contains(&unit("told-one.service")) && planned.out.contains("a: \"id "),
         "{}",
         planned.out
     );
