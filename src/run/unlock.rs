@@ -22,8 +22,8 @@ use crate::plan::{Action, Plan, SwarmAction};
 use crate::report::{Exit, Failure, StepOutcome, chain};
 use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
 use crate::state::{
-    Generation, Generations, Needs, Recreating, StateError, read_links, read_logins, read_ownership, read_unseen,
-    write_durably, write_logins,
+    Generation, Generations, Needs, Recreating, StateError, read_links, read_logins, read_ownership,
+    read_unseen, write_durably, write_logins,
 };
 use crate::swarm::{Engine, Look};
 use crate::traefik;

@@ -1,5 +1,6 @@
-//! `holdfast secrets ...`: keys, and the files that they open.
+//! `holdfast secrets ...`: keys, the files that they open, and what becomes of those on a host.
 
+mod install;
 mod keygen;
 mod recipients;
 
@@ -15,6 +16,10 @@ pub(crate) struct Args {
 
 #[derive(clap::Subcommand)]
 enum Command {
+    /// Install secrets and templates, make links to them, and tell the units that use what changed.
+    ///
+    /// No engine is needed. `apply` does the same; this is for a boot, before the engine is started.
+    Install(install::Args),
     /// Make a new age identity, or print the one that an SSH key is.
     Keygen(keygen::Args),
     /// Print the age recipients of SSH keys.
@@ -22,8 +27,9 @@ enum Command {
 }
 
 /// Runs `secrets`.
-pub(crate) fn run(args: &Args, settings: &Settings) -> Exit {
+pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
     match &args.command {
+        Command::Install(args) => install::run(args, settings).await,
         Command::Keygen(args) => keygen::run(args),
         Command::Recipients(args) => recipients::run(args, settings),
     }
