@@ -33,7 +33,8 @@ impl Scenario {
 
     /// Seals the values of all secrets.
     fn seal(&self, values: &[(&str, &str)]) {
-        let plain: String = values.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        let lines: Vec<String> = values.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
+        let plain = lines.concat();
         self.keys.encrypt("s.yaml", plain.as_bytes(), &self.keys.recipient(Form::AgeFile), &[]);
         fs::copy(self.keys.path("s.yaml"), self.folder.join("s.yaml")).expect("the sops file");
     }
