@@ -9,10 +9,9 @@ use std::collections::BTreeSet;
 use regex::Regex;
 use serde_json::json;
 
-use super::https::{excerpt, pattern};
-use super::probe::Context;
+use super::context::Context;
 use super::seen::{Hope, Seen, Trouble};
-use super::swarm::seconds;
+use super::words::{excerpt, pattern, seconds};
 use crate::manifest::AbsenceGate;
 use crate::observed::Task;
 use crate::report::Verdict;

@@ -14,13 +14,13 @@ use serde_json::json;
 use zeroize::Zeroize;
 
 use super::chain::{self, Cert, Trust, name_problem, refusal_problems, validity_problem};
-use super::https::{pattern, together};
+use super::context::Context;
 use super::legacy::{self, Old};
 use super::net::{Budget, connect, resolve};
-use super::probe::Context;
 use super::read::{aside, bounded};
-use super::seen::{Hope, Seen, Trouble};
+use super::seen::{Hope, Seen, Trouble, together};
 use super::tls::{BOTH, Handshake, ONLY_1_2, Refusal, Roots, Wish, handshake, read_certs};
+use super::words::pattern;
 use crate::manifest::{CertificateGate, TlsVersion};
 use crate::report::Verdict;
 

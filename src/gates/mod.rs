@@ -13,7 +13,9 @@
 mod absence;
 mod certificate;
 mod chain;
+mod context;
 mod course;
+mod expect;
 mod file;
 mod http;
 mod https;
@@ -28,6 +30,7 @@ mod tcp;
 mod tls;
 mod unit;
 mod url;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -8,8 +8,9 @@ use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::context::{Context, Shared};
 use super::course::{Course, Next, Patience, words};
-use super::probe::{Context, Probe, Shared};
+use super::probe::Probe;
 use super::seen::{Hope, Seen};
 use super::{Check, Limits, Planned, Progress, Sources};
 use crate::manifest::Gate;

@@ -84,3 +84,37 @@ impl From<Trouble> for Seen {
         Self::new(trouble.verdict, trouble.reason, Value::Null)
     }
 }
+
+/// All addresses together: every one must hold. A single one without a name keeps its own words.
+pub(super) fn together(mut each: Vec<(String, Seen)>) -> Seen {
+    if each.len() == 1 {
+        let (at, seen) = each.remove(0);
+        let at = if at.is_empty() { "resolved".to_owned() } else { at };
+        let facts = Value::from_iter([(at, seen.facts.clone())]);
+        return Seen { facts, ..seen };
+    }
+    let failing: Vec<_> = each.iter().filter(|(_, seen)| seen.verdict != Verdict::Pass).collect();
+    let verdict = if failing.iter().any(|(_, seen)| seen.verdict == Verdict::Fail) {
+        Verdict::Fail
+    } else if failing.is_empty() {
+        Verdict::Pass
+    } else {
+        Verdict::Unknown
+    };
+    let reason = if failing.is_empty() {
+        let words = each.first().map(|(_, seen)| seen.reason.clone()).unwrap_or_default();
+        format!("{words} at all {} addresses", each.len())
+    } else {
+        failing.iter().map(|(at, seen)| format!("at {at}: {}", seen.reason)).collect::<Vec<_>>().join("; ")
+    };
+    // One that cannot hold any more is enough, since all must.
+    let never = failing.iter().any(|(_, seen)| seen.hope == Hope::Never);
+    let lasting = !failing.is_empty() && failing.iter().all(|(_, seen)| seen.hope == Hope::OnlyAfterChange);
+    let facts = each.iter().map(|(at, seen)| (at.clone(), seen.facts.clone())).collect();
+    let seen = Seen::new(verdict, reason, facts);
+    match (never, lasting) {
+        (true, _) => seen.with_hope(Hope::Never),
+        (false, true) => seen.with_hope(Hope::OnlyAfterChange),
+        (false, false) => seen,
+    }
+}

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Expected;
+use super::context::Context;
 use super::course::words;
-use super::probe::Context;
 use super::seen::Seen;
+use super::words::seconds;
 use crate::manifest::SwarmGate;
 use crate::observed::placement::{NodeFacts, eligible};
 use crate::observed::{Object, Observed, Task, at, ended_well};
@@ -242,11 +243,6 @@ fn update_problem(name: &str, service: &Object, equal: bool) -> Option<String> {
         _ => "has an update in an unknown state",
     };
     Some(if message.is_empty() { format!("`{name}` {what}") } else { format!("`{name}` {what}: {message}") })
-}
-
-/// RFC 3339 as Unix seconds.
-pub(super) fn seconds(text: &str) -> Option<i64> {
-    text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
 }
 
 /// Judges that an overlay network exists.

@@ -6,10 +6,10 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
-use super::https::excerpt;
+use super::context::Context;
 use super::net::{Budget, NoConnection, connect};
-use super::probe::Context;
 use super::seen::{Seen, Trouble};
+use super::words::excerpt;
 use crate::manifest::TcpGate;
 
 /// As much of a banner is read.
