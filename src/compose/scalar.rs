@@ -4,36 +4,51 @@
 //! booleans, timestamps. A value that lands in a text (an environment variable, a label) is printed as Go
 //! prints it.
 
-use super::tree::Kind;
+/// A plain scalar, typed.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Scalar {
+    /// Nothing at all.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i128),
+    /// Any other number.
+    Float(f64),
+    /// A timestamp, as docker prints it.
+    Time(String),
+    /// Text, as it stands.
+    Text(String),
+}
 
 /// Types a plain scalar.
-pub(super) fn resolve(text: &str) -> Kind {
+pub(super) fn resolve(text: &str) -> Scalar {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Kind::Null,
-        "true" | "True" | "TRUE" => return Kind::Bool(true),
-        "false" | "False" | "FALSE" => return Kind::Bool(false),
-        ".nan" | ".NaN" | ".NAN" => return Kind::Float(f64::NAN),
-        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Kind::Float(f64::INFINITY),
-        "-.inf" | "-.Inf" | "-.INF" => return Kind::Float(f64::NEG_INFINITY),
+        "" | "~" | "null" | "Null" | "NULL" => return Scalar::Null,
+        "true" | "True" | "TRUE" => return Scalar::Bool(true),
+        "false" | "False" | "FALSE" => return Scalar::Bool(false),
+        ".nan" | ".NaN" | ".NAN" => return Scalar::Float(f64::NAN),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Scalar::Float(f64::INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => return Scalar::Float(f64::NEG_INFINITY),
         _ => {}
     }
     let number = match text.as_bytes().first() {
         Some(b'+' | b'-' | b'0'..=b'9') => number(text),
-        Some(b'.') if is_float(text) => text.parse().ok().map(Kind::Float),
+        Some(b'.') if is_float(text) => text.parse().ok().map(Scalar::Float),
         _ => None,
     };
-    number.unwrap_or_else(|| Kind::text(text))
+    number.unwrap_or_else(|| Scalar::Text(text.to_owned()))
 }
 
-fn number(text: &str) -> Option<Kind> {
+fn number(text: &str) -> Option<Scalar> {
     if let Some(time) = timestamp(text) {
-        return Some(Kind::Time(time));
+        return Some(Scalar::Time(time));
     }
     let plain = text.replace('_', "");
     if let Some(value) = integer(&plain) {
-        return Some(Kind::Int(value));
+        return Some(Scalar::Int(value));
     }
-    if is_float(&plain) { plain.parse().ok().map(Kind::Float) } else { None }
+    if is_float(&plain) { plain.parse().ok().map(Scalar::Float) } else { None }
 }
 
 /// An integer that fits 64 bits, signed or not: decimal, `0x`, `0b`, `0o`, or octal by a leading zero.
@@ -149,11 +164,12 @@ pub(super) fn go_float(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tree::Kind;
     use super::*;
 
     /// What docker puts into an environment variable for a plain scalar.
     fn printed(text: &str) -> String {
-        resolve(text).go_text().unwrap_or_else(|| "<nil>".to_owned())
+        Kind::from(resolve(text)).go_text().unwrap_or_else(|| "<nil>".to_owned())
     }
 
     #[test]
@@ -188,9 +204,9 @@ mod tests {
 
     #[test]
     fn only_true_and_false_are_booleans() {
-        assert_eq!(resolve("True"), Kind::Bool(true));
+        assert_eq!(resolve("True"), Scalar::Bool(true));
         for text in ["yes", "on", "y", "tRUE"] {
-            assert_eq!(resolve(text), Kind::text(text), "{text}");
+            assert_eq!(resolve(text), Scalar::Text(text.to_owned()), "{text}");
         }
     }
 }

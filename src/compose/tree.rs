@@ -6,7 +6,7 @@ use super::interpolate::{self, Environment};
 use super::names;
 use super::place::{Log, Place};
 use super::rules::Rule;
-use super::scalar;
+use super::scalar::{self, Scalar};
 
 /// A value of a compose file.
 #[derive(Clone, Debug)]
@@ -98,13 +98,26 @@ impl Kind {
     }
 }
 
+impl From<Scalar> for Kind {
+    fn from(scalar: Scalar) -> Self {
+        match scalar {
+            Scalar::Null => Self::Null,
+            Scalar::Bool(value) => Self::Bool(value),
+            Scalar::Int(value) => Self::Int(value),
+            Scalar::Float(value) => Self::Float(value),
+            Scalar::Time(text) => Self::Time(text),
+            Scalar::Text(text) => Self::Text { text, cast: false },
+        }
+    }
+}
+
 /// Types `node` and everything below it. The depth is limited by the parser.
 pub(super) fn build(node: &Node, file: usize, env: &Environment, log: &mut Log) -> Tree {
     let place = Place { file, span: node.span };
     let kind = match &node.value {
         Value::Scalar(scalar) => {
             let kind = match scalar.tag.as_deref() {
-                None if scalar.plain => scalar::resolve(&scalar.text),
+                None if scalar.plain => scalar::resolve(&scalar.text).into(),
                 None | Some("tag:yaml.org,2002:str" | "!") => Kind::text(&scalar.text),
                 Some(tag) => {
                     let message = format!("the tag `{tag}` is not supported");
@@ -150,7 +163,7 @@ pub(super) fn build(node: &Node, file: usize, env: &Environment, log: &mut Log) 
                     merged.extend(merge_sources(build(&entry.value, file, env, log), log));
                     continue;
                 }
-                if entry.key_plain && !matches!(scalar::resolve(&entry.key), Kind::Text { .. }) {
+                if entry.key_plain && !matches!(scalar::resolve(&entry.key), Scalar::Text(_)) {
                     let message = format!("the key `{}` is not text", entry.key);
                     log.rule(Rule::YamlKeyType, key_place, message, format!("quote it: `\"{}\"`", entry.key));
                 }
