@@ -1,6 +1,6 @@
 //! Flags of the commands that look at a host, resolved to a [`run::Order`](crate::run::Order).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::flags::ManifestArg;
 use super::keys::from_environment;
@@ -41,6 +41,33 @@ pub(crate) struct Writing {
     /// How long to wait for the lock that another run holds, `5m`.
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration)]
     lock_wait: Duration,
+}
+
+/// Flags of commands that apply a manifest, or a generation that was recorded.
+#[derive(clap::Args)]
+pub(crate) struct Applying {
+    #[command(flatten)]
+    allowed: Allowed,
+    #[command(flatten)]
+    writing: Writing,
+    /// Leave the gates to a later `verify`.
+    #[arg(long)]
+    no_verify: bool,
+    /// Also write the report as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+impl Applying {
+    /// The same order, for a command that applies.
+    pub(crate) fn apply_to(&self, order: Order) -> Order {
+        Order { verify: !self.no_verify, ..self.writing.apply_to(self.allowed.apply_to(order)) }
+    }
+
+    /// Where the report goes as JUnit XML too.
+    pub(crate) fn junit(&self) -> Option<&Path> {
+        self.junit.as_deref()
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

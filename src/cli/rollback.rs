@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use super::order::{Allowed, Writing, order};
+use super::order::{Applying, order};
 use super::outcome;
 use super::progress::Progress;
 use super::settings::Settings;
 use crate::report::Exit;
-use crate::run::{self, Order, Said};
+use crate::run::{self, Said};
 
 /// Arguments of `rollback`.
 #[derive(clap::Args)]
@@ -23,15 +23,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MANIFEST", env = "HOLDFAST_MANIFEST")]
     manifest: Option<PathBuf>,
     #[command(flatten)]
-    allowed: Allowed,
-    #[command(flatten)]
-    writing: Writing,
-    /// Leave the gates to a later `verify`.
-    #[arg(long)]
-    no_verify: bool,
-    /// Also write the report as JUnit XML.
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
+    applying: Applying,
 }
 
 /// Runs `rollback`.
@@ -40,11 +32,10 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
     if args.list {
         return outcome::generations(&run::generations(&order), settings);
     }
-    let order = args.writing.apply_to(args.allowed.apply_to(order));
-    let order = Order { verify: !args.no_verify, ..order };
+    let order = args.applying.apply_to(order);
     let mut progress = Progress::new(settings);
     let mut tell = |said: Said<'_>| progress.tell(&said);
     let record = run::rollback(&order, args.to, &RefCell::new(&mut tell)).await;
     progress.clear();
-    outcome::report(&record, settings, args.junit.as_deref())
+    outcome::report(&record, settings, args.applying.junit())
 }
