@@ -10,12 +10,15 @@ mod collect;
 mod compile;
 mod converge;
 mod destroy;
+mod generation;
 mod install;
 mod lock;
 mod order;
 mod pins;
+mod pointer;
 mod ports;
 mod prove;
+mod removal;
 mod rollback;
 mod seen;
 mod status;
@@ -34,6 +37,7 @@ pub use watch::Watcher;
 
 use std::mem::ManuallyDrop;
 
+use crate::desired::Compiled;
 use crate::manifest::Folder;
 use crate::report::Record;
 use crate::swarm::{Engine, Look};
@@ -146,13 +150,19 @@ pub async fn plan(order: &Order) -> Record {
 }
 
 async fn plan_line(run: &mut Run<'_>) -> Result<(), Stop> {
+    let (compiled, engine, look) = load(run).await?;
+    let mut host = unlock::unlock(run, &compiled)?;
+    let observed = host.observe(&engine, Some(look)).await?;
+    status::compare(run, &mut host, &observed)
+}
+
+/// load, for a command that only reads; the engine answers meanwhile.
+async fn load(run: &mut Run<'_>) -> Result<(Compiled, Engine, Look), Stop> {
     let opened = run.open()?;
     let asked = Look::begin(&opened.compiled.manifest.engine.address).await;
     let compiled = run.load(opened)?;
     let (engine, look) = asked?;
-    let mut host = unlock::unlock(run, &compiled)?;
-    let observed = host.observe(&engine, Some(look)).await?;
-    status::compare(run, &mut host, &observed)
+    Ok((compiled, engine, look))
 }
 
 /// Runs the gates, and writes nothing to the engine.
@@ -178,10 +188,7 @@ pub async fn status(order: &Order) -> Record {
 }
 
 async fn status_line(run: &mut Run<'_>) -> Result<(), Stop> {
-    let opened = run.open()?;
-    let asked = Look::begin(&opened.compiled.manifest.engine.address).await;
-    let compiled = run.load(opened)?;
-    let (engine, look) = asked?;
+    let (compiled, engine, look) = load(run).await?;
     let mut host = unlock::unlock(run, &compiled)?;
     let observed = host.observe(&engine, Some(look)).await?;
     status::compare(run, &mut host, &observed)?;

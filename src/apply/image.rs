@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use futures_util::stream;
 use tokio::sync::mpsc;
 
-use super::step::Failure;
+use super::failure::Failure;
 use crate::desired::ImageSpec;
 use crate::image::{ImageError, write_archive};
 use crate::report::Exit;

@@ -3,6 +3,7 @@
 //! There is no choice left in here: bodies are complete, and what may run at once is said by the plan's groups. A
 //! step whose needs failed is not tried. After a stage the caller observes and plans again.
 
+mod failure;
 mod image;
 mod step;
 

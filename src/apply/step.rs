@@ -2,63 +2,14 @@
 
 use std::path::Path;
 
+use super::failure::Failure;
 use super::{Event, Tell, World, image};
 use crate::desired::HostWanted;
 use crate::host;
 use crate::plan::{Action, FilesAction, ImageAction, Step, SwarmAction};
-use crate::report::{Exit, ServiceOutcome, chain};
+use crate::report::{Exit, ServiceOutcome};
 use crate::secrets::files;
-use crate::swarm::{EngineError, Waiting, login_of};
-
-/// Why a step failed.
-pub(super) struct Failure {
-    /// One line, causes joined by `: `.
-    pub(super) message: String,
-    /// Lines that explain it.
-    pub(super) detail: Vec<String>,
-    /// The exit code of a run that ends here.
-    pub(super) exit: Exit,
-    /// True when looking and planning again is the cure.
-    pub(super) again: bool,
-    /// True when the step may have taken effect all the same.
-    pub(super) open: bool,
-    /// True when something uses what was to go, so that it stays.
-    pub(super) left: bool,
-    /// Of a wait: the services that were waited for.
-    pub(super) services: Vec<ServiceOutcome>,
-}
-
-impl Failure {
-    pub(super) fn new(error: &dyn std::error::Error, exit: Exit) -> Self {
-        Self {
-            message: chain(error),
-            detail: Vec::new(),
-            exit,
-            again: false,
-            open: false,
-            left: false,
-            services: Vec::new(),
-        }
-    }
-
-    /// A step that needs an engine, where there is none.
-    fn no_engine() -> Self {
-        Self {
-            message: "this needs the engine, which this command does not ask".to_owned(),
-            detail: Vec::new(),
-            exit: Exit::Internal,
-            again: false,
-            open: false,
-            left: false,
-            services: Vec::new(),
-        }
-    }
-
-    pub(super) fn engine(error: &EngineError) -> Self {
-        let again = error.is_stale() || error.is_passing() || matches!(error, EngineError::Answer { .. });
-        Self { again, open: error.is_open(), ..Self::new(error, error.exit()) }
-    }
-}
+use crate::swarm::{Waiting, login_of};
 
 /// Does a step; a wait returns the services that it waited for.
 pub(super) async fn execute(
@@ -86,8 +37,8 @@ pub(super) async fn execute(
             let login = login_of(reference, &world.unlocked.logins);
             engine()?.pull(reference, login).await.map_err(|error| Failure::engine(&error))
         }
-        Action::Image(ImageAction::Remove { name }) => {
-            let removed = engine()?.remove_image(name).await;
+        Action::Image(ImageAction::Remove { name, patience }) => {
+            let removed = engine()?.remove_image(name, *patience).await;
             removed.map_err(|error| Failure { left: error.is_in_use(), ..Failure::engine(&error) })
         }
         Action::Files(action) => file(world, action),

@@ -1,11 +1,14 @@
 //! Everything that lies on an engine, by id: what `destroy` compares before and after.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Observed;
+use serde::{Deserialize, Serialize};
+
+use super::{Object, Observed, at};
 
 /// A kind of thing that can be left behind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stock {
     /// A service.
     Service,
@@ -19,6 +22,8 @@ pub enum Stock {
     Config,
     /// A volume of this node.
     Volume,
+    /// An image of this node.
+    Image,
 }
 
 impl Stock {
@@ -32,6 +37,7 @@ impl Stock {
             Self::Secret => "secret",
             Self::Config => "config",
             Self::Volume => "volume",
+            Self::Image => "image",
         }
     }
 }
@@ -58,30 +64,75 @@ pub struct Container {
 pub struct Inventory {
     /// Names, by kind and id.
     pub things: BTreeMap<(Stock, String), String>,
+    /// The stack whose label a thing carries, by kind and id.
+    pub stacks: BTreeMap<(Stock, String), String>,
     /// Containers of this node.
     pub containers: Vec<Container>,
+    /// Ids of images, by every name.
+    pub images: BTreeMap<String, String>,
+    /// Ids of networks that the engine makes for itself.
+    pub predefined: BTreeSet<String>,
 }
 
+/// Networks that an engine makes for itself, besides the one of the routing mesh.
+const PREDEFINED: [&str; 4] = ["bridge", "host", "none", "docker_gwbridge"];
+
 impl Inventory {
-    /// Everything of one look.
+    /// Everything of one look; volumes with the stack whose label each carries.
     #[must_use]
     pub fn new(
         observed: &Observed,
-        volumes: impl Iterator<Item = String>,
+        volumes: BTreeMap<String, Option<String>>,
         containers: Vec<Container>,
     ) -> Self {
-        let kinds = [
+        let mut inventory = Self { images: observed.image_ids.clone(), ..Self::default() };
+        for (kind, objects) in [
             (Stock::Service, &observed.services),
             (Stock::Network, &observed.networks),
             (Stock::Secret, &observed.secrets),
             (Stock::Config, &observed.configs),
-        ];
-        let objects = kinds.into_iter().flat_map(|(kind, objects)| {
-            objects.values().map(move |object| ((kind, object.id.clone()), object.name.clone()))
-        });
-        let volumes = volumes.map(|name| ((Stock::Volume, name.clone()), name));
-        let of_node = containers.iter().map(|one| ((Stock::Container, one.id.clone()), one.name.clone()));
-        let things = objects.chain(volumes).chain(of_node).collect();
-        Self { things, containers }
+        ] {
+            for object in objects.values() {
+                inventory.object(kind, object);
+            }
+        }
+        for (name, stack) in volumes {
+            inventory.add(Stock::Volume, &name, &name, stack.as_deref());
+        }
+        for one in &containers {
+            inventory.add(Stock::Container, &one.id, &one.name, None);
+        }
+        // The first of its names; one without any is called by its id.
+        for id in observed.images.iter().filter(|name| name.starts_with("sha256:")) {
+            inventory.add(Stock::Image, id, id, None);
+        }
+        for (name, id) in observed.image_ids.iter().rev() {
+            inventory.add(Stock::Image, id, name, None);
+        }
+        inventory.containers = containers;
+        inventory
+    }
+
+    fn object(&mut self, kind: Stock, object: &Object) {
+        self.add(kind, &object.id, &object.name, object.stack());
+        let own = PREDEFINED.contains(&object.name.as_str()) || at(&object.raw, "/Ingress") == true;
+        if kind == Stock::Network && own {
+            self.predefined.insert(object.id.clone());
+        }
+    }
+
+    fn add(&mut self, kind: Stock, id: &str, name: &str, stack: Option<&str>) {
+        let key = (kind, id.to_owned());
+        if let Some(stack) = stack {
+            self.stacks.insert(key.clone(), stack.to_owned());
+        }
+        self.things.insert(key, name.to_owned());
+    }
+
+    /// `network web_inner`.
+    #[must_use]
+    pub fn called(&self, kind: Stock, id: &str) -> String {
+        let name = self.things.get(&(kind, id.to_owned())).map_or(id, String::as_str);
+        format!("{} {name}", kind.word())
     }
 }

@@ -1,6 +1,7 @@
 //! What the engine and the host said, as data. Typed views stand beside the raw JSON, never in its place: what a
 //! newer engine adds must not be lost between reading and writing.
 
+mod baseline;
 mod host;
 mod inventory;
 mod misfit;
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use baseline::Baseline;
 pub use host::{Ask, HostSeen, LinkSeen, UnitSeen, Wish, is_leftover, leftover};
 pub use inventory::{Container, Inventory, Stock};
 pub use misfit::{Cluster, Misfit};
@@ -171,6 +173,12 @@ pub fn ended_well<'a>(tasks: impl IntoIterator<Item = &'a Task>) -> usize {
 }
 
 impl Object {
+    /// What is stored of it as its spec; null where the kind has none.
+    #[must_use]
+    pub fn spec(&self) -> &Value {
+        at(&self.raw, "/Spec")
+    }
+
     /// The stack that the object belongs to by docker's label.
     #[must_use]
     pub fn stack(&self) -> Option<&str> {

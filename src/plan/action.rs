@@ -142,6 +142,8 @@ pub enum ImageAction {
     Remove {
         /// As the engine lists it: `name:tag` or `name@sha256:...`.
         name: String,
+        /// How long containers that use it may take to go.
+        patience: std::time::Duration,
     },
 }
 

@@ -8,11 +8,10 @@ use super::bind::{BoundService, Names, bind};
 use super::builder::Builder;
 use super::canonical::{self, NetworkNames};
 use super::keep::{self, Likeness, Stored};
-use super::stack::spec_of;
 use super::{Change, Kept, diff, registry};
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, ServiceSpec, StackSpec};
-use crate::observed::{Observed, at};
+use crate::observed::{Object, Observed, at};
 
 /// A service on its way into the plan.
 pub(super) struct Service<'a> {
@@ -56,7 +55,7 @@ pub(super) fn choose<'a>(builder: &Builder<'a>, service: &Service<'a>) -> Result
     let Some(existing) = existing.filter(|_| !builder.anew.contains_key(&service.address())) else {
         return Ok(Chosen { bound: ours, diff: Vec::new() });
     };
-    let stored = spec_of(existing);
+    let stored = existing.spec();
     let likeness = image_likeness(desired, observed, stored, &ours.body);
     keep_force_update(stored, &mut ours.body);
     registry::keep_platforms(stored, &mut ours.body);
@@ -124,7 +123,7 @@ fn text_at<'v>(value: &'v Value, pointer: &str) -> &'v str {
 /// The image text that a service shall have: what it has, as long as that is the same image.
 #[must_use]
 pub fn running_image(desired: &Desired<'_>, observed: &Observed, service: &ServiceSpec) -> String {
-    let stored = observed.services.get(&service.name).map_or(&Value::Null, spec_of);
+    let stored = observed.services.get(&service.name).map_or(&Value::Null, Object::spec);
     let likeness = image_likeness(desired, observed, stored, &service.body);
     let spec = if likeness == Likeness::Other { &service.body } else { stored };
     text_at(spec, keep::IMAGE).to_owned()

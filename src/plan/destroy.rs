@@ -1,11 +1,16 @@
 //! `destroy`: everything that is recorded as ours, in the order in which it can go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::collect::{mirrors, object_address};
-use super::{Action, Consequence, FilesAction, Group, Plan, Step, SwarmAction, Verb};
+use super::unused::Users;
+use super::{Action, Consequence, FilesAction, Group, ImageAction, Plan, Step, SwarmAction, Verb};
 use crate::address::{Address, Kind};
-use crate::observed::{Object, Observed, Ownership};
+use crate::observed::{Container, Object, Observed, Ownership};
+
+/// How long the containers of a service that is gone may take to go.
+const LETS_GO: Duration = Duration::from_secs(15);
 
 /// A plan that removes what `own` records, or what `only` covers of it: services, then networks, secrets, configs and
 /// files, and these volumes. The swarm itself stays.
@@ -77,6 +82,29 @@ pub fn destroy(
     plan
 }
 
+/// Adds the removal of the images that came because of us and that nobody else uses, after all the rest; says which
+/// stay. Services of ours and their containers are gone by then.
+pub fn destroy_images(
+    plan: &mut Plan,
+    own: &Ownership,
+    observed: &Observed,
+    (images, containers): (&BTreeSet<String>, &[Container]),
+) {
+    let is_ours = |object: &Object| object.stack().is_some_and(|stack| own.stacks.contains(stack));
+    let (ours, services): (Vec<&Object>, Vec<&Object>) =
+        observed.services.values().partition(|service| is_ours(service));
+    let of_ours = |container: &&Container| ours.iter().any(|service| service.id == container.service);
+    let containers: Vec<Container> = containers.iter().filter(|one| !of_ours(one)).cloned().collect();
+    let users = Users { observed, services: &services, containers: &containers, kept: &BTreeMap::new() };
+    let (names, stays) = users.unused(images);
+    for name in names {
+        let address = Address::new(Kind::Image, &name);
+        let action = Action::Image(ImageAction::Remove { name, patience: LETS_GO });
+        add(plan, address, Group::Collection, action);
+    }
+    plan.stays = stays;
+}
+
 fn add(plan: &mut Plan, address: Address, group: Group, action: Action) {
     let services = plan.steps.iter().filter(|step| step.group < group).map(|step| step.id).collect();
     plan.steps.push(Step {
@@ -96,7 +124,7 @@ fn add(plan: &mut Plan, address: Address, group: Group, action: Action) {
         group,
         stage: 0,
         wave: 0,
-        after: std::collections::BTreeMap::new(),
+        after: BTreeMap::new(),
     });
 }
 

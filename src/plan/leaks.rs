@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Plan, SwarmAction};
-use crate::observed::{Inventory, Stock};
-use crate::report::Leaks;
+use super::collect::MIRROR_LABEL;
+use super::unused::engine_name;
+use super::{Action, ImageAction, Plan, SwarmAction};
+use crate::observed::{Baseline, Inventory, Observed, Ownership, Stock};
+use crate::report::{Leaks, Since};
 
 /// Compares the engine before `plan` was done with the engine after.
 #[must_use]
@@ -38,7 +40,14 @@ pub fn leaks(plan: &Plan, before: &Inventory, after: &Inventory) -> Leaks {
 fn ours(plan: &Plan, before: &Inventory) -> BTreeSet<(Stock, String)> {
     let mut ours = BTreeSet::new();
     for step in &plan.steps {
-        let Action::Swarm(action) = &step.action else { continue };
+        let action = match &step.action {
+            Action::Swarm(action) => action,
+            Action::Image(ImageAction::Remove { name, .. }) => {
+                ours.extend(before.images.get(name).map(|id| (Stock::Image, id.clone())));
+                continue;
+            }
+            _ => continue,
+        };
         let (kind, id) = match action {
             SwarmAction::RemoveService(id) => (Stock::Service, id),
             SwarmAction::RemoveNetwork(id) => (Stock::Network, id),
@@ -56,6 +65,49 @@ fn ours(plan: &Plan, before: &Inventory) -> BTreeSet<(Stock, String)> {
         }
     }
     ours
+}
+
+/// What is on the engine now and was not when `baseline` was taken, told apart by record and label; without a baseline
+/// only what is ours. `own` is the record of before the removal, `images` the references that came because of us.
+#[must_use]
+pub fn since(
+    baseline: Option<&Baseline>,
+    (observed, now): (&Observed, &Inventory),
+    own: &Ownership,
+    images: &BTreeSet<String>,
+) -> Since {
+    let named = |kind: Stock, name: &String| match kind {
+        Stock::Network => own.networks.contains(name),
+        Stock::Secret => own.secrets.contains(name),
+        Stock::Config => {
+            let mirror = observed.configs.get(name).and_then(|config| config.labels.get(MIRROR_LABEL));
+            own.configs.contains(name) || mirror == Some(&own.instance)
+        }
+        Stock::Volume => own.volumes.contains(name),
+        Stock::Service | Stock::Container | Stock::Image => false,
+    };
+    let image_ids: BTreeSet<&String> =
+        images.iter().filter_map(|reference| now.images.get(&engine_name(reference))).collect();
+    let mut since = Since { taken: baseline.map(|baseline| baseline.taken.clone()), ..Since::default() };
+    for (key, name) in &now.things {
+        let (kind, id) = (key.0, &key.1);
+        let was_there = baseline.is_some_and(|baseline| baseline.has(kind, id));
+        if was_there || kind == Stock::Container || now.predefined.contains(id) {
+            continue;
+        }
+        let stack = now.stacks.get(key);
+        let called = now.called(kind, id);
+        if stack.is_some_and(|stack| own.stacks.contains(stack))
+            || named(kind, name)
+            || (kind == Stock::Image && image_ids.contains(id))
+        {
+            since.ours.push(called);
+        } else if baseline.is_some() {
+            let stack = stack.map(|stack| format!(" (stack {stack})")).unwrap_or_default();
+            since.others.push(format!("{called}{stack}"));
+        }
+    }
+    since
 }
 
 #[cfg(test)]
@@ -79,7 +131,7 @@ mod tests {
         let services = objects.iter().map(|(id, stack)| object(id, stack));
         let services = services.map(|object| (object.name.clone(), object)).collect();
         let observed = Observed { services, ..Observed::default() };
-        let volumes = volumes.iter().map(|name| (*name).to_owned());
+        let volumes = volumes.iter().map(|name| ((*name).to_owned(), None)).collect();
         let inventory = Inventory::new(&observed, volumes, containers);
         (observed, inventory)
     }

@@ -53,10 +53,10 @@ use serde::Serialize;
 
 pub use action::{Action, Awaited, FilesAction, HostAction, ImageAction, NewSecret, SwarmAction};
 pub use choose::running_image;
-pub use destroy::{destroy, leftovers};
+pub use destroy::{destroy, destroy_images, leftovers};
 pub use diff::diff;
 pub use effect::{Class, Downtime, Effect, Order};
-pub use leaks::leaks;
+pub use leaks::{leaks, since};
 pub use others::Left;
 pub use step::{Change, Consequence, Group, Held, Kept, Plan, Stays, Step, Verb};
 pub use stuck::{Carried, Stuck};

@@ -7,7 +7,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::builder::Builder;
-use super::stack::spec_of;
 use crate::address::{Address, Kind};
 use crate::desired::StackSpec;
 use crate::manifest::LeftField;
@@ -34,7 +33,7 @@ pub(super) fn leave<'s>(builder: &mut Builder<'_>, name: &str, stack: &'s StackS
         let Some(service) = stack.services.get(key) else { continue };
         let Some(existing) = builder.observed.services.get(&service.name) else { continue };
         for field in fields {
-            let is = at(spec_of(existing), place(*field));
+            let is = at(existing.spec(), place(*field));
             let says =
                 stack.services.get(key).map_or(&Value::Null, |service| at(&service.body, place(*field)));
             // Where one of them has no such field, the mode differs, or the other knows nothing of it.

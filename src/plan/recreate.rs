@@ -12,7 +12,6 @@ use super::bind::{Names, bind, referenced};
 use super::builder::{Builder, Draft};
 use super::canonical::{self, network_names};
 use super::collect::{LEFT, attached, key_of, stack_names};
-use super::stack::spec_of;
 use super::{Action, Change, Consequence, Group, Refusal, SwarmAction, Verb, diff, effect};
 use crate::address::{Address, Kind};
 use crate::desired::{ConfigSpec, ServiceSpec, StackSpec, content_digest, swarm as wanted};
@@ -104,7 +103,7 @@ fn config_found<'a>(address: Address, object: &'a Object, spec: &ConfigSpec) -> 
 }
 
 fn mode_found<'a>(address: Address, object: &'a Object, spec: &ServiceSpec) -> Option<Fixed<'a>> {
-    let (before, after) = (mode(spec_of(object)), mode(&spec.body));
+    let (before, after) = (mode(object.spec()), mode(&spec.body));
     (before != after).then(|| Fixed {
         address,
         object,
@@ -162,7 +161,7 @@ fn manifest_field(address: &Address) -> String {
 fn users<'a>(builder: &Builder<'a>, fixed: &Fixed<'_>) -> Vec<&'a Object> {
     let object = fixed.object;
     let uses = |service: &&Object| {
-        let spec = spec_of(service);
+        let spec = service.spec();
         match fixed.address.leaf().kind {
             Kind::Network => {
                 attached(spec).iter().any(|target| *target == object.id || *target == object.name)
@@ -205,7 +204,7 @@ fn take_down(builder: &mut Builder<'_>, service: &Object, whole: &Address, reaso
     let diff =
         match bind(desired, builder.observed, spec, wanted, &Names { anew: &builder.anew, stored: None }) {
             Ok(bound) => {
-                diff(&canonical::service(spec_of(service), &names), &canonical::service(&bound.body, &names))
+                diff(&canonical::service(service.spec(), &names), &canonical::service(&bound.body, &names))
             }
             Err(because) => {
                 return refuse(

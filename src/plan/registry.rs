@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::builder::{Builder, Draft};
-use super::stack::spec_of;
 use super::{Action, Change, Consequence, Group, ImageAction, Step, SwarmAction, Verb};
 use crate::address::{Address, Kind};
 use crate::desired::{ServiceSpec, image_of, registry_of};
@@ -59,7 +58,7 @@ pub(super) fn is_refresh(step: &Step) -> bool {
 /// Gives a service that is otherwise as it shall be the login that its registry wants now. Its spec goes out as it is
 /// stored, so that no task restarts. A job would run again: it gets its login when it changes.
 pub(super) fn refresh(builder: &mut Builder<'_>, address: Address, existing: &Object) {
-    let stored = spec_of(existing);
+    let stored = existing.spec();
     let logins = &builder.desired.logins;
     let Some(wanted) = logins.of(stored) else { return };
     let given = logins.given.get(&existing.id);

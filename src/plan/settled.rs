@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::builder::Draft;
-use super::stack::spec_of;
 use super::{Action, Consequence, Group, SwarmAction, Verb};
 use crate::address::Address;
 use crate::desired::Condition;
@@ -66,7 +65,7 @@ pub(super) fn resume(address: Address, existing: &Object) -> Option<Draft> {
         _ => return None,
     };
     let said = at(&existing.raw, "/UpdateStatus/Message").as_str().unwrap_or_default();
-    let (id, version, spec) = (existing.id.clone(), existing.version, spec_of(existing).clone());
+    let (id, version, spec) = (existing.id.clone(), existing.version, existing.spec().clone());
     let action = Action::Swarm(SwarmAction::UpdateService { id, version, spec });
     let draft = Draft::new(address, Verb::Update, Group::Services, action);
     let draft = draft.because(format!("goes on with the {paused} that swarm paused ({said})"));

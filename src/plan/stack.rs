@@ -160,7 +160,7 @@ fn service(builder: &mut Builder<'_>, (service, chosen): Planned<'_>) {
         Err(because) => {
             // It stays as it is, so what it refers to must stay too.
             if let Some(existing) = existing {
-                builder.referenced.extend(referenced(spec_of(existing)));
+                builder.referenced.extend(referenced(existing.spec()));
             }
             builder.hold(address, because);
             return;
@@ -213,7 +213,7 @@ fn update(
         }
         return resumed;
     }
-    let stored = spec_of(existing);
+    let stored = existing.spec();
     let mut reason = distrust(builder, service, stored);
     if effect::goes_unnoticed(&diff) {
         force_update(&mut bound.body, forced(stored) + 1);
@@ -235,11 +235,6 @@ fn update(
     let mut draft = Draft::new(service.address(), Verb::Update, Group::Services, action);
     draft.effect = Some(effect);
     Some(draft.changing(diff, consequence).because(reason))
-}
-
-/// The stored spec of a service.
-pub(super) fn spec_of(object: &Object) -> &Value {
-    object.raw.get("Spec").unwrap_or(&Value::Null)
 }
 
 /// The one word for an update's effect.

@@ -3,6 +3,7 @@
 //! An image goes whole or stays whole: one that has a name of somebody else's as well stays with all of its names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::collect::{UNUSED, beyond, both_specs, former, object_address};
 use super::{Action, Consequence, Group, ImageAction, Plan, Stays, Step, SwarmAction, Verb};
@@ -10,6 +11,9 @@ use crate::address::{Address, Kind};
 use crate::desired::image_of;
 use crate::observed::{Container, Object, Observed, Ownership, at};
 use crate::pins::{ARCHIVES, Reference};
+
+/// How long a container that was about to go when everything was looked at may take.
+const WAIT: Duration = Duration::from_secs(2);
 
 /// What is known of what earlier runs brought, and of what generations need.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +80,11 @@ pub fn unused(hoard: &Hoard, observed: &Observed, containers: &[Container]) -> P
     let users = Users { observed, services: &services, containers, kept: &hoard.kept_images };
     let (names, stays) = users.unused(&hoard.images);
     for name in names {
-        add(&mut plan, Address::new(Kind::Image, &name), Action::Image(ImageAction::Remove { name }));
+        add(
+            &mut plan,
+            Address::new(Kind::Image, &name),
+            Action::Image(ImageAction::Remove { name, patience: WAIT }),
+        );
     }
     let mut needed: BTreeSet<String> = services.iter().flat_map(|service| both_specs(&service.raw)).collect();
     needed.extend(hoard.kept_objects.iter().cloned());

@@ -18,7 +18,7 @@ pub(crate) use paint::plain;
 pub use plan::plan_text;
 pub use record::{
     Attempt, Failure, GateResult, GenerationRow, Leaks, Outcome, Record, ServiceOutcome, ServiceState,
-    ServiceStatus, StepOutcome, Verdict, gates_exit,
+    ServiceStatus, Since, StepOutcome, Verdict, gates_exit,
 };
 pub use status::status_text;
 pub use text::text;

@@ -131,6 +131,19 @@ pub struct Leaks {
     pub lost: Vec<String>,
     /// How many things that are not ours are still there, by kind.
     pub untouched: BTreeMap<String, u64>,
+    /// What came since before the first apply and is there now; `None` where only a part was removed.
+    pub since: Option<Since>,
+}
+
+/// What an engine has that it had not before the first apply of an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Since {
+    /// When the baseline was taken, RFC 3339; `None` where there is none, and then nothing can be told of others.
+    pub taken: Option<String>,
+    /// What is ours by record or label: `volume web_data`.
+    pub ours: Vec<String>,
+    /// What others made.
+    pub others: Vec<String>,
 }
 
 /// What became of a step.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::paint::{Paint, Style, count, plain, span};
 use super::plan::{push_held, push_stays, push_warnings};
-use super::{Exit, GateResult, Leaks, Record, StepOutcome, Verdict};
+use super::{Exit, GateResult, Leaks, Record, Since, StepOutcome, Verdict};
 use crate::plan::Verb;
 
 /// Steps, failures and gates, and one summary line at the end.
@@ -27,7 +27,11 @@ pub fn text(record: &Record, color: bool) -> String {
     push_held(&mut out, &record.held, paint);
     push_gates(&mut out, &record.gates, paint);
     if let Some(leaks) = &record.leaks {
-        let _ = writeln!(out, "{}\n", plain(&leaks_line(leaks)));
+        let _ = writeln!(out, "{}", plain(&leaks_line(leaks)));
+        if let Some(since) = &leaks.since {
+            let _ = writeln!(out, "{}", plain(&since_line(since)));
+        }
+        out.push('\n');
     }
     push_warnings(&mut out, &record.warnings, paint);
     for error in &record.errors {
@@ -57,6 +61,29 @@ fn leaks_line(leaks: &Leaks) -> String {
         lost => format!(" Gone meanwhile, and not ours: {}.", lost.join(", ")),
     };
     format!("Left behind: {left}. Of others {untouched}.{lost}")
+}
+
+/// As many names of a kind of thing are shown; `--json` has them all.
+const NAMES: usize = 12;
+
+/// `Since before the first apply (2026-01-02T03:04:05Z): of ours volume web_data is there; others brought image app:1.`
+fn since_line(since: &Since) -> String {
+    let names = |all: &[String]| match (all.len().saturating_sub(NAMES), all.get(..NAMES)) {
+        (more @ 1.., Some(first)) => format!("{} and {more} more", first.join(", ")),
+        _ if all.is_empty() => "nothing".to_owned(),
+        _ => all.join(", "),
+    };
+    match &since.taken {
+        Some(taken) => format!(
+            "Since before the first apply ({taken}): of ours {} is left; others brought {}.",
+            names(&since.ours),
+            names(&since.others)
+        ),
+        None => format!(
+            "Of ours {} is left. What others brought since the first apply cannot be told: no baseline was taken then.",
+            names(&since.ours)
+        ),
+    }
 }
 
 const fn is_good(exit: Exit) -> bool {

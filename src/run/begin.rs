@@ -1,4 +1,4 @@
-//! A run: its order, its record, its generation.
+//! A run: its order, its record, its lock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,11 +9,10 @@ use sha2::{Digest, Sha256};
 use super::compile::{self, Compilation};
 use super::order::Order;
 use super::stop::Stop;
-use super::unlock::Host;
 use crate::desired::Compiled;
 use crate::manifest::Manifest;
-use crate::report::{Exit, Record};
-use crate::state::{Generation, Generations, Lock, Origin, Status};
+use crate::report::Record;
+use crate::state::{Generation, Generations, Lock};
 
 /// A run under way.
 pub(super) struct Run<'o> {
@@ -27,7 +26,7 @@ pub(super) struct Run<'o> {
     pub(super) from: Option<Generation>,
     started: Instant,
     /// Texts of the compiled manifest, for its digest and its generation.
-    texts: Vec<(PathBuf, Vec<u8>)>,
+    pub(super) texts: Vec<(PathBuf, Vec<u8>)>,
 }
 
 impl<'o> Run<'o> {
@@ -114,22 +113,6 @@ impl<'o> Run<'o> {
         )
     }
 
-    /// The generation of this manifest and these secrets: written before anything is changed, and not again while it
-    /// is the newest.
-    pub(super) fn generation(&mut self, host: &Host<'_>) -> Result<Generation, Stop> {
-        let origin = Origin {
-            created: self.record.started.clone(),
-            manifest: self.record.manifest.clone(),
-            rollback_of: self.from.as_ref().map(|from| from.number),
-        };
-        let generations = Generations::new(&host.manifest().paths.state);
-        let generation = generations.open(&self.texts, &origin)?;
-        generation.set_needs(&host.needs())?;
-        self.record.generation = Some(generation.number);
-        self.record.rollback_of = origin.rollback_of;
-        Ok(generation)
-    }
-
     /// The keyed digests of its secrets are part of what a generation is, and not of its manifest's digest.
     pub(super) fn add_secrets(&mut self, digests: &BTreeMap<String, String>) {
         self.texts.push(Generation::secrets_text(digests));
@@ -143,44 +126,6 @@ impl<'o> Run<'o> {
             names.extend(generation.needs()?.objects);
         }
         Ok(names)
-    }
-
-    /// The generation's end: proven when every gate held, failed when one did not, applied when none was asked. What
-    /// was proven stays so as long as nothing changes.
-    pub(super) fn settle(&self, generation: &Generation, host: &Host<'_>) -> Result<(), Stop> {
-        if !self.record.steps.is_empty() {
-            generation.write_run(&self.record)?;
-        }
-        if self.order.only.is_some() {
-            return Ok(()); // A part says nothing of the whole.
-        }
-        let exit = self.record.exit;
-        let status = match (exit, self.order.verify) {
-            (Exit::Ok, true) => Some(Status::Proven),
-            (Exit::Ok, false) if self.record.steps.is_empty() => {
-                generation.status().is_none_or(|status| status != Status::Proven).then_some(Status::Applied)
-            }
-            (Exit::Ok, false) => Some(Status::Applied),
-            _ => Some(Status::Failed),
-        };
-        if let Some(status) = status {
-            generation.set_status(status)?;
-        }
-        let manifest = host.manifest();
-        Ok(Generations::new(&manifest.paths.state).collect(manifest.keep.generations)?)
-    }
-
-    /// Every gate of the whole manifest held: so the generation that was applied without gates is proven, if nothing
-    /// was applied since.
-    pub(super) fn prove_generation(&self, manifest: &Manifest) -> Result<(), Stop> {
-        let newest = Generations::new(&manifest.paths.state).newest()?;
-        let applied = newest.filter(|newest| {
-            newest.status() == Some(Status::Applied) && newest.origin().manifest == self.record.manifest
-        });
-        if let Some(generation) = applied.filter(|_| self.order.only.is_none()) {
-            generation.set_status(Status::Proven)?;
-        }
-        Ok(())
     }
 
     /// The record, with its end.

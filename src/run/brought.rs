@@ -1,14 +1,35 @@
-//! The record of the images that come onto this node because of us, kept beside what is ours.
+//! What is recorded beside what is ours: what was on the engine before, and which images came because of us.
 
 use std::collections::BTreeSet;
 
+use super::begin::Run;
 use super::stop::Stop;
 use super::unlock::Host;
 use crate::apply::Staged;
 use crate::desired::image_of;
-use crate::observed::Observed;
+use crate::observed::{Baseline, Observed, Ownership};
 use crate::plan::{Action, ImageAction, Plan, brought, engine_name};
-use crate::state::{read_images, write_images};
+use crate::state::{has_baseline, read_images, write_baseline, write_images};
+use crate::swarm::Engine;
+
+/// Before anything of this instance is on the engine: what is there is not ours, and `destroy` will tell it from what
+/// came later.
+pub(super) async fn baseline(
+    run: &Run<'_>,
+    host: &Host<'_>,
+    engine: &Engine,
+    observed: &Observed,
+) -> Result<(), Stop> {
+    let state = &host.manifest().paths.state;
+    // Volumes of services that are to be taken over are noted already.
+    let recorded = Ownership { volumes: BTreeSet::new(), ..host.desired.recorded.clone() };
+    if has_baseline(state) || !recorded.is_empty() {
+        return Ok(());
+    }
+    let inventory = engine.inventory(observed).await?;
+    write_baseline(state, &Baseline::of(&inventory, &run.record.started))?;
+    Ok(())
+}
 
 /// Before the first write: what the plan will bring is recorded, so that a crash forgets nothing.
 pub(super) fn announce(host: &Host<'_>, plan: &Plan, observed: &Observed) -> Result<(), Stop> {

@@ -1,20 +1,16 @@
 //! `collect`: what earlier runs brought and nothing needs any more goes.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-
 use super::begin::Run;
 use super::compile;
 use super::order::{Said, Tell};
+use super::removal::remove;
 use super::stop::Stop;
 use super::unlock::recorded;
-use crate::apply::{self, Event, World};
 use crate::desired::image_of;
 use crate::manifest::Manifest;
 use crate::observed::{Observed, SwarmState};
 use crate::plan::{self, Hoard, engine_name};
 use crate::report::Exit;
-use crate::secrets::Unlocked;
 use crate::state::{Generation, Generations, read_images, write_images, write_ownership};
 use crate::swarm::Engine;
 
@@ -54,19 +50,9 @@ pub(super) async fn old(
     if plan.is_empty() {
         return Ok(());
     }
-    let world =
-        World { engine: Some(engine), manifest, unlocked: &Unlocked::default(), generated: &BTreeMap::new() };
-    let mut forward = |event: Event<'_>| tell.borrow_mut()(Said::Step(&event));
-    let mut staged = apply::stage(&world, &plan, &RefCell::new(&mut forward)).await;
-    // There is one stage: the next run looks again.
-    staged.outcomes.iter_mut().for_each(|outcome| outcome.again = false);
-    run.record.steps = staged.outcomes;
-    run.record.writes = engine.writes();
+    let exit = remove(run, (engine, manifest), &plan, tell).await;
     forget(manifest, hoard, &engine.observe().await?)?;
-    match staged.exit.or(staged.again_exit) {
-        Exit::Ok => Ok(()),
-        exit => Err(Stop::Apply(exit)),
-    }
+    if exit == Exit::Ok { Ok(()) } else { Err(Stop::Apply(exit)) }
 }
 
 /// What is recorded, and what the generations need that are kept, the newest last.

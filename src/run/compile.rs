@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::bounded;
 use super::pins;
+use super::pointer::pointer;
 use super::ports;
 use super::stop::Stop;
 use crate::address::{Address, Kind, Part};
@@ -220,11 +221,6 @@ fn nothing_to_leave(loaded: &Loaded, name: &str, spec: &StackSpec) -> Vec<Proble
         Some(loaded.problem(&pointer(&["stacks", name, "left_to_others", key]), text))
     });
     wrong.collect()
-}
-
-/// An RFC 6901 JSON pointer.
-pub(super) fn pointer(steps: &[&str]) -> String {
-    steps.iter().flat_map(|step| ["/".to_owned(), step.replace('~', "~0").replace('/', "~1")]).collect()
 }
 
 /// The files of a compiled manifest: path below its folder, and text.

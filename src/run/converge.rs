@@ -50,6 +50,7 @@ pub(super) async fn until_equal(
         let plan = plan::plan(&host.desired, &observed, run.order.only.as_ref()).map_err(Stop::Refused)?;
         if round == 0 {
             begin(run, &plan, tell);
+            brought::baseline(run, host, engine, &observed).await?;
         }
         for (address, fields) in carried.again(&stuck.without(&plan)) {
             run.record.errors.push(not_kept(&address, &fields, &observed.engine));

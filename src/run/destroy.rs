@@ -1,21 +1,23 @@
 //! `destroy`: what is recorded as ours goes; what is left is said.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::begin::Run;
 use super::order::{Said, Tell};
+use super::removal::remove;
 use super::stop::Stop;
 use super::unlock::recorded;
 use crate::address::{Address, Kind};
-use crate::apply::{self, Event, World};
 use crate::desired::{Compiled, HostWanted};
 use crate::observed::{Inventory, Observed, Ownership};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, engine_name};
 use crate::report::{Exit, Leaks};
-use crate::secrets::{Unlocked, files};
-use crate::state::{read_links, write_asked, write_links, write_ownership};
+use crate::secrets::files;
+use crate::state::{
+    forget_baseline, read_baseline, read_images, read_links, write_asked, write_images, write_links,
+    write_ownership,
+};
 use crate::swarm::Engine;
 
 /// How long the engine may take to let go of what a service leaves.
@@ -46,31 +48,33 @@ pub(super) async fn all(
             "volumes stay, with what is in them: {names}; `holdfast destroy --volumes` removes them"
         ));
     }
-    let plan = plan::destroy(&own, &observed, &gone, part);
+    let mut plan = plan::destroy(&own, &observed, &gone, part);
     let before = engine.inventory(&observed).await?;
+    let images = read_images(&manifest.paths.state)?;
+    if part.is_none() {
+        plan::destroy_images(&mut plan, &own, &observed, (&images, &before.containers));
+    }
     run.record.plan.clone_from(&plan);
     tell.borrow_mut()(Said::Plan(&plan));
 
-    let world =
-        World { engine: Some(engine), manifest, unlocked: &Unlocked::default(), generated: &BTreeMap::new() };
-    let mut forward = |event: Event<'_>| tell.borrow_mut()(Said::Step(&event));
-    let mut staged = apply::stage(&world, &plan, &RefCell::new(&mut forward)).await;
-    // There is one stage; what it left is told below.
-    staged.outcomes.iter_mut().for_each(|outcome| outcome.again = false);
-    run.record.steps = staged.outcomes;
-    run.record.writes = engine.writes();
-
-    let (mut observed, leaks) = look_again(engine, &plan, &before).await?;
+    let exit = remove(run, (engine, manifest), &plan, tell).await;
+    let (mut observed, after, mut leaks) = look_again(engine, &plan, &before).await?;
     observed.generated = files::generated(&manifest.paths.run)?;
+    let there = |image: &String| observed.images.contains(&engine_name(image));
+    write_images(&manifest.paths.state, &images.iter().filter(|image| there(image)).cloned().collect())?;
+    if part.is_none() {
+        let baseline = read_baseline(&manifest.paths.state)?;
+        leaks.since = Some(plan::since(baseline.as_ref(), (&observed, &after), &own, &images));
+    }
     let left = plan::leftovers(&own, &observed, part);
     let leaked = !leaks.left.is_empty();
     if leaked && left.is_empty() {
         run.record.errors.push(format!("left behind: {}", leaks.left.join(", ")));
     }
     run.record.leaks = Some(leaks);
-    if staged.exit != Exit::Ok || !left.is_empty() || leaked {
+    if exit != Exit::Ok || !left.is_empty() || leaked {
         run.record.errors.extend(left.iter().map(|address| format!("`{address}` is still there")));
-        return Err(Stop::Apply(staged.exit.or(staged.again_exit).or(Exit::ApplyFailed)));
+        return Err(Stop::Apply(exit.or(Exit::ApplyFailed)));
     }
     if part.is_some() {
         let mut rest = own.still(&observed);
@@ -86,6 +90,9 @@ pub(super) async fn all(
     write_links(&manifest.paths.state, &BTreeMap::new())?;
     write_asked(&manifest.paths.run, &BTreeMap::new())?;
     files::uninstall(&manifest.paths.run)?;
+    if kept.is_empty() {
+        forget_baseline(&manifest.paths.state)?;
+    }
     write_ownership(
         &manifest.paths.state,
         &Ownership { volumes: kept, ..Ownership::new(&manifest.instance) },
@@ -94,13 +101,18 @@ pub(super) async fn all(
 }
 
 /// Compares with what was there before. The engine lets go of containers a moment after their tasks have ended.
-async fn look_again(engine: &Engine, plan: &Plan, before: &Inventory) -> Result<(Observed, Leaks), Stop> {
+async fn look_again(
+    engine: &Engine,
+    plan: &Plan,
+    before: &Inventory,
+) -> Result<(Observed, Inventory, Leaks), Stop> {
     let until = Instant::now() + LETS_GO;
     loop {
         let observed = engine.observe().await?;
-        let leaks = plan::leaks(plan, before, &engine.inventory(&observed).await?);
+        let after = engine.inventory(&observed).await?;
+        let leaks = plan::leaks(plan, before, &after);
         if leaks.left.is_empty() || Instant::now() >= until {
-            return Ok((observed, leaks));
+            return Ok((observed, after, leaks));
         }
         tokio::time::sleep(POLL).await;
     }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::compile;
 use super::pins;
+use super::pointer::pointer;
 use crate::compose;
 use crate::manifest::{Loaded, Manifest};
 use crate::pins::{Lock, Locked, Pins, Reference};
@@ -153,7 +154,7 @@ fn wanted(loaded: &Loaded) -> Result<BTreeMap<String, Vec<Problem>>, Vec<Problem
     let (mut named, mut problems) = (Vec::new(), Vec::new());
     for (name, image) in &manifest.images {
         if let Some(text) = &image.reference {
-            let place = loaded.problem(&compile::pointer(&["images", name, "reference"]), "");
+            let place = loaded.problem(&pointer(&["images", name, "reference"]), "");
             named.push(compose::NamedImage { text: text.clone(), place });
         }
     }

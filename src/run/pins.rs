@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::compile::pointer;
+use super::pointer::pointer;
 use crate::manifest::{Image, Loaded};
 use crate::pins::{Lock, Pins, Unpinned};
 use crate::source::{Problem, Source, Span};

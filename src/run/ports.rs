@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::compile::pointer;
+use super::pointer::pointer;
 use crate::compose::Published;
 use crate::desired::StackSpec;
 use crate::manifest::Loaded;

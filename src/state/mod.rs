@@ -5,6 +5,7 @@
 //! <paths.run>/proven.json                what this boot has proven (gone after a boot, on purpose)
 //! <paths.state>/naming.key               32 bytes, when no secret of the manifest is the naming key
 //! <paths.state>/logins.json             which login of a registry each service was last written with
+//! <paths.state>/baseline.json           what lay on the engine before anything was ours
 //! <paths.state>/images.json              which images came onto this node because of us
 //! <paths.run>/units.json                 what was asked of units of systemd and is not proven yet
 //! <paths.state>/links.json               links to installed files that were made elsewhere
@@ -19,6 +20,7 @@
 //! the new one. Nothing is written where the text would be the same.
 
 mod asked;
+mod baseline;
 mod files;
 mod generation;
 mod images;
@@ -34,6 +36,7 @@ mod unseen;
 use std::path::PathBuf;
 
 pub use asked::{read_asked, write_asked};
+pub use baseline::{forget_baseline, has_baseline, read_baseline, write_baseline};
 pub use files::write_durably;
 pub use generation::{Generation, Generations, Status};
 pub use images::{read_images, write_images};

@@ -29,8 +29,8 @@ const LOAD: &str = "POST /images/load";
 const PULL_SILENCE: Duration = Duration::from_secs(300);
 /// How long a load may take: it is told of when all of it is unpacked.
 const LOAD_TIME: Duration = Duration::from_secs(STREAM_SECONDS);
-/// How long a container that uses an image may take to go.
-const IN_USE: Duration = Duration::from_secs(5);
+/// Between two attempts to remove what is in use.
+const AGAIN: Duration = Duration::from_millis(250);
 /// The longest line of progress.
 const LINE: usize = 1 << 20;
 
@@ -94,16 +94,16 @@ impl Engine {
     }
 
     /// Removes a name of an image, and the image with its last name; never by force. One that is not there any more is
-    /// a success. A container that is about to go is waited for.
+    /// a success. As long as `patience` says, whatever uses it is waited for.
     ///
     /// # Errors
     /// [`EngineError::is_in_use`] while something uses it; else why the engine refused.
-    pub async fn remove_image(&self, name: &str) -> Result<(), EngineError> {
+    pub async fn remove_image(&self, name: &str, patience: Duration) -> Result<(), EngineError> {
         let began = Instant::now();
         loop {
             match self.transport.delete(&format!("/images/{name}")).await {
                 Err(EngineError::NotFound { .. }) => return Ok(()),
-                Err(error) if error.is_in_use() && began.elapsed() < IN_USE => sleep(IN_USE / 20).await,
+                Err(error) if error.is_in_use() && began.elapsed() < patience => sleep(AGAIN).await,
                 other => return other,
             }
         }

@@ -18,7 +18,7 @@ impl Engine {
     /// Any [`EngineError`] of a GET.
     pub async fn inventory(&self, observed: &Observed) -> Result<Inventory, EngineError> {
         let volumes = self.volumes().await?;
-        Ok(Inventory::new(observed, volumes.into_keys(), self.containers().await?))
+        Ok(Inventory::new(observed, volumes, self.containers().await?))
     }
 
     /// Every container of this node, also those that have ended.

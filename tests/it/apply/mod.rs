@@ -1,5 +1,6 @@
 //! Proves: the whole line on a real engine: from nothing to proven, twice, repaired, taken down, killed.
 
+mod baseline;
 mod certificate;
 mod collect;
 mod drift;
