@@ -36,6 +36,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 
 use crate::address::Address;
 use crate::manifest;
@@ -95,8 +96,8 @@ pub struct Expected {
 /// Answers one fresh look at the engine, or why there is none.
 pub type Observe<'a> = dyn Fn() -> BoxFuture<'a, Result<Observed, String>> + 'a;
 
-/// Reads the log of a task (by id) since a time in Unix seconds into a tally.
-pub type TaskLog<'a> = dyn Fn(String, i64, Tally) -> BoxFuture<'a, Result<Tally, String>> + 'a;
+/// Reads the log of a task (by id) into a tally, from its beginning.
+pub type TaskLog<'a> = dyn Fn(String, Tally) -> BoxFuture<'a, Result<Tally, String>> + 'a;
 
 /// Looks at a unit of systemd.
 pub type LookAtUnit<'a> = dyn Fn(String) -> BoxFuture<'a, Result<UnitLook, String>> + 'a;
@@ -116,8 +117,10 @@ pub struct Sources<'a> {
     /// [`fingerprint`]s of the certificates that are to be served: what is wrong with one of these, once it is on the
     /// wire, no waiting cures.
     pub declared: &'a BTreeSet<String>,
-    /// When the run started, Unix seconds.
-    pub since: i64,
+    /// When the run started.
+    pub since: Timestamp,
+    /// When the run started that made the change which is being proven, where that was another one.
+    pub changed: Option<Timestamp>,
 }
 
 /// How patient gates are where the manifest does not say.

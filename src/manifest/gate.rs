@@ -195,7 +195,7 @@ pub struct FileGate {
     pub absent: bool,
 }
 
-/// Lines that must not appear in a service's log since the run started (or since the task did).
+/// Lines that must not appear in a service's log since the run started, or since its tasks did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AbsenceGate {
@@ -205,6 +205,29 @@ pub struct AbsenceGate {
     pub service: String,
     /// Regular expression that no line may match.
     pub pattern: String,
-    /// Regular expression that at least one line must match: proof that the log was really read.
+    /// Regular expression that at least one line must match, whenever the tasks that are there wrote it: proof that the log
+    /// was really read.
     pub proof_of_life: String,
+    /// From when on unwanted lines count.
+    #[serde(default, skip_serializing_if = "LogSince::is_run")]
+    pub since: LogSince,
+}
+
+/// From when on the lines of a log count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogSince {
+    /// Since the run started that made the change which is being proven; else since this one did.
+    #[default]
+    Run,
+    /// Since the tasks that are there began: their whole log.
+    Task,
+}
+
+impl LogSince {
+    /// True for the default, which is not written down.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    fn is_run(&self) -> bool {
+        *self == Self::Run
+    }
 }

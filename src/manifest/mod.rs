@@ -17,7 +17,8 @@ pub mod template;
 
 pub use duration::Duration;
 pub use gate::{
-    AbsenceGate, CertificateGate, FileGate, Gate, HttpsGate, Redirect, SwarmGate, TcpGate, TlsVersion,
+    AbsenceGate, CertificateGate, FileGate, Gate, HttpsGate, LogSince, Redirect, SwarmGate, TcpGate,
+    TlsVersion,
 };
 pub use installed::{Folder, Installed, RENDERED};
 pub use load::{Loaded, examine, load};

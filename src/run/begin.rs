@@ -18,8 +18,8 @@ use crate::state::{Generation, Generations, Lock};
 pub(super) struct Run<'o> {
     pub(super) order: &'o Order,
     pub(super) record: Record,
-    /// Unix seconds.
-    pub(super) since: i64,
+    /// When it began.
+    pub(super) since: jiff::Timestamp,
     /// True once it holds the lock: only then may it change anything.
     pub(super) writes: bool,
     /// The generation that is brought back, in a rollback.
@@ -45,7 +45,7 @@ impl<'o> Run<'o> {
         Self {
             order,
             record,
-            since: now.as_second(),
+            since: now,
             writes: false,
             from: None,
             started: Instant::now(),

@@ -147,7 +147,8 @@ fn announce(run: &Run<'_>, host: &mut Host<'_>, (plan, observed): (&Plan, &Obser
     }
     let both = host.desired.recorded.union(&wanted(host, plan));
     write_ownership(&host.manifest().paths.state, &both)?;
-    Proven { manifest: run.record.manifest.clone(), boot: run.record.boot.clone(), ..Proven::default() }
+    let (manifest, boot) = (run.record.manifest.clone(), run.record.boot.clone());
+    Proven { manifest, boot, since: run.since.to_string(), ..Proven::default() }
         .write(&host.manifest().paths.run)?;
     Ok(())
 }

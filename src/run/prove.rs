@@ -51,9 +51,9 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
         let look = subject.engine.observe();
         async move { look.await.map_err(|error| chain(&error)) }.boxed()
     };
-    let task_log = |task: String, since: i64, mut tally: Tally| {
+    let task_log = |task: String, mut tally: Tally| {
         async move {
-            let read = subject.engine.task_log(&task, since, &mut |line| tally.read(line)).await;
+            let read = subject.engine.task_log(&task, &mut |line, written| tally.read(line, written)).await;
             read.map(|()| tally).map_err(|error| chain(&error))
         }
         .boxed()
@@ -68,6 +68,8 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
         expected: &expected,
         declared: &declared,
         since: run.since,
+        // Who applies proves what it did itself, and what stood before: its own start is what counts.
+        changed: if run.writes { None } else { proven.since.parse().ok() },
     };
     let mut progress = |progress: gates::Progress<'_>| tell.borrow_mut()(Said::Gate(&progress));
     let results = gates::verify(&gates, &sources, &Limits::default(), &mut progress).await;

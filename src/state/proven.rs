@@ -17,6 +17,10 @@ pub struct Proven {
     pub manifest: String,
     /// The kernel's boot id.
     pub boot: String,
+    /// When the run began that changed something last, RFC 3339; empty where none did in this boot. What is not proven
+    /// since is proven from there on.
+    #[serde(default)]
+    pub since: String,
     /// Gates, by address.
     pub gates: BTreeSet<Address>,
 }
@@ -27,7 +31,7 @@ impl Proven {
     pub fn read(run: &Path, manifest: &str, boot: &str) -> Self {
         match read_json::<Self>(&run.join("proven.json")) {
             Ok(Some(proven)) if proven.manifest == manifest && proven.boot == boot => proven,
-            _ => Self { manifest: manifest.to_owned(), boot: boot.to_owned(), gates: BTreeSet::new() },
+            _ => Self { manifest: manifest.to_owned(), boot: boot.to_owned(), ..Self::default() },
         }
     }
 

@@ -119,10 +119,13 @@ fn a_proof_of_life_from_the_start_of_a_task_serves_every_later_run() {
         )
         .expect("web.yml");
     };
-    let quiet = |pattern: &str| {
+    let quiet = |pattern: &str, since: &str| {
         world.edit(|manifest| {
-            let absence =
+            let mut absence =
                 json!({ "stack": "web", "service": "app", "pattern": pattern, "proof_of_life": "^ready$" });
+            if since != "run" {
+                absence["since"] = json!(since);
+            }
             manifest["gates"] = json!({ "quiet": { "absence": absence, "soak": "1s", "deadline": "20s" } });
         });
     };
@@ -133,17 +136,37 @@ fn a_proof_of_life_from_the_start_of_a_task_serves_every_later_run() {
         (gate["verdict"].as_str().unwrap_or_default().to_owned(), gate["summary"].to_string())
     };
     says("echo oops; echo ready");
-    quiet("panic");
+    quiet("panic", "run");
     assert_eq!(gate(&["apply", "--json"], 0).0, "pass", "the run made the task");
     std::thread::sleep(std::time::Duration::from_millis(1100));
     assert_eq!(gate(&["verify", "--json"], 0).0, "pass", "the run found the task");
     // Another manifest: nothing counts as proven, and no task is made.
-    quiet("panic|fatal");
+    quiet("panic|fatal", "run");
     assert_eq!(gate(&["apply", "--json"], 0).0, "pass", "the run changed something, but not the task");
-    quiet("oops");
+
+    // What was written before the run does not count, unless the whole log is asked for.
+    quiet("oops", "run");
+    assert_eq!(gate(&["verify", "--json"], 0).0, "pass", "an old line counted");
+    quiet("oops", "task");
     let (verdict, summary) = gate(&["verify", "--json"], 3);
     assert!(verdict == "fail" && summary.contains("1 of 2 lines match"), "{summary}");
-    // What the replaced task wrote does not count against the new one.
+
+    // Another process proves what an apply has changed: from the start of that apply on.
+    quiet("oops", "run");
+    says("echo oops; echo ready; echo more");
+    world.run(&["apply", "--no-verify"]).expect(0);
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    for _ in 0..2 {
+        let (verdict, summary) = gate(&["verify", "--json"], 3);
+        assert!(verdict == "fail" && summary.contains("1 of 3 lines since"), "{summary}");
+    }
+    // A later apply finds a task of before, and proves it from now on.
+    assert_eq!(gate(&["apply", "--json"], 0).0, "pass", "an old line failed a later run");
+    assert_eq!(gate(&["verify", "--json"], 0).0, "pass", "it was proven");
+
+    // What is written while the run goes on counts; what the replaced task wrote does not.
+    says("echo ready; { while sleep 0.3; do echo oops; done; } & true");
+    assert_eq!(gate(&["apply", "--json"], 3).0, "fail");
     says("echo ready");
     assert_eq!(gate(&["apply", "--json"], 0).0, "pass", "the old task's line counted");
 }

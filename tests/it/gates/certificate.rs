@@ -270,10 +270,11 @@ async fn judge_changed(gate: CertificateGate, declared: &[&str]) -> GateResult {
         unit: None,
         observed: None,
         observe: &|| Box::pin(async { Err(String::new()) }),
-        task_log: &|_, _, tally| Box::pin(async { Ok(tally) }),
+        task_log: &|_, tally| Box::pin(async { Ok(tally) }),
         expected: &expected,
         declared: &declared,
-        since: 0,
+        since: jiff::Timestamp::UNIX_EPOCH,
+        changed: None,
     };
     let limits = Limits { deadline: Duration::from_millis(600), ..super::quick() };
     let gate = Planned { soak: true, ..planned(Gate { certificate: Some(gate), ..Gate::default() }) };

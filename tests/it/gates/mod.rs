@@ -41,10 +41,11 @@ async fn run_all(gates: &[Planned], limits: &Limits) -> Vec<GateResult> {
         unit: None,
         observed: None,
         observe: &|| Box::pin(async { Err("there is no engine here".to_owned()) }),
-        task_log: &|_, _, _| Box::pin(async { Err("there is no engine here".to_owned()) }),
+        task_log: &|_, _| Box::pin(async { Err("there is no engine here".to_owned()) }),
         expected: &expected,
         declared: &std::collections::BTreeSet::new(),
-        since: 0,
+        since: jiff::Timestamp::UNIX_EPOCH,
+        changed: None,
     };
     verify(gates, &sources, limits, &mut |_| {}).await
 }
@@ -63,15 +64,16 @@ async fn run_over(
         unit: None,
         observed: None,
         observe: &|| Box::pin(async { Ok(look.clone()) }),
-        task_log: &|_, _, mut tally| {
+        task_log: &|_, mut tally| {
             Box::pin(async move {
-                tally.read("listening");
+                tally.read("listening", None);
                 Ok(tally)
             })
         },
         expected,
         declared: &std::collections::BTreeSet::new(),
-        since: 0,
+        since: jiff::Timestamp::UNIX_EPOCH,
+        changed: None,
     };
     verify(gates, &sources, &quick(), &mut |_| {}).await
 }

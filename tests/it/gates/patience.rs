@@ -101,10 +101,11 @@ async fn every_attempt_is_told_and_the_last_one_says_so() {
         unit: None,
         observed: None,
         observe: &|| Box::pin(async { Err(String::new()) }),
-        task_log: &|_, _, _| Box::pin(async { Err(String::new()) }),
+        task_log: &|_, _| Box::pin(async { Err(String::new()) }),
         expected: &expected,
         declared: &std::collections::BTreeSet::new(),
-        since: 0,
+        since: jiff::Timestamp::UNIX_EPOCH,
+        changed: None,
     };
     let mut count = |progress: Progress<'_>| {
         told += 1;

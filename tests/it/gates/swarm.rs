@@ -222,6 +222,7 @@ async fn absence_asks_for_the_log_of_the_service() {
             service: "app".to_owned(),
             pattern: pattern.to_owned(),
             proof_of_life: life.to_owned(),
+            ..AbsenceGate::default()
         };
         planned(Gate { absence: Some(gate), ..Gate::default() })
     };
@@ -229,7 +230,7 @@ async fn absence_asks_for_the_log_of_the_service() {
     let results = run_over(&gates, &look, &BTreeMap::new()).await;
     assert_passes(&results[0]);
     assert_unknown(&results[1], "no proof of life: none of 1 lines matches `ready`");
-    assert_fails(&results[2], "1 of 1 lines match `listen`");
+    assert_fails(&results[2], "1 of 1 lines since 1970-01-01T00:00:00.000Z match `listen`");
     assert_eq!(results[2].attempt_count, 1);
 }
 
@@ -249,10 +250,11 @@ async fn a_hundred_services_are_judged_in_no_time() {
         unit: None,
         observed: Some(&look),
         observe: &|| Box::pin(async { Err("must not be asked".to_owned()) }),
-        task_log: &|_, _, tally| Box::pin(async { Ok(tally) }),
+        task_log: &|_, tally| Box::pin(async { Ok(tally) }),
         expected: &expected,
         declared: &std::collections::BTreeSet::new(),
-        since: 0,
+        since: jiff::Timestamp::UNIX_EPOCH,
+        changed: None,
     };
     let started = Instant::now();
     let results = holdfast::gates::verify(&[gate], &sources, &super::quick(), &mut |_| {}).await;
