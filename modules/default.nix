@@ -6,5 +6,6 @@
     (import ./package.nix { inherit self; })
     ./compile.nix
     ./oneshot.nix
+    ./secrets.nix
   ];
 }

@@ -9,6 +9,7 @@ mod brought;
 mod collect;
 mod compile;
 mod converge;
+mod credentials;
 mod destroy;
 mod generation;
 mod install;
@@ -29,6 +30,7 @@ mod unlock;
 mod watch;
 
 pub use compile::{Compilation, check, compile, write as write_compiled};
+pub use credentials::serve as serve_credentials;
 pub use lock::{LockOrder, LockOutcome, LockedImage, Locking, lock};
 pub use order::{Order, Said, Tell};
 pub use stop::Stop;

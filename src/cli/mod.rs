@@ -9,6 +9,7 @@ mod check;
 mod collect;
 mod compile;
 mod completions;
+mod credentials;
 mod destroy;
 mod flags;
 mod image;
@@ -70,6 +71,8 @@ enum Command {
     Image(image::Args),
     /// Work with keys and sops files, and install what is in them.
     Secrets(secrets::Args),
+    /// Give secrets to units of systemd, without a file.
+    Credentials(credentials::Args),
     /// Show what compose files become.
     Stack(stack::Args),
     /// Print the JSON Schema of the manifest.
@@ -105,6 +108,7 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
         Command::Destroy(args) => wait(destroy::run(&args, settings)),
         Command::Image(args) => wait(image::run(&args, settings)),
         Command::Secrets(args) => wait(secrets::run(&args, settings)),
+        Command::Credentials(args) => wait(credentials::run(&args, settings)),
         Command::Stack(args) => stack::run(args, settings),
         Command::Schema(args) => schema::run(&args, settings),
         Command::SocketProxy(args) => wait(socket_proxy::run(args)),

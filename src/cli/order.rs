@@ -70,6 +70,21 @@ impl Applying {
     }
 }
 
+/// How long a service stays without being asked.
+#[derive(clap::Args)]
+pub(crate) struct Idle {
+    /// End after this long without a request, `60s`.
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    idle: Duration,
+}
+
+impl Idle {
+    /// It as a time.
+    pub(crate) const fn duration(&self) -> std::time::Duration {
+        self.idle.0
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     serde_json::from_value(serde_json::Value::from(text)).map_err(|error| error.to_string())
 }

@@ -76,6 +76,13 @@ impl<'a> Desired<'a> {
         self.recreate.iter().any(|allowed| allowed.covers(address))
     }
 
+    /// Keyed id of each value that is not installed as a file.
+    #[must_use]
+    pub fn ids(&self) -> BTreeMap<String, String> {
+        let files = self.compiled.manifest.installed().filter(|file| !file.install).map(|file| file.file());
+        files.filter_map(|name| Some((name.clone(), self.digests.get(&name)?.clone()))).collect()
+    }
+
     /// The object name of a stack's secret; `None` while its value is not there.
     #[must_use]
     pub fn secret_name(&self, stack: &StackSpec, key: &str) -> Option<String> {

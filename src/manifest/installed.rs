@@ -70,6 +70,10 @@ pub struct Installed<'m> {
     pub reload_units: &'m [String],
     /// True when it stands in the folder that is made before users are.
     pub needed_for_users: bool,
+    /// Units that may load it as a credential.
+    pub credentials: &'m [String],
+    /// True when a file of it is installed.
+    pub install: bool,
 }
 
 macro_rules! installed {
@@ -87,6 +91,8 @@ macro_rules! installed {
                     restart_units: &of.restart_units,
                     reload_units: &of.reload_units,
                     needed_for_users: of.needed_for_users,
+                    credentials: &of.credentials,
+                    install: of.install,
                 }
             }
         }
@@ -100,6 +106,12 @@ impl<'m> Installed<'m> {
     #[must_use]
     pub fn address(&self) -> Address {
         Address::new(self.kind, self.name)
+    }
+
+    /// True for a template.
+    #[must_use]
+    pub fn is_template(&self) -> bool {
+        self.kind == Kind::Template
     }
 
     /// Its path below the folder of installed files: `NAME` or `rendered/NAME`. Values go by the same name.
@@ -142,7 +154,7 @@ impl<'m> Installed<'m> {
 }
 
 impl Manifest {
-    /// Every secret and template as a file, in the order of their names: secrets, then templates.
+    /// Every secret and template as what becomes of it on a host, in the order of their names: secrets, then templates.
     pub fn installed(&self) -> impl Iterator<Item = Installed<'_>> {
         let secrets = self.secrets.iter().map(Installed::from);
         secrets.chain(self.templates.iter().map(Installed::from))

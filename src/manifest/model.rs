@@ -335,6 +335,12 @@ pub struct Secret {
     /// True when it is needed before users are made: it belongs to root and stands in `<paths.run>/secrets-for-users`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub needed_for_users: bool,
+    /// Services of systemd that may load it as a credential of its own name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<String>,
+    /// False when no file of it is installed: only Swarm secrets, templates and credentials carry it.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub install: bool,
 }
 
 fn root() -> String {
@@ -343,6 +349,15 @@ fn root() -> String {
 
 fn default_mode() -> String {
     "0400".to_owned()
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_true(flag: &bool) -> bool {
+    *flag
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
@@ -392,6 +407,12 @@ pub struct Template {
     /// True when it is needed before users are made: it belongs to root and stands in `<paths.run>/secrets-for-users`.
     #[serde(default, skip_serializing_if = "is_false")]
     pub needed_for_users: bool,
+    /// Services of systemd that may load it as a credential of its own name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<String>,
+    /// False when no file of it is installed: only Swarm secrets, templates and credentials carry it.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub install: bool,
 }
 
 /// Folders, and how long to wait for the lock.

@@ -18,6 +18,8 @@ pub struct HostSeen {
     pub links: BTreeMap<PathBuf, LinkSeen>,
     /// Units, by name; `None` where systemd was not asked or does not run.
     pub units: Option<BTreeMap<String, UnitSeen>>,
+    /// Keyed id of each value that is not installed as a file, as units were last told of it.
+    pub ids: BTreeMap<String, String>,
     /// What was asked of units and is not proven yet, by unit.
     pub asked: BTreeMap<String, Ask>,
 }

@@ -73,9 +73,12 @@ struct Due<'m> {
 pub(super) fn units(builder: &mut Builder<'_>, touched: &Touched) {
     let (desired, observed) = (builder.desired, &builder.observed.host);
     let mut due: BTreeMap<&str, Due<'_>> = BTreeMap::new();
+    let none = BTreeSet::new();
     for file in desired.compiled.manifest.installed() {
-        let Some(steps) = touched.get(&file.address()).filter(|_| !is_first(builder, &file)) else {
-            continue;
+        let steps = match touched.get(&file.address()) {
+            Some(steps) if !is_first(builder, &file) => steps,
+            None if has_new_id(builder, &file) => &none,
+            _ => continue,
         };
         let restart = file.restart_units.iter().map(|unit| (unit, Wish::Restart));
         for (unit, wish) in restart.chain(file.reload_units.iter().map(|unit| (unit, Wish::Reload))) {
@@ -127,6 +130,13 @@ fn step(due: Due<'_>, failed: bool) -> Draft {
     let reason =
         if names.is_empty() { "an earlier run was stopped before it".to_owned() } else { names.join(", ") };
     draft.changing(Vec::new(), consequence).because(reason)
+}
+
+/// True when a value that has no file is another one than units were last told of.
+fn has_new_id(builder: &Builder<'_>, file: &Installed<'_>) -> bool {
+    let id = builder.desired.digests.get(&file.file());
+    let before = builder.observed.host.ids.get(&file.file());
+    !file.install && before.is_some() && id.is_some() && before != id
 }
 
 /// True while nothing of the file's folder was installed since the boot.

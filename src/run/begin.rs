@@ -68,17 +68,20 @@ impl<'o> Run<'o> {
         let manifest = &mut opened.compiled.manifest;
         self.record.instance.clone_from(&manifest.instance);
         self.record.host.clone_from(&manifest.host.name);
-        // The command line wins over the manifest, and is no part of what a generation is.
-        if let Some(engine) = &self.order.engine {
-            manifest.engine.address.clone_from(engine);
-        }
-        if let Some(run) = &self.order.run_dir {
-            manifest.paths.run.clone_from(run);
-        }
-        if let Some(state) = &self.order.state_dir {
-            manifest.paths.state.clone_from(state);
-        }
+        self.order.override_places(manifest);
         Ok(opened)
+    }
+
+    /// The manifest alone: what its stacks and images are is not looked at.
+    pub(super) fn manifest(&self) -> Result<Manifest, Stop> {
+        let path = &self.order.manifest;
+        let mut manifest = if path.is_dir() {
+            compile::open(path)?.compiled.manifest
+        } else {
+            compile::manifest_of(path).map_err(Stop::Problems)?.0.manifest
+        };
+        self.order.override_places(&mut manifest);
+        Ok(manifest)
     }
 
     /// load, its second half: the stacks of a folder.

@@ -15,7 +15,7 @@ use crate::plan::{self, Plan, engine_name};
 use crate::report::{Exit, Leaks};
 use crate::secrets::files;
 use crate::state::{
-    forget_baseline, read_baseline, read_images, read_links, write_asked, write_images, write_links,
+    forget_baseline, read_baseline, read_images, read_links, write_asked, write_ids, write_images, write_links,
     write_ownership,
 };
 use crate::swarm::Engine;
@@ -89,6 +89,7 @@ pub(super) async fn all(
     }
     write_links(&manifest.paths.state, &BTreeMap::new())?;
     write_asked(&manifest.paths.run, &BTreeMap::new())?;
+    write_ids(&manifest.paths.run, &BTreeMap::new())?;
     files::uninstall(&manifest.paths.run)?;
     if kept.is_empty() {
         forget_baseline(&manifest.paths.state)?;

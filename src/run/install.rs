@@ -30,8 +30,7 @@ pub(super) fn narrow(manifest: &mut Manifest, folders: &[Folder]) {
     }
     manifest.secrets.retain(|name, secret| secret.needed_for_users || parts.contains(name));
     for secret in manifest.secrets.values_mut().filter(|secret| !secret.needed_for_users) {
-        (secret.owner, secret.group) = ("root".to_owned(), "root".to_owned());
-        (secret.path, secret.symlinks) = (None, Vec::new());
+        secret.install = false;
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::address::Address;
 use crate::apply::Event;
 use crate::gates;
+use crate::manifest::Manifest;
 use crate::plan::Plan;
 use crate::secrets::IdentityEnv;
 
@@ -35,6 +36,21 @@ pub struct Order {
     pub volumes: bool,
     /// Identities from the environment.
     pub identities: IdentityEnv,
+}
+
+impl Order {
+    /// The command line wins over the manifest, and is no part of what a generation is.
+    pub(super) fn override_places(&self, manifest: &mut Manifest) {
+        if let Some(engine) = &self.engine {
+            manifest.engine.address.clone_from(engine);
+        }
+        if let Some(run) = &self.run_dir {
+            manifest.paths.run.clone_from(run);
+        }
+        if let Some(state) = &self.state_dir {
+            manifest.paths.state.clone_from(state);
+        }
+    }
 }
 
 /// What is told while a command runs.

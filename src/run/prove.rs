@@ -111,7 +111,7 @@ fn all(
     for name in manifest.networks.keys() {
         gates.push(derived(Address::new(Kind::Network, name), Check::Network(name.clone())));
     }
-    for file in manifest.installed() {
+    for file in manifest.installed().filter(|file| file.install) {
         gates.push(installed(host, &file));
     }
     gates.extend(linked(host));

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::begin::Run;
+use super::credentials;
 use super::stop::Stop;
 use super::unlock::Host;
 use crate::address::{Address, Kind};
@@ -23,6 +24,7 @@ pub(super) fn compare(run: &mut Run<'_>, host: &mut Host<'_>, observed: &Observe
         run.record.exit = run.record.exit.or(Exit::Changes);
     }
     run.record.held.clone_from(&plan.held);
+    run.record.warnings.extend(credentials::stale(host.manifest(), &host.desired.digests));
     run.record.plan = plan;
     Ok(())
 }

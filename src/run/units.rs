@@ -14,7 +14,7 @@ use crate::observed::{Ask, LinkSeen, Observed, Wish};
 use crate::plan::{Action, Plan};
 use crate::report::{Exit, Failure, GateResult, Verdict, chain};
 use crate::secrets::{SecretBytes, Unlocked, files};
-use crate::state::{read_asked, write_asked, write_links};
+use crate::state::{read_asked, read_ids, write_asked, write_ids, write_links};
 
 /// How many lines of a failed unit are told.
 const LINES: usize = 10;
@@ -49,6 +49,7 @@ pub(super) async fn observe(
     let (run, name) = (&manifest.paths.run, (key, manifest.instance.as_str()));
     let seen = &mut observed.host;
     seen.asked = read_asked(run)?;
+    seen.ids = read_ids(run);
     seen.generation = files::generation(run, Folder::Services);
     if !seen.asked.is_empty() {
         seen.units = look(manifest, &seen.asked).await?;
@@ -63,7 +64,10 @@ pub(super) async fn observe(
         desired.host.links.iter().all(
             |(path, target)| matches!(seen.links.get(path), Some(LinkSeen::Link(there)) if there == target),
         );
-    let equal = linked && observed.files == desired.files && seen.user_files == desired.host.user_files;
+    let same_ids =
+        desired.ids().iter().all(|(name, id)| seen.ids.get(name).is_none_or(|before| before == id));
+    let equal =
+        linked && same_ids && observed.files == desired.files && seen.user_files == desired.host.user_files;
     if !equal && seen.units.is_none() {
         seen.units = look(manifest, &seen.asked).await?;
     }
@@ -103,6 +107,15 @@ impl Host<'_> {
             asked.insert(action.unit.clone(), ask);
         }
         write_asked(&manifest.paths.run, &asked)?;
+        // What is told from here on is told: it is written down.
+        self.keep_ids(observed)
+    }
+
+    /// Units know of these versions; what has no value now is as it was.
+    fn keep_ids(&self, observed: &Observed) -> Result<(), Stop> {
+        let mut ids = observed.host.ids.clone();
+        ids.extend(self.desired.ids());
+        write_ids(&self.manifest().paths.run, &ids)?;
         Ok(())
     }
 
@@ -146,7 +159,7 @@ impl Host<'_> {
             .collect();
         links.extend(host.links.clone());
         write_links(&self.manifest().paths.state, &links)?;
-        Ok(())
+        self.keep_ids(observed)
     }
 }
 

@@ -151,7 +151,11 @@ fn allowed(run: &Run<'_>, manifest: &Manifest) -> BTreeSet<Address> {
 
 /// The key of Swarm secrets' names: a secret of the manifest, or 32 bytes in the state folder. A run that only looks
 /// keeps no new one: it has no lock, and two runs must never end up with two keys.
-fn naming_key(manifest: &Manifest, unlocked: &Unlocked, writes: bool) -> Result<SecretBytes, Stop> {
+pub(super) fn naming_key(
+    manifest: &Manifest,
+    unlocked: &Unlocked,
+    writes: bool,
+) -> Result<SecretBytes, Stop> {
     if let Some(name) = &manifest.naming_key {
         return unlocked.values.get(name).cloned().ok_or_else(|| {
             let text =

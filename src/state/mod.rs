@@ -8,6 +8,8 @@
 //! <paths.state>/baseline.json           what lay on the engine before anything was ours
 //! <paths.state>/images.json              which images came onto this node because of us
 //! <paths.run>/units.json                 what was asked of units of systemd and is not proven yet
+//! <paths.run>/credentials.json           which version of a credential each unit was given
+//! <paths.run>/ids.json                   which version of what has no file units were last told of
 //! <paths.state>/links.json               links to installed files that were made elsewhere
 //! <paths.state>/ownership.json           what is ours; written before anything is made
 //! <paths.state>/recreating.json          what may be deleted and made anew, while that is under way
@@ -21,6 +23,7 @@
 
 mod asked;
 mod baseline;
+mod credentials;
 mod files;
 mod generation;
 mod images;
@@ -37,6 +40,7 @@ use std::path::PathBuf;
 
 pub use asked::{read_asked, write_asked};
 pub use baseline::{forget_baseline, has_baseline, read_baseline, write_baseline};
+pub use credentials::{Given, read_credentials, read_ids, write_credentials, write_ids};
 pub use files::write_durably;
 pub use generation::{Generation, Generations, Status};
 pub use images::{read_images, write_images};

@@ -35,6 +35,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, manifest: &Manifest) {
     for file in manifest.installed() {
         judge_links(judge, manifest, &file, &mut taken);
         judge_units(judge, &file);
+        judge_sinks(judge, &file);
         if file.needed_for_users {
             for (field, text) in [("owner", file.owner), ("group", file.group)] {
                 let message = format!("`{text}` does not exist yet when users are made");
@@ -113,6 +114,21 @@ fn judge_units(judge: &mut Judge<'_>, file: &Installed<'_>) {
         let place = join(&at, &["reload_units", &index]);
         judge.value(&place, holds(!twice, message, "name it in `restart_units` or in `reload_units`"));
     }
+}
+
+/// Credentials go to services alone, and what is not installed has no file to link to.
+fn judge_sinks(judge: &mut Judge<'_>, file: &Installed<'_>) {
+    let at = [section(file), file.name];
+    judge.each(&join(&at, &["credentials"]), file.credentials, |name| {
+        unit(name)?;
+        let message = format!("`{name}` cannot load a credential");
+        let loads = [".service", ".socket", ".mount", ".swap"].iter().any(|kind| name.ends_with(kind));
+        holds(loads, message, "name a service, socket, mount or swap")
+    });
+    let wants = file.links_declared().next().is_some() || file.needed_for_users;
+    let message = "no file of it is installed, and a link or the making of users wants one";
+    let fix = "leave `install` out, or `path`, `symlinks` and `needed_for_users`";
+    judge.value(&join(&at, &["install"]), holds(file.install || !wants, message, fix));
 }
 
 /// The full name of a unit, as systemd takes it.

@@ -41,7 +41,7 @@ pub(super) fn items<'u>(
 ) -> (Vec<Item<'u>>, Vec<Failure>) {
     let accounts = Accounts::load(Path::new("/etc"));
     let (mut items, mut failures) = (Vec::new(), Vec::new());
-    for file in manifest.installed().filter(|file| file.folder() == folder) {
+    for file in manifest.installed().filter(|file| file.install && file.folder() == folder) {
         let name = file.file();
         let Some(bytes) = unlocked.values.get(&name) else { continue };
         match resolve(&accounts, &file, &name) {

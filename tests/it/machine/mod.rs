@@ -1,5 +1,6 @@
 //! Proves, on a real systemd: who is told of a changed secret, what becomes of it, and what happens at a boot.
 
+mod credentials;
 mod failing;
 mod told;
 mod users;

@@ -71,6 +71,18 @@ fn links_and_units_of_secrets() {
     refused(r#"["gateway.service"]"#, both, r#""app.service""#, "is restarted and reloaded by the same");
     let early = r#""needed_for_users": true, "owner": "app""#;
     refused(r#""needed_for_users": true"#, early, r#""app""#, "does not exist yet when users are made");
+    refused(
+        r#"["gateway.socket"]"#,
+        r#"["gateway.timer"]"#,
+        r#""gateway.timer""#,
+        "cannot load a credential",
+    );
+    refused(
+        r#""install": false"#,
+        r#""install": false, "path": "/etc/a""#,
+        "false",
+        "no file of it is installed",
+    );
     let own = FULL.replace(path, &to("/run/holdfast/secrets/db_password"));
     load(&own).expect("a path that is the file's own place is no link");
 }
