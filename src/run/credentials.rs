@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener as StdListener};
+use std::os::unix::net::UnixListener as StdListener;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -65,16 +65,19 @@ pub async fn serve(order: &Order, socket: StdListener, idle: Duration) -> Result
     let manifest = Run::begin("credentials serve", order).manifest()?;
     loop {
         let Ok(accepted) = timeout(idle, listener.accept()).await else { return Ok(()) };
-        let (stream, address) = accepted.map_err(failed)?;
-        answer(order, &manifest, stream, &address.into()).await;
+        let (stream, _) = accepted.map_err(failed)?;
+        answer(order, &manifest, stream).await;
     }
 }
 
 /// Answers one request. Whatever comes of it, the next one is heard.
-async fn answer(order: &Order, manifest: &Manifest, mut stream: UnixStream, address: &SocketAddr) {
+async fn answer(order: &Order, manifest: &Manifest, stream: UnixStream) {
     let user = stream.peer_cred().map_or(u32::MAX, |peer| peer.uid());
-    let asked = address.as_abstract_name().and_then(request).filter(|_| user == 0);
-    let Some(Request { unit, credential }) = asked else {
+    let Ok((mut stream, asked)) = asked(stream) else {
+        tracing::warn!("a credential was asked for by a peer that is gone");
+        return;
+    };
+    let Some(Request { unit, credential }) = asked.filter(|_| user == 0) else {
         tracing::warn!("a credential was refused: {}", Refusal::Stranger(user));
         return;
     };
@@ -89,6 +92,13 @@ async fn answer(order: &Order, manifest: &Manifest, mut stream: UnixStream, addr
         Err(refusal) => tracing::warn!(unit, credential, "a credential was refused: {refusal}"),
     }
     drop(stream.shutdown().await);
+}
+
+/// What the peer asks for. The address that tokio accepts from loses an abstract name, the standard library's does not.
+fn asked(stream: UnixStream) -> std::io::Result<(UnixStream, Option<Request>)> {
+    let stream = stream.into_std()?;
+    let asked = stream.peer_addr()?.as_abstract_name().and_then(request);
+    Ok((UnixStream::from_std(stream)?, asked))
 }
 
 /// Decrypts one value, for a unit that it is given to; with its keyed id.

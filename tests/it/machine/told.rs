@@ -116,5 +116,5 @@ fn a_generation_stays_while_a_unit_still_holds_it(host: &Scenario) {
         host.invocation("told-slow.service") != old && machine.property("told-slow.service", "Job").is_empty()
     });
     assert_eq!(host.install(), ["files"]);
-    assert_eq!(format!("{before}{}", host.generations()), both);
+    assert_eq!(format!("{before} {}", host.generations()), both);
 }

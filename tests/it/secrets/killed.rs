@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use holdfast::secrets::{FilesError, render_templates};
+use holdfast::observed::LinkSeen;
+use holdfast::secrets::{FilesError, files, render_templates};
 
 use super::installed::{declared, generations, unlocked};
 use super::{Run, observe, put, template};
@@ -80,4 +81,51 @@ fn on_a_fresh_boot() {
     let kills = kill_everywhere(|_| {}, &[None, Some("new")]);
     println!("killed {kills} times");
     assert!(kills >= 15, "only {kills} places");
+}
+
+const LINK: &str = "HOLDFAST_TEST_LINK";
+
+fn ours(target: &Path) -> bool {
+    target.starts_with("/run/holdfast/secrets")
+}
+
+#[test]
+#[ignore = "started by the tests in this file, to be killed"]
+fn the_process_that_is_killed_with_a_link() {
+    let path = PathBuf::from(std::env::var_os(LINK).expect("set by the test that starts this"));
+    files::link(&path, Path::new("/run/holdfast/secrets/new"), &ours).expect("linked");
+}
+
+/// Killed anywhere, the link leads to the old or the new file or is not there yet, the next look sees that something is
+/// due, and the next run leaves nothing beside it.
+#[test]
+fn while_a_link_is_made_or_led_elsewhere() {
+    let old = Path::new("/run/holdfast/secrets/old");
+    let mut kills = 0;
+    for (call, before) in ["mkdirat", "symlinkat", "renameat", "renameat2", "unlinkat", "fsync"]
+        .into_iter()
+        .flat_map(|call| [(call, None), (call, Some(old))])
+    {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("app/token");
+        if let Some(old) = before {
+            files::link(&path, old, &ours).expect("linked");
+        }
+        let mut command = Command::new(std::env::current_exe().expect("this binary"));
+        command.args(["--exact", "--ignored", "secrets::killed::the_process_that_is_killed_with_a_link"]);
+        let end = at(command.env(LINK, &path), call, 1);
+        let seen = fs::read_link(&path).ok();
+        let new = Path::new("/run/holdfast/secrets/new");
+        assert!(seen.as_deref() == before || seen.as_deref() == Some(new), "{call}: {seen:?}");
+        let looked = files::observe_link(&path, &ours);
+        let done = seen.as_deref() == Some(new);
+        assert_eq!(looked == LinkSeen::Link(new.to_owned()), done, "{call}: {looked:?}");
+        files::link(&path, new, &ours).unwrap_or_else(|error| panic!("{call}: {error}"));
+        assert_eq!(fs::read_link(&path).expect("a link"), new, "{call}");
+        let names = fs::read_dir(path.parent().expect("a folder")).expect("the folder").count();
+        assert_eq!(names, 1, "{call}: something is left beside the link");
+        kills += usize::from(end == End::Killed);
+    }
+    println!("killed {kills} times");
+    assert!(kills >= 6, "only {kills} places");
 }
