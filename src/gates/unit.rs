@@ -26,9 +26,9 @@ pub(super) fn judge(ask: &Ask, look: &UnitLook) -> Seen {
         Wish::Reload => ("reload", "reloaded"),
     };
     if unit.active == "failed" {
-        let log = look.log.join("\n");
+        let log = look.log.join(" | ");
         let reason =
-            format!("failed after its {wish}, with the result `{}`; its last lines:\n{log}", unit.result);
+            format!("failed after its {wish}, with the result `{}`; its last lines: {log}", unit.result);
         return Seen::fail(reason, facts).with_hope(Hope::Never);
     }
     if unit.job || matches!(unit.active.as_str(), "activating" | "deactivating" | "reloading" | "refreshing")

@@ -97,17 +97,11 @@ pub async fn tell(action: &HostAction) -> Result<(), HostError> {
     systemctl::run("systemctl", &args).await.map(drop)
 }
 
-/// The last lines that one invocation of a unit wrote to the journal; none where it cannot be read.
-pub async fn log(invocation: &str, lines: usize) -> Vec<String> {
-    if invocation.is_empty() {
-        return Vec::new();
-    }
+/// The last lines of a unit in the journal of this boot; none where it cannot be read. They are not told apart by
+/// invocation: of a process that ends at once the journal often does not know which one it was of.
+pub async fn log(unit: &str, lines: usize) -> Vec<String> {
     let mut args = ["--no-pager", "--quiet", "--output=cat", "--boot"].map(str::to_owned).to_vec();
-    args.push(format!("--lines={lines}"));
-    // What its processes wrote, and what systemd wrote of it.
-    args.push(format!("_SYSTEMD_INVOCATION_ID={invocation}"));
-    args.push("+".to_owned());
-    args.push(format!("INVOCATION_ID={invocation}"));
+    args.extend([format!("--lines={lines}"), format!("--unit={unit}")]);
     let text = systemctl::run("journalctl", &args).await.unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }

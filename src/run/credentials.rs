@@ -84,12 +84,14 @@ async fn answer(order: &Order, manifest: &Manifest, stream: UnixStream) {
     match value(order, manifest, &unit, &credential) {
         Ok((value, id)) => match timeout(PATIENCE, stream.write_all(value.expose())).await {
             Ok(Ok(())) => {
-                tracing::info!(unit, credential, id, "credential given");
+                tracing::info!(unit, credential, id, "`{credential}` given to `{unit}`");
                 note(manifest, &unit, &credential, &id);
             }
-            _ => tracing::warn!(unit, credential, "a credential was not read to its end"),
+            _ => tracing::warn!(unit, credential, "`{unit}` did not read `{credential}` to its end"),
         },
-        Err(refusal) => tracing::warn!(unit, credential, "a credential was refused: {refusal}"),
+        Err(refusal) => {
+            tracing::warn!(unit, credential, "`{credential}` refused to `{unit}`: {refusal}");
+        }
     }
     drop(stream.shutdown().await);
 }

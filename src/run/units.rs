@@ -184,13 +184,13 @@ pub(super) fn forget_proven(manifest: &Manifest, results: &[GateResult]) -> Resu
 
 /// How a unit is; what it wrote, where it failed, without lines that hold a value.
 pub(super) async fn look_at(name: String, unlocked: &Unlocked) -> Result<UnitLook, String> {
-    let names = BTreeSet::from([name]);
+    let names = BTreeSet::from([name.clone()]);
     let units = host::units(&names).await.map_err(|error| chain(&error))?;
     let unit = units.ok_or("systemd does not run here")?.into_values().next().unwrap_or_default();
     if unit.active != "failed" {
         return Ok(UnitLook { unit, log: Vec::new() });
     }
-    let log = host::log(&unit.invocation, LINES).await;
+    let log = host::log(&name, LINES).await;
     let log = log.into_iter().map(|line| if holds_value(&line, unlocked) { HIDDEN.to_owned() } else { line });
     let log = log.collect();
     Ok(UnitLook { unit, log })

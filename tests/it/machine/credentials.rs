@@ -11,7 +11,7 @@ fn reader(name: &str) -> String {
     format!(
         "[Service]\nType=exec\nLoadCredential=token:/run/credentials-test.sock\n\
          ExecStart=/bin/sh -c 'wc -c <${{CREDENTIALS_DIRECTORY}}/token >/run/{name}.size; \
-         grep -c {CANARY} ${{CREDENTIALS_DIRECTORY}}/token >/run/{name}.found; exec sleep infinity'\n"
+         grep -c canary-cred ${{CREDENTIALS_DIRECTORY}}/token >/run/{name}.found; exec sleep infinity'\n"
     )
 }
 
