@@ -15,8 +15,8 @@ use crate::plan::{self, Plan, engine_name};
 use crate::report::{Exit, Leaks};
 use crate::secrets::files;
 use crate::state::{
-    forget_baseline, read_baseline, read_images, read_links, write_asked, write_ids, write_images, write_links,
-    write_ownership,
+    forget_baseline, read_baseline, read_images, read_links, write_asked, write_ids, write_images,
+    write_links, write_ownership,
 };
 use crate::swarm::Engine;
 
