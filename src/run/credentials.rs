@@ -82,13 +82,14 @@ async fn answer(order: &Order, manifest: &Manifest, stream: UnixStream) {
         return;
     };
     match value(order, manifest, &unit, &credential) {
-        Ok((value, id)) => match timeout(PATIENCE, stream.write_all(value.expose())).await {
-            Ok(Ok(())) => {
+        Ok((value, id)) => {
+            if let Ok(Ok(())) = timeout(PATIENCE, stream.write_all(value.expose())).await {
                 tracing::info!(unit, credential, id, "`{credential}` given to `{unit}`");
                 note(manifest, &unit, &credential, &id);
+            } else {
+                tracing::warn!(unit, credential, "`{unit}` did not read `{credential}` to its end");
             }
-            _ => tracing::warn!(unit, credential, "`{unit}` did not read `{credential}` to its end"),
-        },
+        }
         Err(refusal) => {
             tracing::warn!(unit, credential, "`{credential}` refused to `{unit}`: {refusal}");
         }
