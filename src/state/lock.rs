@@ -54,10 +54,12 @@ impl Lock {
             }
             std::thread::sleep(POLL);
         }
+        let line = format!("{holder}\n");
+        // Written over and then cut: to empty a file in memory first costs more than all the rest of this.
         let mut write = || -> std::io::Result<()> {
-            file.set_len(0)?;
             file.seek(SeekFrom::Start(0))?;
-            writeln!(file, "{holder}")
+            file.write_all(line.as_bytes())?;
+            file.set_len(line.len() as u64)
         };
         write().map_err(StateError::io("write", &path))?;
         Ok(Self { _file: file })
@@ -67,7 +69,8 @@ impl Lock {
 fn read_holder(file: &mut File) -> String {
     let mut line = String::new();
     let read = file.seek(SeekFrom::Start(0)).and_then(|_| file.take(500).read_to_string(&mut line));
-    let line = line.trim();
+    // Behind it there may be the end of a longer one for a moment.
+    let line = line.lines().next().unwrap_or_default().trim();
     if read.is_err() || line.is_empty() { "another run".to_owned() } else { line.to_owned() }
 }
 
@@ -82,7 +85,8 @@ mod tests {
         let error = Lock::take(run.path(), "apply, pid 8", Duration::ZERO).unwrap_err();
         assert!(error.to_string().contains("apply, pid 7"), "{error}");
         drop(first);
-        Lock::take(run.path(), "apply, pid 8", Duration::ZERO).unwrap();
+        let _second = Lock::take(run.path(), "plan, 8", Duration::ZERO).unwrap();
+        assert_eq!(fs::read_to_string(run.path().join("lock")).unwrap(), "plan, 8\n");
     }
 
     #[test]

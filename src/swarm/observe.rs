@@ -53,8 +53,7 @@ impl Engine {
         services: BTreeMap<String, Object>,
         answers: Answers,
     ) -> Result<Observed, EngineError> {
-        let asked = answers.networks?;
-        let mut networks = named(&asked, "GET /networks")?;
+        let mut networks = named(&answers.networks?, "GET /networks")?;
         let images = list(&answers.images?, "GET /images/json")?;
         let image_ids = image_ids(&images);
         let images = image_names(&image_ids, &images);
@@ -69,7 +68,8 @@ impl Engine {
         let nodes = list(&answers.nodes?, "GET /nodes")?;
         let nodes = objects(nodes, "GET /nodes", |node| at(node, "/ID").as_str())?;
         let manager = self.manager(swarm, &nodes).await?;
-        let predefined = self.predefined(&answers.services?, &asked).await?;
+        answers.services?; // They were read; where they could not be, this says why.
+        let predefined = self.predefined(&services, &networks).await?;
         networks.extend(objects(predefined, "GET /networks/ID", name_of)?);
         Ok(Observed {
             engine: described(&self.info, nodes.get(&manager.node_id)),
@@ -88,7 +88,11 @@ impl Engine {
 
     /// The networks that services are attached to and that the engine does not list: the swarm has its own `host` and
     /// `bridge`. One that is gone is left out.
-    async fn predefined(&self, services: &Bytes, networks: &Bytes) -> Result<Vec<Value>, EngineError> {
+    async fn predefined(
+        &self,
+        services: &BTreeMap<String, Object>,
+        networks: &BTreeMap<String, Object>,
+    ) -> Result<Vec<Value>, EngineError> {
         let mut found = Vec::new();
         for id in unlisted(services, networks) {
             match self.transport.get(&format!("/networks/{id}")).await {
@@ -154,17 +158,18 @@ fn list(body: &Bytes, call: &str) -> Result<Vec<Value>, EngineError> {
     elements(parse(body, || call.to_owned())?, call)
 }
 
-/// IDs that services name as targets and that the list of networks does not hold. The answers are searched as text, since
-/// to read the services a second time costs as much as the rest of a look; the target of a mount is no ID.
-fn unlisted<'s>(services: &'s [u8], networks: &[u8]) -> BTreeSet<&'s str> {
-    const TARGET: &str = "\"Target\":\"";
-    let (Ok(services), Ok(networks)) = (std::str::from_utf8(services), std::str::from_utf8(networks)) else {
-        return BTreeSet::new();
-    };
+/// Ids of networks that services are or were attached to and that the list of networks does not hold.
+fn unlisted<'s>(
+    services: &'s BTreeMap<String, Object>,
+    networks: &BTreeMap<String, Object>,
+) -> BTreeSet<&'s str> {
+    const LISTS: [&str; 3] =
+        ["/Spec/TaskTemplate/Networks", "/Spec/Networks", "/PreviousSpec/TaskTemplate/Networks"];
+    let listed: BTreeSet<&str> = networks.values().map(|network| network.id.as_str()).collect();
     let is_id = |text: &&str| text.len() == 25 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let targets = services.split(TARGET).skip(1).filter_map(|rest| rest.split('"').next());
-    let targets: BTreeSet<&str> = targets.filter(is_id).collect();
-    targets.into_iter().filter(|id| !networks.contains(*id)).collect()
+    let lists = services.values().flat_map(|service| LISTS.map(|list| at(&service.raw, list).as_array()));
+    let targets = lists.flatten().flatten().filter_map(|network| network.get("Target")?.as_str());
+    targets.filter(|id| is_id(id) && !listed.contains(id)).collect()
 }
 
 /// The engine's word for its state, and its error where it has one. A manager that was none a moment ago, when it was
