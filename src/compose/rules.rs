@@ -192,6 +192,7 @@ rules! {
 
     WordUnknown "word-unknown" Engine "engine": "a word that the engine does not know, such as a restart condition" => "sends it";
     UlimitName "ulimit-name" Engine "schema": "a name of a limit with other characters than small letters" => "does not check the limit, and sends it";
+    JobUpdate "job-update" Engine "engine": "`update_config` of a job" => "sends it";
     DurationNegative "duration-negative" Engine "engine": "a negative length of time" => "sends it";
     RatioRange "ratio-range" Engine "engine": "a `max_failure_ratio` outside of 0 to 1" => "sends it";
     DnsAddress "dns-address" Engine "engine": "a name server that is no address" => "sends it";

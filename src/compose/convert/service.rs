@@ -8,7 +8,7 @@ use crate::desired::ServiceSpec;
 
 use super::super::fields;
 use super::super::model::{Deploy, File, Port, Resources, Restart, Service, Update};
-use super::super::place::{At, Log};
+use super::super::place::{At, Log, Place};
 use super::super::ports::word;
 use super::super::rules::Rule;
 use super::super::units;
@@ -80,6 +80,13 @@ fn mode(service: &Service, log: &mut Log) -> Value {
         let message = format!("`replicas` means nothing in mode `{mode}`: one task runs on every node");
         log.rule(Rule::ReplicasOfGlobal, replicas.place, message, "remove `replicas`");
     }
+    if let (Some(update), Some(job)) =
+        (&deploy.update_config, deploy.mode.as_ref().filter(|at| at.value.ends_with("-job")))
+    {
+        let message = "the engine takes no `update_config` of a job: it runs once, and anew when it changes";
+        let place = update_place(update).unwrap_or(job.place);
+        log.rule(Rule::JobUpdate, place, message, "remove `update_config`");
+    }
     let mut map = Map::new();
     let count = replicas.map(|at| at.value);
     match mode {
@@ -99,6 +106,17 @@ fn mode(service: &Service, log: &mut Log) -> Value {
             json!({ "Replicated": map })
         }
     }
+}
+
+/// Where the first field of an update policy stands; an empty one has none.
+fn update_place(update: &Update) -> Option<Place> {
+    let text = |at: &Option<At<String>>| at.as_ref().map(|at| at.place);
+    let nanos = |at: &Option<At<i64>>| at.as_ref().map(|at| at.place);
+    let count = update.parallelism.as_ref().map(|at| at.place);
+    let ratio = update.max_failure_ratio.as_ref().map(|at| at.place);
+    let texts = [text(&update.failure_action), text(&update.order)];
+    let places = [count, ratio, nanos(&update.delay), nanos(&update.monitor)];
+    places.into_iter().chain(texts).flatten().min_by_key(|place| (place.file, place.span.start))
 }
 
 fn endpoint(service: &Service) -> Value {

@@ -6,6 +6,7 @@ mod generated;
 pub(crate) mod harness;
 mod hostile;
 mod house;
+mod merged;
 mod random;
 mod refused;
 mod rules;

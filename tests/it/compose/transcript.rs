@@ -35,8 +35,16 @@ pub(super) fn docker(files: &[PathBuf], env: &BTreeMap<String, String>) -> Resul
 
 /// What we would send, or why not.
 pub(super) fn ours(files: &[PathBuf], env: &BTreeMap<String, String>) -> Result<Vec<Sent>, String> {
-    let order =
-        TranscriptOrder { name: STACK.to_owned(), files: files.to_owned(), env: env.clone(), compat: true };
+    sent(files, env, true)
+}
+
+/// The same in strict.
+pub(super) fn strict(files: &[PathBuf], env: &BTreeMap<String, String>) -> Result<Vec<Sent>, String> {
+    sent(files, env, false)
+}
+
+fn sent(files: &[PathBuf], env: &BTreeMap<String, String>, compat: bool) -> Result<Vec<Sent>, String> {
+    let order = TranscriptOrder { name: STACK.to_owned(), files: files.to_owned(), env: env.clone(), compat };
     match transcript(&order) {
         Ok(transcript) => Ok(read(&transcript.lines)),
         Err(Stop::Problems(problems)) => {
@@ -84,17 +92,18 @@ pub(super) fn compare(files: &[PathBuf], env: &BTreeMap<String, String>) -> Resu
 }
 
 /// One text for each request, keys sorted (as [`Value`] keeps them); within a kind docker's order is that of a Go map.
-fn sorted(sent: Vec<Sent>) -> Vec<String> {
+pub(super) fn sorted(sent: Vec<Sent>) -> Vec<String> {
     let mut lines: Vec<String> = sent.into_iter().map(|(path, body)| format!("{path} {body}")).collect();
     lines.sort();
     lines
 }
 
-/// What the reference says that compat refuses although docker does not.
-fn intended() -> BTreeSet<String> {
+/// The fixtures that a section of the reference lists.
+pub(super) fn listed(section: &str) -> BTreeSet<String> {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/docker-differences.md");
     let page = fs::read_to_string(page).expect("docs/reference/docker-differences.md");
-    let (_, section) = page.split_once("\n## Not followed by compat\n").expect("the section of the page");
+    let heading = format!("\n## {section}\n");
+    let (_, section) = page.split_once(&heading).expect("the section of the page");
     let section = section.split("\n## ").next().unwrap_or_default();
     let name = |line: &str| line.strip_prefix("- `")?.split_once('`').map(|(name, _)| name.to_owned());
     section.lines().filter_map(name).collect()
@@ -131,7 +140,7 @@ fn every_fixture_becomes_the_requests_of_docker_or_is_refused_by_both() {
     );
     let differing: BTreeSet<String> =
         results.iter().filter(|(_, result)| result.is_err()).map(|(name, _)| name.clone()).collect();
-    let intended = intended();
+    let intended = listed("Not followed by compat");
     let wrong: Vec<String> = results
         .iter()
         .filter_map(|(name, result)| Some((name, result.as_ref().err()?)))
