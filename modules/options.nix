@@ -37,6 +37,7 @@ in
     registries = section "Registries that want a login or are reached in another way than by HTTPS.";
     identities = section "What opens the secrets.";
     secrets = section "Secrets in sops files.";
+    allow_older = section "Files of secrets that may be older than what was applied here.";
     naming_key = section "The secret whose bytes key the names of Swarm secrets.";
     templates = section "Files rendered from secrets.";
     stacks = section "Stacks from compose files.";

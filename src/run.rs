@@ -14,11 +14,13 @@ mod destroy;
 mod generation;
 mod install;
 mod lock;
+mod marks;
 mod order;
 mod pins;
 mod pointer;
 mod ports;
 mod prove;
+mod readers;
 mod removal;
 mod rollback;
 mod seen;
@@ -72,6 +74,7 @@ async fn apply_host(
     tell: &Tell<'_>,
 ) -> Result<(), Stop> {
     let generation = run.generation(host)?;
+    host.raise_marks()?;
     let observed = ManuallyDrop::new(converge::until_equal(run, (engine, look), host, tell).await?);
     host.keep_ciphertext(&generation)?;
     if run.order.verify {

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::order::{Applying, Part};
+use super::order::{Applying, Older, Part};
 use super::outcome;
 use super::progress::Progress;
 use super::settings::Settings;
@@ -16,11 +16,13 @@ pub(crate) struct Args {
     part: Part,
     #[command(flatten)]
     applying: Applying,
+    #[command(flatten)]
+    older: Older,
 }
 
 /// Runs `apply`.
 pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
-    let order = args.applying.apply_to(args.part.order(settings));
+    let order = args.older.apply_to(args.applying.apply_to(args.part.order(settings)));
     let mut progress = Progress::new(settings);
     let mut tell = |said: Said<'_>| progress.tell(&said);
     let record = run::apply(&order, &RefCell::new(&mut tell)).await;

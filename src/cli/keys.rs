@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
+use super::hygiene;
 use crate::manifest;
 use crate::secrets::{Ask, Environment, Identities, IdentityEnv, SecretBytes};
 
@@ -18,8 +19,8 @@ const HANDED_ON: [&str; 8] =
 #[derive(clap::Args)]
 pub(crate) struct Asking {
     /// Read the passphrase of a protected key from this file descriptor; without it the terminal is asked.
-    #[arg(long, value_name = "FD", conflicts_with = "askpass")]
-    passphrase_fd: Option<u32>,
+    #[arg(long, value_name = "FD", conflicts_with = "askpass", value_parser = passphrase)]
+    passphrase_fd: Option<SecretBytes>,
     /// Program that is asked for passphrases: the question is its argument, the answer its first line.
     #[arg(long, value_name = "PROGRAM")]
     askpass: Option<PathBuf>,
@@ -35,21 +36,23 @@ pub(crate) struct Keys {
     asking: Asking,
 }
 
+/// What a file descriptor holds. It is read with the command line, before the process is shut.
+fn passphrase(fd: &str) -> Result<SecretBytes, String> {
+    let number: u32 = fd.parse().map_err(|_| "write the number of a file descriptor".to_owned())?;
+    let mut text = Vec::with_capacity(usize::try_from(LONGEST).unwrap_or_default());
+    File::open(format!("/proc/self/fd/{number}"))
+        .and_then(|file| file.take(LONGEST).read_to_end(&mut text))
+        .map_err(|error| format!("it cannot be read: {error}"))?;
+    Ok(SecretBytes::new(text))
+}
+
 impl Asking {
     /// Who that is.
-    pub(crate) fn ask(&self) -> Result<Ask, String> {
-        match (self.passphrase_fd, &self.askpass) {
-            (Some(fd), _) => {
-                let mut text = Vec::with_capacity(usize::try_from(LONGEST).unwrap_or_default());
-                let read = File::open(format!("/proc/self/fd/{fd}"))
-                    .and_then(|file| file.take(LONGEST).read_to_end(&mut text));
-                read.map_err(|error| {
-                    format!("failed to read a passphrase from file descriptor {fd}: {error}")
-                })?;
-                Ok(Ask::Given(SecretBytes::new(text)))
-            }
-            (None, Some(program)) => Ok(Ask::Program(program.clone(), environment())),
-            (None, None) => Ok(Ask::Terminal),
+    pub(crate) fn ask(&self) -> Ask {
+        match (&self.passphrase_fd, &self.askpass) {
+            (Some(given), _) => Ask::Given(given.clone()),
+            (None, Some(program)) => Ask::Program(program.clone(), environment()),
+            (None, None) => Ask::Terminal,
         }
     }
 }
@@ -57,9 +60,9 @@ impl Asking {
 impl Keys {
     /// Every identity that sops would use, and those that the flags name.
     #[expect(dead_code, reason = "the commands that decrypt are its first users")]
-    pub(crate) fn identities(&self) -> Result<Identities, String> {
+    pub(crate) fn identities(&self) -> Identities {
         let mut env = from_environment();
-        env.ask = self.asking.ask()?;
+        env.ask = self.asking.ask();
         if let Some(home) = variable("HOME").map(PathBuf::from) {
             env.ssh_key_places = ["id_ed25519", "id_rsa"].map(|name| home.join(".ssh").join(name)).to_vec();
             let config = variable("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
@@ -70,7 +73,7 @@ impl Keys {
             ssh_key_files: Vec::new(),
             ..manifest::Identities::default()
         };
-        Ok(Identities::load(&named, &env))
+        Identities::load(&named, &env)
     }
 }
 
@@ -78,7 +81,7 @@ impl Keys {
 pub(crate) fn from_environment() -> IdentityEnv {
     let text = |name: &str| variable(name).and_then(|value| value.into_string().ok());
     IdentityEnv {
-        age_key: variable("SOPS_AGE_KEY").map(|value| SecretBytes::new(value.into_encoded_bytes())),
+        age_key: hygiene::age_key(),
         age_key_file: variable("SOPS_AGE_KEY_FILE").map(PathBuf::from),
         age_key_cmd: text("SOPS_AGE_KEY_CMD"),
         ssh_key_file: variable("SOPS_AGE_SSH_PRIVATE_KEY_FILE").map(PathBuf::from),

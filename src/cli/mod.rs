@@ -12,6 +12,7 @@ mod completions;
 mod credentials;
 mod destroy;
 mod flags;
+mod hygiene;
 mod image;
 mod input;
 mod keys;
@@ -86,10 +87,15 @@ enum Command {
 /// The whole program: reads the command line, runs the command, returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Err(text) = hygiene::scrub() {
+        Settings::say(&format!("error: {text}\n"));
+        return Exit::Internal.into();
+    }
     let cli = match command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error).into(),
     };
+    hygiene::shut();
     let settings = cli.flags.resolve();
     logging::init(&settings);
     dispatch(cli.command, &settings).into()

@@ -28,6 +28,21 @@ pub(crate) struct Allowed {
     allow_recreate: Vec<Address>,
 }
 
+/// What a run with secrets may do.
+#[derive(clap::Args)]
+pub(crate) struct Older {
+    /// Take this file of secrets although it is older than what was applied here; may be given again.
+    #[arg(long, value_name = "FILE")]
+    allow_older: Vec<PathBuf>,
+}
+
+impl Older {
+    /// The same order, with what is allowed.
+    pub(crate) fn apply_to(&self, order: Order) -> Order {
+        Order { allow_older: self.allow_older.clone(), ..order }
+    }
+}
+
 impl Allowed {
     /// The same order, with what is allowed.
     pub(crate) fn apply_to(&self, order: Order) -> Order {

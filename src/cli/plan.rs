@@ -1,6 +1,6 @@
 //! `holdfast plan MANIFEST`: what `apply` would do, and why.
 
-use super::order::{Allowed, Part};
+use super::order::{Allowed, Older, Part};
 use super::outcome;
 use super::settings::Settings;
 use crate::report::Exit;
@@ -13,6 +13,8 @@ pub(crate) struct Args {
     part: Part,
     #[command(flatten)]
     allowed: Allowed,
+    #[command(flatten)]
+    older: Older,
     /// Exit with 2 when there is something to do.
     #[arg(long)]
     detailed_exitcode: bool,
@@ -22,7 +24,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
     let order = Order {
         detailed_exitcode: args.detailed_exitcode,
-        ..args.allowed.apply_to(args.part.order(settings))
+        ..args.older.apply_to(args.allowed.apply_to(args.part.order(settings)))
     };
     outcome::plan(&run::plan(&order).await, settings)
 }

@@ -49,6 +49,10 @@ pub struct Manifest {
     /// Secrets in sops files, by name; installed at `<paths.run>/secrets/NAME`.
     #[serde(default)]
     pub secrets: BTreeMap<String, Secret>,
+    /// Files of `secrets` that may be older than what was applied here; each is else refused, unless the whole manifest is
+    /// one that was applied here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_older: Vec<PathBuf>,
     /// The secret whose bytes key the names of Swarm secrets. Without it a key file in the state folder does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub naming_key: Option<String>,
@@ -287,6 +291,10 @@ pub struct Identities {
     /// Folders with programs `age-plugin-NAME`, looked through before `PATH`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugin_folders: Vec<PathBuf>,
+    /// Public halves of the host's keys (`ssh-ed25519 AAAA...`, `age1...`): with them `check` and `compile` prove that the
+    /// host can open every file of `secrets`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public_keys: Vec<String>,
 }
 
 fn default_ssh_keys() -> Vec<PathBuf> {
@@ -295,7 +303,12 @@ fn default_ssh_keys() -> Vec<PathBuf> {
 
 impl Default for Identities {
     fn default() -> Self {
-        Self { age_key_files: Vec::new(), ssh_key_files: default_ssh_keys(), plugin_folders: Vec::new() }
+        Self {
+            age_key_files: Vec::new(),
+            ssh_key_files: default_ssh_keys(),
+            plugin_folders: Vec::new(),
+            public_keys: Vec::new(),
+        }
     }
 }
 

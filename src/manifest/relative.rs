@@ -18,6 +18,7 @@ fn paths(manifest: &mut Manifest) -> Vec<&mut PathBuf> {
     list.extend(manifest.identities.age_key_files.iter_mut());
     list.extend(manifest.identities.ssh_key_files.iter_mut());
     list.extend(manifest.identities.plugin_folders.iter_mut());
+    list.extend(manifest.allow_older.iter_mut());
     for image in manifest.images.values_mut() {
         list.extend(image.archive.as_mut());
         list.extend(image.rootfs.as_mut());

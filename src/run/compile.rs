@@ -8,6 +8,7 @@ use super::bounded;
 use super::pins;
 use super::pointer::pointer;
 use super::ports;
+use super::readers::closed_to_the_host;
 use super::stop::Stop;
 use crate::address::{Address, Kind, Part};
 use crate::compose;
@@ -160,6 +161,7 @@ fn resolve(loaded: &Loaded, pins: &Pins, describe: Describe) -> Result<Compilati
     problems.extend(sure);
     warnings.extend(unsure);
     problems.extend(unknown_dependencies(loaded, &compiled));
+    problems.extend(closed_to_the_host(loaded));
     if problems.is_empty() {
         Ok(Compilation { compiled, warnings, texts: Vec::new(), unread: None })
     } else {

@@ -1,5 +1,7 @@
 //! The generation of a run: written before anything is changed, marked at its end.
 
+use std::collections::BTreeMap;
+
 use super::begin::Run;
 use super::stop::Stop;
 use super::unlock::Host;
@@ -22,6 +24,16 @@ impl Run<'_> {
         self.record.generation = Some(generation.number);
         self.record.rollback_of = origin.rollback_of;
         Ok(generation)
+    }
+
+    /// The applied generation that this manifest with these secrets is, if there is one.
+    pub(super) fn recorded(
+        &self,
+        manifest: &Manifest,
+        digests: &BTreeMap<String, String>,
+    ) -> Result<Option<u64>, Stop> {
+        let generations = Generations::new(&manifest.paths.state);
+        Ok(generations.applied_with(&self.texts, digests)?.map(|generation| generation.number))
     }
 
     /// The generation's end: proven when every gate held, failed when one did not, applied when none was asked. What

@@ -32,6 +32,8 @@ pub struct Order {
     pub detailed_exitcode: bool,
     /// What may be deleted and made anew, besides what the manifest says.
     pub allow_recreate: Vec<Address>,
+    /// Files of secrets that may be older than what was applied here, besides what the manifest says.
+    pub allow_older: Vec<PathBuf>,
     /// True when `destroy` removes volumes too.
     pub volumes: bool,
     /// Identities from the environment.

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::begin::Run;
+use super::marks;
 use super::stop::Stop;
 use super::units;
 use crate::address::{Address, Kind};
@@ -22,7 +23,7 @@ use crate::plan::{Action, Plan, SwarmAction};
 use crate::report::{Exit, Failure, StepOutcome, chain};
 use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
 use crate::state::{
-    Generation, Generations, Needs, Recreating, StateError, read_links, read_logins, read_ownership,
+    Generation, Generations, Marks, Needs, Recreating, StateError, read_links, read_logins, read_ownership,
     read_unseen, write_durably, write_logins,
 };
 use crate::swarm::{Engine, Look};
@@ -41,6 +42,8 @@ pub(super) struct Host<'c> {
     key: SecretBytes,
     /// The last applied generation's ciphertext.
     kept: Option<PathBuf>,
+    /// The newest version of each secret file, this run's included.
+    marks: Marks,
     /// True when the state folder holds no record of what is ours: the swarm's mirror of it counts then.
     unrecorded: bool,
     /// Services that were made with a login in this run, by name, until their ids are known.
@@ -52,6 +55,13 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
     let manifest = &compiled.manifest;
     let identities = Identities::load(&manifest.identities, &run.order.identities);
     let (mut unlocked, kept) = open(run, manifest, &identities)?;
+    let marks = if run.from.is_some() {
+        // What is brought back is what was kept here; the marks stay where they are.
+        Marks::read(&manifest.paths.state)?
+    } else {
+        let today = |unlocked: &Unlocked| digests_of(manifest, unlocked);
+        marks::hold_back(run, (manifest, &identities), (&mut unlocked, kept.as_deref()), today)?
+    };
     secrets::render_templates(manifest, &mut unlocked);
     let key = naming_key(manifest, &unlocked, run.writes)?;
     let instance = &manifest.instance;
@@ -106,7 +116,7 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
     if !run.record.secrets.is_empty() {
         run.record.exit = run.record.exit.or(Exit::SecretFailed);
     }
-    Ok(Host { desired, unlocked, generated, key, kept, unrecorded, written: BTreeMap::new() })
+    Ok(Host { desired, unlocked, generated, key, kept, marks, unrecorded, written: BTreeMap::new() })
 }
 
 /// Opens the secrets: those of today, or those of the generation that is brought back; and the folder of the kept ones.
@@ -125,6 +135,15 @@ fn open(
     let mut unlocked = secrets::unlock(manifest, identities, kept.as_deref());
     files::fall_back(&manifest.paths.run, &mut unlocked);
     Ok((unlocked, kept))
+}
+
+/// The keyed digests of a manifest's secrets as they are.
+fn digests_of(manifest: &Manifest, unlocked: &Unlocked) -> Result<BTreeMap<String, String>, Stop> {
+    let key = naming_key(manifest, unlocked, false)?;
+    let digest = |(name, value): (&String, &SecretBytes)| {
+        (name.clone(), secrets::digest(&key, &manifest.instance, "secret", name, value))
+    };
+    of_secrets(manifest, &unlocked.values.iter().map(digest).collect())
 }
 
 /// The keyed digests that make a generation: of one that does not open today, the one that it had before.
@@ -335,6 +354,12 @@ impl Host<'_> {
     /// What is installed, linked and asked of units; units are looked at only where something of that differs.
     pub(super) async fn observe_host(&self, observed: &mut Observed) -> Result<(), Stop> {
         units::observe(&self.desired, &self.key, observed).await
+    }
+
+    /// Remembers which versions of secret files were accepted.
+    pub(super) fn raise_marks(&self) -> Result<(), Stop> {
+        self.marks.write(&self.manifest().paths.state)?;
+        Ok(())
     }
 
     /// Keeps the ciphertext that this generation was applied with.

@@ -3,6 +3,7 @@
 //! The way of a secret: `unlock` reads each sops file once, opens its data key with an [`Identities`], verifies
 //! the MAC and takes out the declared values; [`render_templates`] fills templates; [`files`] installs both. Each secret fails alone. No value is in any error text.
 
+mod clear;
 mod convert;
 mod digest;
 mod document;
@@ -27,6 +28,7 @@ mod tree;
 mod unlock;
 mod value;
 
+pub use clear::{Readers, Stamp, readers};
 pub use convert::{SshLine, new_identity, recipient_of, secret_of_asking, ssh_lines};
 pub use digest::digest;
 pub use document::{Document, decrypt};

@@ -85,7 +85,11 @@ pub fn unlock_kept(manifest: &Manifest, identities: &Identities, kept: &Path) ->
 }
 
 /// The value that the secret had when it last opened.
-fn last_good(kept: Option<&Kept<'_>>, name: &str, identities: &Identities) -> Option<(SecretBytes, Opened)> {
+pub(super) fn last_good(
+    kept: Option<&Kept<'_>>,
+    name: &str,
+    identities: &Identities,
+) -> Option<(SecretBytes, Opened)> {
     let opened = kept?.find(name)?;
     let document = decrypt(&opened.ciphertext, opened.format, identities).ok()?;
     Some((value(&document, &opened.key, opened.format).ok()?, opened))
@@ -131,7 +135,7 @@ fn other_store(path: &Path, format: SecretFormat, error: SecretError) -> SecretE
 }
 
 /// The store that sops would take for a file of this name.
-fn format_of(file: &Path) -> SecretFormat {
+pub(super) fn format_of(file: &Path) -> SecretFormat {
     match file.extension().and_then(|ending| ending.to_str()) {
         Some("yaml" | "yml") => SecretFormat::Yaml,
         Some("json") => SecretFormat::Json,

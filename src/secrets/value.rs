@@ -9,6 +9,21 @@ use crate::report::Failure;
 
 /// The bytes of a secret, wiped when dropped. No `Debug`, no `Display`, no `Serialize`: whoever needs the bytes
 /// says [`SecretBytes::expose`], and that word is searched for in reviews.
+///
+/// ```
+/// let secret = holdfast::secrets::SecretBytes::new(vec![1]);
+/// println!("{:?}", secret.expose());
+/// ```
+///
+/// ```compile_fail,E0277
+/// let secret = holdfast::secrets::SecretBytes::new(vec![1]);
+/// println!("{:?}", secret);
+/// ```
+///
+/// ```compile_fail,E0277
+/// let secret = holdfast::secrets::SecretBytes::new(vec![1]);
+/// println!("{}", secret);
+/// ```
 #[derive(Clone)]
 pub struct SecretBytes(Zeroizing<Vec<u8>>);
 

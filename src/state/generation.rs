@@ -102,6 +102,25 @@ impl Generations {
         Ok(self.list()?.into_iter().rev().find(ended))
     }
 
+    /// The newest one that was applied, proven or not, and holds these very texts and secrets (which may be a part of
+    /// all that it was made with).
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn applied_with(
+        &self,
+        files: &[(PathBuf, Vec<u8>)],
+        digests: &BTreeMap<String, String>,
+    ) -> Result<Option<Generation>, StateError> {
+        let applied = |generation: &Generation| {
+            let secrets = generation.secrets();
+            matches!(generation.status(), Some(Status::Applied | Status::Proven))
+                && generation.holds(files)
+                && digests.iter().all(|(name, digest)| secrets.get(name) == Some(digest))
+        };
+        Ok(self.list()?.into_iter().rev().find(applied))
+    }
+
     /// The generation for a compiled manifest: the newest one if it holds these very texts, else a new one, written
     /// whole under another name and renamed.
     ///

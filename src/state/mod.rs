@@ -11,6 +11,7 @@
 //! <paths.run>/credentials.json           which version of a credential each unit was given
 //! <paths.run>/ids.json                   which version of what has no file units were last told of
 //! <paths.state>/links.json               links to installed files that were made elsewhere
+//! <paths.state>/marks.json               the newest version of each secret file that was accepted
 //! <paths.state>/ownership.json           what is ours; written before anything is made
 //! <paths.state>/recreating.json          what may be deleted and made anew, while that is under way
 //! <paths.state>/unseen.json              services that were written and not yet seen to converge
@@ -30,6 +31,7 @@ mod images;
 mod links;
 mod lock;
 mod logins;
+mod marks;
 mod needs;
 mod ownership;
 mod proven;
@@ -47,6 +49,7 @@ pub use images::{read_images, write_images};
 pub use links::{read_links, write_links};
 pub use lock::{Lock, LockError};
 pub use logins::{read_logins, write_logins};
+pub use marks::{Mark, Marks};
 pub use needs::{Needs, Origin};
 pub use ownership::{read_ownership, write_ownership};
 pub use proven::Proven;

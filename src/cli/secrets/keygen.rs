@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Exit {
 fn convert(args: &Args, path: &Path) -> Result<(String, SecretBytes), String> {
     let bytes = input::read(path).map_err(|error| format!("failed to read `{}`: {error}", path.display()))?;
     let bytes = SecretBytes::new(bytes);
-    secret_of_asking(&path.display().to_string(), bytes.expose(), &args.asking.ask()?)
+    secret_of_asking(&path.display().to_string(), bytes.expose(), &args.asking.ask())
         .map_err(|why| format!("`{}` {why}", path.display()))
 }
 

@@ -13,6 +13,16 @@ pub(super) fn judge(judge: &mut Judge<'_>, manifest: &Manifest) {
     judge.each(&["identities", "age_key_files"], &manifest.identities.age_key_files, |p| values::path(p));
     judge.each(&["identities", "ssh_key_files"], &manifest.identities.ssh_key_files, |p| values::path(p));
     judge.each(&["identities", "plugin_folders"], &manifest.identities.plugin_folders, |p| values::path(p));
+    judge.each(&["identities", "public_keys"], &manifest.identities.public_keys, |key| public_key(key));
+    for (index, file) in manifest.allow_older.iter().enumerate() {
+        let index = index.to_string();
+        let known = manifest.secrets.values().any(|secret| secret.file == *file);
+        let message = format!("`{}` is the file of no secret", file.display());
+        judge.value(
+            &["allow_older", &index],
+            holds(known, message, "write it as `secrets` does, or leave it away"),
+        );
+    }
     judge.names(&["secrets"], manifest.secrets.keys(), file_name);
     for (name, secret) in &manifest.secrets {
         judge.value(&["secrets", name, "file"], values::path(&secret.file));
@@ -145,6 +155,21 @@ fn unit(text: &str) -> Verdict {
         fits,
         format!("`{text}` is not the full name of a unit"),
         "write it like `app.service`, or `app@one.service` for one instance of a template",
+    )
+}
+
+/// A key that files are wrapped for; a private one must not be in a manifest at all.
+fn public_key(key: &str) -> Verdict {
+    let known = ["age1", "ssh-ed25519 AAAA", "ssh-rsa AAAA"].iter().any(|start| key.starts_with(start));
+    let what = if key.contains("SECRET") || key.contains("PRIVATE") {
+        "this is a private key"
+    } else {
+        "this is no public key"
+    };
+    holds(
+        known,
+        what,
+        "write one like `age1...` or `ssh-ed25519 AAAA...`, as in `/etc/ssh/ssh_host_ed25519_key.pub`",
     )
 }
 

@@ -1,12 +1,15 @@
 //! Proves: secrets against the real sops, and their files on real memory file systems (needs root).
 
+mod canary;
 mod identities;
 mod installed;
 mod isolated;
 mod keygen;
 mod killed;
 mod linked;
+mod older;
 mod opened;
+mod readers;
 mod refused;
 
 use std::collections::{BTreeMap, BTreeSet};

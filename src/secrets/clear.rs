@@ -1,0 +1,162 @@
+//! What a sops file says in clear text: who can open it, and which version of it this is. No key is needed, and nothing
+//! of it is proven by itself.
+
+use sha2::{Digest, Sha256};
+
+use super::convert::recipient_of;
+use super::document::FILE_CAP;
+use super::error::SecretError;
+use super::metadata::Metadata;
+use super::unlock::{format_of, last_good};
+use super::value::Unlocked;
+use super::{Identities, keep::Kept};
+use crate::address::{Address, Kind};
+use crate::manifest::{Manifest, Secret, SecretFormat};
+use crate::report::Failure;
+use crate::source::{Limits, Source, parse};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Who can open a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readers {
+    /// Recipients of each key group.
+    pub groups: Vec<Vec<String>>,
+    /// How many groups must answer.
+    pub threshold: usize,
+}
+
+/// Which version of a file this is. Only that of a file whose MAC was verified says anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// `lastmodified`, RFC 3339.
+    pub lastmodified: String,
+    /// SHA-256 of the MAC's token, in hexadecimal.
+    pub mac: String,
+}
+
+/// The recipients of the file of a secret, as it spells them.
+///
+/// # Errors
+/// The file cannot be read, or is no sops file.
+pub fn readers(secret: &Secret) -> Result<Readers, SecretError> {
+    let bytes =
+        super::identity::read_capped(&secret.file).map_err(|error| SecretError::Read(error.to_string()))?;
+    let metadata = metadata(&bytes, secret.format.unwrap_or_else(|| format_of(&secret.file)))?;
+    let recipients =
+        |group: &Vec<super::metadata::Wrap>| group.iter().map(|wrap| wrap.recipient.clone()).collect();
+    Ok(Readers { groups: metadata.groups.iter().map(recipients).collect(), threshold: metadata.threshold })
+}
+
+impl Readers {
+    /// Whether somebody who has the private halves of `keys` (`age1...`, `ssh-ed25519 ...`, `ssh-rsa ...`) can open the
+    /// file. An ed25519 key is also the age key that ssh-to-age makes of it.
+    #[must_use]
+    pub fn include(&self, keys: &[String]) -> bool {
+        let spelled = |text: &str| text.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+        let names: BTreeSet<String> =
+            keys.iter().flat_map(|key| [Some(spelled(key)), recipient_of(key).ok()]).flatten().collect();
+        let answers =
+            |group: &&Vec<String>| group.iter().any(|recipient| names.contains(&spelled(recipient)));
+        let needed = if self.groups.len() > 1 { self.threshold.max(2) } else { 1 };
+        self.groups.iter().filter(answers).count() >= needed
+    }
+
+    /// Everybody, for people.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let groups: Vec<String> = self.groups.iter().map(|group| group.join(", ")).collect();
+        match groups.as_slice() {
+            [only] => only.clone(),
+            several => format!("{} of the groups [{}]", self.threshold, several.join("] [")),
+        }
+    }
+}
+
+fn metadata(bytes: &[u8], format: SecretFormat) -> Result<Metadata, SecretError> {
+    let wrong = |message: String| SecretError::Syntax(message);
+    let text = std::str::from_utf8(bytes).map_err(|_| wrong("is not UTF-8 text".to_owned()))?;
+    let source = Source::new("line", text);
+    let nodes = parse(&source, Limits { bytes: FILE_CAP, ..Limits::default() }).map_err(|problem| {
+        wrong(format!("line {}: {}", source.line_column(problem.span.start).0, problem.message))
+    })?;
+    let root = nodes.first().ok_or_else(|| SecretError::Metadata("it is empty".to_owned()))?;
+    Metadata::read(root, format)
+}
+
+impl Unlocked {
+    /// The version of each file that was opened and verified in this run.
+    #[must_use]
+    pub fn stamps(&self, manifest: &Manifest) -> BTreeMap<PathBuf, Stamp> {
+        let failed: BTreeSet<&str> =
+            self.failures.iter().map(|failure| failure.address.leaf().name.as_str()).collect();
+        let mut stamps = BTreeMap::new();
+        for (name, secret) in manifest.secrets.iter().filter(|(name, _)| !failed.contains(name.as_str())) {
+            let Some(opened) = self.opened.get(name).filter(|_| !stamps.contains_key(&secret.file)) else {
+                continue;
+            };
+            if let Ok(metadata) = metadata(&opened.ciphertext, opened.format) {
+                let mac = format!("{:x}", Sha256::digest(metadata.mac.as_bytes()));
+                stamps.insert(secret.file.clone(), Stamp { lastmodified: metadata.lastmodified, mac });
+            }
+        }
+        stamps
+    }
+
+    /// Takes back every secret of `file` for `reason`; each has its last good version from `kept`, where there is one.
+    pub fn refuse(
+        &mut self,
+        (manifest, file): (&Manifest, &Path),
+        reason: &str,
+        (identities, kept): (&Identities, Option<&Path>),
+    ) {
+        let kept = kept.map(Kept::load);
+        for (name, secret) in manifest.secrets.iter().filter(|(_, secret)| secret.file == file) {
+            self.values.remove(name);
+            self.opened.remove(name);
+            let last = last_good(kept.as_ref(), name, identities);
+            let failure = Failure {
+                address: Address::new(Kind::Secret, name),
+                reason: format!("{}: {reason}", secret.file.display()),
+                kept: last.is_some(),
+            };
+            self.failures.push(failure);
+            if let Some((value, opened)) = last {
+                self.values.insert(name.clone(), value);
+                self.opened.insert(name.clone(), opened);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn readers(groups: &[&[&str]], threshold: usize) -> Readers {
+        let groups = groups.iter().map(|group| group.iter().map(|&one| one.to_owned()).collect()).collect();
+        Readers { groups, threshold }
+    }
+
+    #[test]
+    fn a_host_is_known_by_each_of_its_names() {
+        const SSH: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea";
+        let keys = [format!("{SSH} root@host")];
+        let converted = recipient_of(SSH).unwrap();
+        assert!(readers(&[&["age1other", &format!("{SSH} somebody")]], 0).include(&keys));
+        assert!(readers(&[&[&converted]], 0).include(&keys));
+        assert!(!readers(&[&["age1other", "pgp 1234"]], 0).include(&keys));
+        assert!(!readers(&[&[&converted]], 0).include(&[]));
+    }
+
+    #[test]
+    fn as_many_groups_as_the_threshold_must_answer() {
+        let keys = ["age1a".to_owned()];
+        let two: &[&[&str]] = &[&["age1a"], &["age1b", "age1a"], &["age1c"]];
+        assert!(readers(two, 2).include(&keys));
+        assert!(!readers(two, 3).include(&keys));
+        assert!(!readers(&[&["age1a"], &["age1b"]], 2).include(&keys));
+        assert_eq!(readers(two, 2).told(), "2 of the groups [age1a] [age1b, age1a] [age1c]");
+    }
+}
