@@ -31,6 +31,8 @@ mod recreate_tests;
 mod registry;
 #[cfg(test)]
 mod registry_tests;
+#[cfg(test)]
+mod removal_tests;
 mod select;
 mod settled;
 mod stack;
