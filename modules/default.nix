@@ -7,5 +7,6 @@
     ./compile.nix
     ./oneshot.nix
     ./secrets.nix
+    ./collect.nix
   ];
 }
