@@ -60,9 +60,9 @@ pub(super) async fn all(
     let exit = remove(run, (engine, manifest), &plan, tell).await;
     let (mut observed, after, mut leaks) = look_again(engine, &plan, &before).await?;
     observed.generated = files::generated(&manifest.paths.run)?;
-    let there = |image: &String| observed.images.contains(&engine_name(image));
-    write_images(&manifest.paths.state, &images.iter().filter(|image| there(image)).cloned().collect())?;
     if part.is_none() {
+        let there = |image: &&String| observed.images.contains(&engine_name(image));
+        write_images(&manifest.paths.state, &images.iter().filter(there).cloned().collect())?;
         let baseline = read_baseline(&manifest.paths.state)?;
         leaks.since = Some(plan::since(baseline.as_ref(), (&observed, &after), &own, &images));
     }
