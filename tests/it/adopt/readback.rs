@@ -1,4 +1,4 @@
-//! Accepted fixtures on two real engines (a sample, or all with `HOLDFAST_TEST_FULL`): what the real docker CLI deploys
+//! Fixtures on two real engines (a sample, or all with `HOLDFAST_TEST_FULL`): what the real docker CLI deploys
 //! needs no update here, and what was made here needs none of docker's. The only node is drained: everything is stored and allocated, and nothing starts, so
 //! that replicas, virtual IPs and published ports stay as the fixture says, although this kernel may not have IPVS.
 
@@ -21,7 +21,8 @@ use holdfast::secrets::{SecretBytes, Unlocked};
 use holdfast::swarm::Engine;
 use serde_json::{Value, json};
 
-use crate::compose::harness::{Case, entries, golden};
+use super::families::{self, Fixture};
+use crate::compose::harness::Case;
 use crate::engine::canonical::mutants;
 use crate::support::engine::{self as real, Flavour};
 
@@ -39,59 +40,48 @@ async fn fixtures_are_equal_after_docker_on_the_newest_engine_and_the_other_way_
 
 /// Fixtures that every engine refuses to make: values that the CLI passes on and the engine does not take.
 const REFUSED: &[(&str, &str)] = &[
-    ("deploy-resources", "invalid memory value 1024"),
-    ("merge-deploy", "invalid memory value 1048576"),
-    ("merge-lists", "key 'a' is invalid"),
-    ("networks-options", "plugin special"),
-    ("ports-long", "can't be used with dnsrr mode"),
+    ("accepted/deploy-resources", "invalid memory value 1024"),
+    ("accepted/merge-deploy", "invalid memory value 1048576"),
+    ("accepted/merge-lists", "key 'a' is invalid"),
+    ("accepted/networks-options", "plugin special"),
+    ("accepted/ports-long", "can't be used with dnsrr mode"),
 ];
 
 /// Fixtures that use what Debian's engine is too old for: docker drops it there, here it is refused.
 const TOO_NEW: &[(&str, &str)] = &[
-    ("healthcheck-text", "Healthcheck.StartInterval` is asked for, and the engine (20.10.24"),
-    ("volumes-subpath", "VolumeOptions.Subpath` is asked for, and the engine (20.10.24"),
+    ("accepted/healthcheck-text", "Healthcheck.StartInterval` is asked for, and the engine (20.10.24"),
+    ("accepted/volumes-subpath", "VolumeOptions.Subpath` is asked for, and the engine (20.10.24"),
 ];
 
 /// So many fixtures are on the engine at once.
 const BATCH: usize = 12;
-
-/// About one fixture of so many is in a sample.
-const SAMPLE: u32 = 4;
-
-/// Fixtures that are in every sample: they have configs and secrets, whose names are docker's or ours.
-const ALWAYS: &[&str] = &["configs-declared", "secrets-bound", "stack-gitea", "stack-recipe-with-overlays"];
-
-/// Whether a fixture is in the sample. Told by its name alone, so that a new fixture moves no other one.
-fn sampled(name: &str, turn: u32) -> bool {
-    let sum: u32 = name.bytes().map(u32::from).sum();
-    ALWAYS.contains(&name) || sum % SAMPLE == turn
-}
 
 /// The fixtures of the sample `turn`, or all of them.
 async fn fixtures(flavour: Flavour, turn: u32) {
     let began = Instant::now();
     let lab = Lab::new(flavour).await;
     let (mut count, mut wrong, mut refused) = (Count::default(), Vec::new(), BTreeSet::new());
-    let folders = entries(&golden().join("accepted"));
+    let all = families::all();
     let too_new = if flavour == Flavour::Debian { TOO_NEW } else { &[] };
     let expected = [REFUSED, too_new].concat();
     let full = std::env::var_os("HOLDFAST_TEST_FULL").is_some();
-    let name = |folder: &Path| folder.file_name().unwrap().to_string_lossy().into_owned();
-    let taken: Vec<_> = folders.iter().filter(|folder| full || sampled(&name(folder), turn)).collect();
-    let listed = taken.iter().filter(|folder| expected.iter().any(|(fixture, _)| *fixture == name(folder)));
+    let taken: Vec<&Fixture> = all.iter().filter(|fixture| full || fixture.sampled(turn)).collect();
+    let listed = taken.iter().filter(|one| expected.iter().any(|(fixture, _)| *fixture == one.name));
     let listed = listed.count();
-    for (at, folder) in taken.iter().enumerate() {
-        let name = name(folder);
-        let case = Case::open(folder);
+    for (at, fixture) in taken.iter().enumerate() {
+        let name = &fixture.name;
         for (ours_first, stack) in [(false, format!("d{at}")), (true, format!("h{at}"))] {
-            let spec = compiled(&case, &stack);
-            lab.prepared(&case, &spec).await;
+            if !ours_first && fixture.docker.is_none() {
+                continue;
+            }
+            let spec = compiled(fixture, &stack);
+            lab.prepared(&fixture.case, &spec).await;
             let ended = if ours_first {
-                lab.holdfast_then_docker(&case, &spec, &mut count).await
+                lab.holdfast_then_docker(fixture, &spec, &mut count).await
             } else {
-                lab.docker_then_holdfast(&case, &spec, &mut count).await
+                lab.docker_then_holdfast(fixture, &spec, &mut count).await
             };
-            let why = expected.iter().find(|(fixture, _)| *fixture == name).map(|(_, why)| *why);
+            let why = expected.iter().find(|(fixture, _)| fixture == name).map(|(_, why)| *why);
             match (ended, why) {
                 (Err(said), Some(why)) if said.contains(why) => drop(refused.insert(name.clone())),
                 (Err(said), _) => wrong.push(format!("{name} as {stack}: {said}")),
@@ -107,9 +97,10 @@ async fn fixtures(flavour: Flavour, turn: u32) {
     }
     lab.untouched(&mut count, &mut wrong).await;
     eprintln!(
-        "{flavour:?}: {} of {} fixtures, {} of them refused, {} that need IPVS, {count:?}, {:.0?}",
+        "{flavour:?}: {} of {} fixtures ({}), {} of them refused, {} that need IPVS, {count:?}, {:.0?}",
         taken.len(),
-        folders.len(),
+        all.len(),
+        of_each(&taken),
         refused.len(),
         count.mesh,
         began.elapsed()
@@ -120,6 +111,12 @@ async fn fixtures(flavour: Flavour, turn: u32) {
     let least = |whole: usize| if full { whole } else { 1 };
     assert!(count.mesh > least(50) && count.mutants > least(1500) && count.kept > least(15), "{count:?}");
     assert!(count.untouched > least(60) && count.replaced > least(5), "{count:?}");
+}
+
+/// `9 accepted, 2 translated`.
+fn of_each(taken: &[&Fixture]) -> String {
+    let count = |family: &str| taken.iter().filter(|one| one.name.starts_with(family)).count();
+    ["accepted", "translated"].map(|family| format!("{} {family}", count(family))).join(", ")
 }
 
 /// What was compared.
@@ -150,7 +147,8 @@ struct Lab {
     before: std::cell::RefCell<BTreeMap<String, (BTreeSet<String>, bool)>>,
 }
 
-fn compiled(case: &Case, name: &str) -> Compiled {
+fn compiled(fixture: &Fixture, name: &str) -> Compiled {
+    let case = &fixture.case;
     let stack = Stack { compose: case.files.clone(), env: case.env.clone(), ..Stack::default() };
     let secrets = SECRETS.map(str::to_owned).into();
     let input = Input {
@@ -161,7 +159,9 @@ fn compiled(case: &Case, name: &str) -> Compiled {
         networks: &case.networks,
         pins: &Pins::default(),
     };
-    let mut spec = compile(&input, &|path: &Path| fs::read(path)).expect("an accepted fixture").stack;
+    let mut spec = compile(&input, &|path: &Path| fs::read(path))
+        .unwrap_or_else(|_| panic!("{} is refused", fixture.name))
+        .stack;
     spec.trust_secrets = spec.secrets.keys().cloned().collect();
     let networks: BTreeMap<_, _> = case.networks.iter().map(|name| (name.clone(), json!({}))).collect();
     let manifest = json!({ "version": 1, "host": { "name": "h" }, "networks": networks });
@@ -269,12 +269,12 @@ impl Lab {
 
     async fn docker_then_holdfast(
         &self,
-        case: &Case,
+        fixture: &Fixture,
         compiled: &Compiled,
         count: &mut Count,
     ) -> Result<(), String> {
         let spec = stack(compiled);
-        self.deploy(case, &spec.name)?;
+        fixture.docker.as_ref().map_or(Ok(()), |case| self.deploy(case, &spec.name))?;
         let desired = desired(compiled);
         let observed = self.settled().await;
         let plan = plan(&desired, &observed, None).map_err(|refused| format!("{refused:#?}"))?;
@@ -303,13 +303,14 @@ impl Lab {
 
     async fn holdfast_then_docker(
         &self,
-        case: &Case,
+        fixture: &Fixture,
         compiled: &Compiled,
         count: &mut Count,
     ) -> Result<(), String> {
         self.reached(&desired(compiled)).await?;
         let spec = stack(compiled);
         count.made += spec.services.len();
+        let Some(case) = &fixture.docker else { return Ok(()) };
         let tasks = self.tasks(spec).await;
         self.deploy(case, &spec.name)?;
         // Docker's own names of configs and secrets are other names.

@@ -142,7 +142,7 @@ impl Case {
     }
 
     /// True when docker deploys the files, all foreign objects of the fixtures being there.
-    pub(super) fn docker_accepts(&self) -> bool {
+    pub(crate) fn docker_accepts(&self) -> bool {
         let temp = tempfile::tempdir().expect("temporary folder");
         let socket = temp.path().join("engine.sock");
         let stub = Stub::start(&socket);
