@@ -60,6 +60,8 @@ pub(super) struct Service {
     pub(super) dns: Vec<At<String>>,
     pub(super) dns_search: Vec<At<String>>,
     pub(super) dns_options: Vec<At<String>>,
+    /// Whether `dns` or `dns_search` stands in the first file that has the service, be it empty.
+    pub(super) dns_named: bool,
     pub(super) environment: Texts,
     /// Names that are sent without a value.
     pub(super) bare: BTreeMap<String, Place>,

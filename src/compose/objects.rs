@@ -28,10 +28,8 @@ pub(super) fn network(tree: &Tree, log: &mut Log) -> Network {
             let mut modern = |key: &'static str, log: &mut Log| {
                 fields.modern(key, log).and_then(|tree| fields::text(tree, key, log))
             };
-            let pool = Pool { subnet, gateway: modern("gateway", log), range: modern("ip_range", log) };
-            if pool != Pool::default() {
-                out.pools.push(pool);
-            }
+            // An empty one counts: docker sends it.
+            out.pools.push(Pool { subnet, gateway: modern("gateway", log), range: modern("ip_range", log) });
             fields.finish(log);
         }
         ipam.finish(log);

@@ -93,7 +93,9 @@ fn process(out: &mut Service, fields: &mut Fields<'_>, log: &mut Log) {
 
 fn network(out: &mut Service, fields: &mut Fields<'_>, log: &mut Log) {
     for (key, list) in [("dns", &mut out.dns), ("dns_search", &mut out.dns_search)] {
-        *list = fields.value(key).map(|tree| fields::text_or_texts(tree, key, log)).unwrap_or_default();
+        let tree = fields.value(key);
+        out.dns_named |= tree.is_some();
+        *list = tree.map(|tree| fields::text_or_texts(tree, key, log)).unwrap_or_default();
     }
     out.dns_options =
         fields.modern("dns_opt", log).map(|tree| fields::texts(tree, "dns_opt", log)).unwrap_or_default();

@@ -106,7 +106,8 @@ fn host(pair: &str) -> Option<String> {
 }
 
 fn dns(service: &Service) -> Option<Value> {
-    if service.dns.is_empty() && service.dns_search.is_empty() && service.dns_options.is_empty() {
+    let lists = [&service.dns, &service.dns_search, &service.dns_options];
+    if !service.dns_named && lists.iter().all(|list| list.is_empty()) {
         return None;
     }
     let mut map = Map::new();

@@ -11,12 +11,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+use super::merged;
 use super::transcript::compare;
 
 /// Cases without `HOLDFAST_RANDOM_STACKS`; each costs docker a process.
 const CASES: u32 = 1000;
+/// Of so many cases one is compared through `docker stack config` as well, which costs another process.
+const MERGED: u32 = 4;
 /// Processors of the machines that run the tests.
 const THREADS: u32 = 2;
+
+/// Of services that name no other one; strict takes it too.
+const IMAGE: &str =
+    "    image: nginx:1@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n";
 
 const VARIABLES: [(&str, &str); 5] =
     [("YES", "true"), ("N", "4"), ("EMPTY", ""), ("NAME", "app"), ("HOME", "/home/me")];
@@ -81,7 +88,7 @@ fn file(
         if skipped {
             continue;
         }
-        let image = if at == 0 && !body.contains("    image:") { "    image: nginx:1\n" } else { "" };
+        let image = if at == 0 && !body.contains("    image:") { IMAGE } else { "" };
         let deploy = if deploy.is_empty() { deploy } else { format!("    deploy:\n{deploy}") };
         let filler = if at > 0 && body.is_empty() && deploy.is_empty() { "    hostname: q\n" } else { "" };
         write!(text, "  {name}:\n{image}{body}{filler}{deploy}").unwrap();
@@ -105,6 +112,8 @@ fn stack(folder: &Path, pools: &BTreeMap<String, Pool>, shape: (usize, usize), d
         ("empty.txt", ""),
         ("one.env", "# c\nA=1\nYES\nQ=\"q\"\nE=\n"),
         ("two.env", "A=2\nYES=\nNOWHERE\n"),
+        ("bad.env", "A=1\nB C=2\n"),
+        ("app.txt", "{{ env \"A\" }}\n"),
     ] {
         fs::write(folder.join(name), text).unwrap();
     }
@@ -126,9 +135,11 @@ fn random_stacks_become_the_requests_of_docker_or_are_refused_by_both() {
     let env: BTreeMap<String, String> =
         VARIABLES.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let (sent, refused) = (AtomicU32::new(0), AtomicU32::new(0));
+    let (merged, strict) = (AtomicU32::new(0), AtomicU32::new(0));
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let (pools, env, sent, refused) = (&pools, &env, &sent, &refused);
+            let (merged, strict) = (&merged, &strict);
             scope.spawn(move || {
                 let config = Config {
                     cases: wanted.div_ceil(THREADS),
@@ -141,7 +152,16 @@ fn random_stacks_become_the_requests_of_docker_or_are_refused_by_both() {
                 let case = |(files, services, dice): (usize, usize, Vec<u32>)| {
                     let folder = tempfile::tempdir().unwrap();
                     let paths = stack(folder.path(), pools, (files, services), &dice);
-                    let count = match compare(&paths, env) {
+                    let again = dice.last().is_some_and(|last| last.is_multiple_of(MERGED));
+                    let agreed = compare(&paths, env).and_then(|both| {
+                        let found = if again { Some(merged::compare(&paths, env)?) } else { None };
+                        if let Some(found) = found {
+                            merged.fetch_add(1, Ordering::Relaxed);
+                            strict.fetch_add(u32::from(found.strict), Ordering::Relaxed);
+                        }
+                        Ok(both)
+                    });
+                    let count = match agreed {
                         Ok(true) => sent,
                         Ok(false) => refused,
                         Err(reason) => {
@@ -165,6 +185,8 @@ fn random_stacks_become_the_requests_of_docker_or_are_refused_by_both() {
         }
     });
     let (sent, refused) = (sent.into_inner(), refused.into_inner());
+    let (merged, strict) = (merged.into_inner(), strict.into_inner());
     eprintln!("{sent} random stacks sent the same, {refused} refused by both");
+    eprintln!("{merged} of them through `docker stack config` too, {strict} of those in strict as well");
     assert!(sent > wanted / 5 && refused > wanted / 50, "too few stacks of either kind prove anything");
 }
