@@ -386,7 +386,11 @@ pub enum SecretFormat {
     Yaml,
     /// JSON.
     Json,
-    /// Any bytes.
+    /// Lines of `KEY=value`; what a file ending in `.env` is taken for.
+    Dotenv,
+    /// INI; what a file ending in `.ini` is taken for.
+    Ini,
+    /// Any bytes; what any other file is taken for.
     Binary,
 }
 

@@ -1,30 +1,37 @@
 //! A sops document: text and identities in, verified values out.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
-use aes_gcm::aead::generic_array::GenericArray;
-use sha2::{Digest, Sha256, Sha512};
-use zeroize::Zeroizing;
-
+use super::crypt;
 use super::error::SecretError;
 use super::identity::Identities;
 use super::metadata::Metadata;
-use super::plain::{self, Plain};
-use super::rules::Region;
-use super::scalar::{Leaf, yaml};
-use super::store;
-use super::token::{DataKey, PREFIX, Token, Type};
+use super::scalar::Leaf;
+use super::store::{self, File, Indent};
+use super::token::DataKey;
+use super::tree::{Item, Node};
 use super::value::SecretBytes;
 use crate::manifest::SecretFormat;
-use crate::source::{Limits, Node, Scalar, Source, Value, parse};
 
 /// Larger sops files are not read: every value ends in memory that is not swapped.
 pub(super) const FILE_CAP: usize = 1 << 20;
 
+/// Why there is nothing at a path.
+const ABSENT: &str = "is not in the file";
+
+/// What opens a document.
+pub enum Opener<'k> {
+    /// Whichever of these identities fits.
+    Identities(&'k Identities),
+    /// The data key itself, 32 bytes.
+    DataKey(&'k SecretBytes),
+}
+
 /// A decrypted document whose MAC was verified. Has no `Debug`.
 pub struct Document {
     format: SecretFormat,
-    documents: Vec<Plain>,
+    file: File,
+    uncovered: HashSet<String>,
     warnings: Vec<String>,
 }
 
@@ -33,33 +40,45 @@ pub struct Document {
 /// # Errors
 /// Every way in which the file, its keys or its MAC are not what they must be; none holds a value.
 pub fn decrypt(bytes: &[u8], format: SecretFormat, identities: &Identities) -> Result<Document, SecretError> {
-    let syntax = |message: String| SecretError::Syntax(message);
+    decrypt_with(bytes, format, &Opener::Identities(identities), false)
+}
+
+/// Decrypts the bytes of a sops file with what there is. With `ignore_mac` nothing tells whether values were added,
+/// removed or exchanged.
+///
+/// # Errors
+/// As [`decrypt`].
+pub fn decrypt_with(
+    bytes: &[u8],
+    format: SecretFormat,
+    key: &Opener<'_>,
+    ignore_mac: bool,
+) -> Result<Document, SecretError> {
     if bytes.len() > FILE_CAP {
-        return Err(syntax(format!("has {} bytes, more than {FILE_CAP} are not read", bytes.len())));
+        let length = bytes.len();
+        return Err(SecretError::Syntax(format!("has {length} bytes, more than {FILE_CAP} are not read")));
     }
-    if !matches!(format, SecretFormat::Yaml) {
-        store::read(format, bytes)?;
+    if bytes.trim_ascii().is_empty() {
+        return Err(SecretError::Metadata("it is empty".to_owned()));
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| syntax("is not UTF-8 text".to_owned()))?;
-    let source = Source::new("line", text);
-    let nodes = parse(&source, Limits { bytes: FILE_CAP, ..Limits::default() }).map_err(|problem| {
-        let (line, column) = source.line_column(problem.span.start);
-        syntax(format!("line {line} column {column}: {}", problem.message))
-    })?;
-    let root = nodes.first().ok_or_else(|| SecretError::Metadata("it is empty".to_owned()))?;
-    if root.as_map().is_none() {
-        return Err(SecretError::Metadata("its top level is no map".to_owned()));
+    let mut file = store::read(format, bytes)?;
+    let node = file.metadata.take();
+    let node = node.ok_or_else(|| SecretError::Metadata("it has no `sops` section".to_owned()))?;
+    let metadata = Metadata::read(&node, format)?;
+    if metadata.mac.is_empty() && !ignore_mac {
+        return Err(SecretError::NoMac);
     }
-    let metadata = Metadata::read(root, format)?;
-    let key = identities.data_key(&metadata)?;
-    let mut walk = Walk::new(&metadata, &key, format);
-    let mut documents = Vec::new();
-    for node in &nodes {
-        documents.push(walk.document(node)?);
+    let key = match key {
+        Opener::Identities(identities) => identities.data_key(&metadata)?,
+        Opener::DataKey(bytes) => DataKey::new(bytes.expose())
+            .ok_or_else(|| SecretError::Metadata("a data key has 32 bytes".to_owned()))?,
+    };
+    let mut found = crypt::open(&mut file.documents, &metadata, &key, format)?;
+    if !ignore_mac {
+        crypt::verify(&found, &metadata, &key)?;
     }
-    walk.verify()?;
-    let warnings = std::mem::take(&mut walk.warnings);
-    Ok(Document { format, documents, warnings })
+    let warnings = std::mem::take(&mut found.warnings);
+    Ok(Document { format, file, uncovered: found.uncovered, warnings })
 }
 
 impl Document {
@@ -68,36 +87,38 @@ impl Document {
     /// # Errors
     /// Nothing there, or a map, a list, null, or what sops does not authenticate: an empty text, a clear value under
     /// `mac_only_encrypted`, a position in a list with empty or nested items.
-    pub fn get(&self, path: &str) -> Result<&SecretBytes, SecretError> {
+    pub fn get(&self, path: &str) -> Result<SecretBytes, SecretError> {
         let missing = |reason| SecretError::Key { path: path.to_owned(), reason };
-        let root = self.documents.first().unwrap_or(&Plain::Null);
-        match root.at(path).map_err(missing)? {
-            Plain::Null => Err(missing("is null")),
-            Plain::List(_) | Plain::Map(_) => Err(missing("is a map or list, not a value")),
-            Plain::Value { bytes, .. } if bytes.expose().is_empty() => {
-                Err(missing("is empty, which sops does not authenticate"))
-            }
-            Plain::Value { covered: false, .. } => Err(missing(
-                "is a clear value, which the MAC does not cover in a file with `mac_only_encrypted`",
-            )),
-            Plain::Value { bytes, .. } => Ok(bytes),
+        let leaf = match self.at(path).map_err(missing)? {
+            Node::Leaf(Leaf::Null) => return Err(missing("is null")),
+            Node::List(_) | Node::Map(_) => return Err(missing("is a map or list, not a value")),
+            Node::Leaf(leaf) => leaf,
+        };
+        if leaf.is_empty() {
+            return Err(missing("is empty, which sops does not authenticate"));
         }
+        if self.uncovered.contains(path) {
+            return Err(missing(
+                "is a clear value, which the MAC does not cover in a file with `mac_only_encrypted`",
+            ));
+        }
+        leaf.printed(self.format).ok_or_else(|| missing("is null"))
     }
 
-    /// The whole plaintext. Binary: the bytes. JSON: what `sops decrypt` prints. YAML: the same values; comments
-    /// and the choice of quotes are not kept.
+    /// The whole plaintext, byte for byte what `sops decrypt` prints.
     ///
     /// # Errors
     /// A binary file without data.
     pub fn whole(&self) -> Result<SecretBytes, SecretError> {
-        match self.format {
-            SecretFormat::Binary => self.get("data").cloned(),
-            SecretFormat::Json => {
-                let documents = self.documents.iter().map(Plain::entries).collect();
-                store::write(self.format, &store::File { documents, metadata: None }, store::Indent::Default)
-            }
-            SecretFormat::Yaml => Ok(plain::yaml(&self.documents)),
-        }
+        self.written(self.format)
+    }
+
+    /// The whole plaintext in another form.
+    ///
+    /// # Errors
+    /// What that form cannot hold.
+    pub fn written(&self, format: SecretFormat) -> Result<SecretBytes, SecretError> {
+        store::write(format, &self.file, Indent::Default)
     }
 
     /// What is allowed and still worth saying, each with its place.
@@ -105,142 +126,69 @@ impl Document {
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
-}
 
-/// One way over all values in document order, as the MAC wants it.
-struct Walk<'d> {
-    metadata: &'d Metadata,
-    key: &'d DataKey,
-    format: SecretFormat,
-    hash: Sha512,
-    /// The same with clear JSON integers as the floats that older writers made of them.
-    old_hash: Sha512,
-    path: Vec<String>,
-    /// What tokens were bound to so far (keys joined by `:`), and the keys themselves.
-    bound: HashMap<String, Vec<String>>,
-    warnings: Vec<String>,
-}
-
-impl<'d> Walk<'d> {
-    fn new(metadata: &'d Metadata, key: &'d DataKey, format: SecretFormat) -> Self {
-        let mut hash = Sha512::new();
-        if metadata.mac_only_encrypted {
-            // Keeps a MAC over encrypted values only from ever equalling one over everything.
-            hash.update(Sha256::digest(b"sops"));
-        }
-        let (path, bound, warnings) = (Vec::new(), HashMap::new(), Vec::new());
-        Self { metadata, key, format, old_hash: hash.clone(), hash, path, bound, warnings }
+    fn at(&self, path: &str) -> Result<&Node, &'static str> {
+        let empty = &[][..];
+        let root = self.file.documents.first().map_or(empty, Vec::as_slice);
+        self.at_entries(root, path, "")
     }
 
-    /// A whole document without its `sops` section.
-    fn document(&mut self, node: &Node) -> Result<Plain, SecretError> {
-        match &node.value {
-            Value::Map(_) => self.node(node),
-            Value::Scalar(scalar) if scalar.is_null() => Ok(Plain::Null),
-            _ => Err(SecretError::Metadata("the top level of one of its documents is no map".to_owned())),
+    /// The node below `entries`, which stand at `above`. A key that itself holds `/` is found too, and of two sections
+    /// with one name the one that has the rest of the path.
+    fn at_entries<'n>(
+        &self,
+        entries: &'n [super::tree::Entry],
+        path: &str,
+        above: &str,
+    ) -> Result<&'n Node, &'static str> {
+        let pairs = || entries.iter().filter_map(super::tree::Entry::pair);
+        if let Some((_, found)) = pairs().find(|(key, _)| *key == path) {
+            return Ok(found);
         }
-    }
-
-    fn node(&mut self, node: &Node) -> Result<Plain, SecretError> {
-        match &node.value {
-            Value::Scalar(scalar) => self.scalar(scalar),
-            Value::List(items) => {
-                let items: Result<_, _> = items.iter().map(|item| self.node(item)).collect();
-                Ok(Plain::List(items?))
-            }
-            Value::Map(entries) => {
-                let mut map = Vec::with_capacity(entries.len());
-                for entry in entries {
-                    if self.path.is_empty() && entry.key == "sops" {
-                        continue;
-                    }
-                    self.path.push(entry.key.clone());
-                    self.check_key(&entry.key, entry.key_plain)?;
-                    map.push((entry.key.clone(), self.node(&entry.value)?));
-                    self.path.pop();
-                }
-                Ok(Plain::Map(map))
+        let mut last = Err(ABSENT);
+        for (key, node) in pairs() {
+            let Some(rest) = path.strip_prefix(key).and_then(|rest| rest.strip_prefix('/')) else { continue };
+            last = self.below(node, rest, &format!("{above}{key}/"));
+            if last.is_ok() {
+                return last;
             }
         }
+        last
     }
 
-    fn check_key(&mut self, key: &str, plain: bool) -> Result<(), SecretError> {
-        let json = !matches!(self.format, SecretFormat::Yaml);
-        if plain && (json || key == "<<" || !matches!(yaml(key), Leaf::Text(_))) {
-            return Err(self.wrong("has a key that is no text (put it in quotes)"));
-        }
-        if key.contains(':') {
-            let place = self.path.join("/");
-            self.warnings.push(format!(
-                "the key `{place}` holds a colon, so its value could be moved to another place unseen"
-            ));
-        }
-        Ok(())
-    }
-
-    fn scalar(&mut self, scalar: &Scalar) -> Result<Plain, SecretError> {
-        let clear = Leaf::clear(scalar, self.format).map_err(|reason| self.wrong(reason))?;
-        let is_text = matches!(clear, Leaf::Text(_));
-        let is_token = is_text && scalar.text.starts_with(PREFIX);
-        let encrypted = match self.metadata.rules.region(&self.path) {
-            Region::Encrypted => true,
-            Region::Clear if is_token => {
-                return Err(self.wrong("is a token where the file's rules say that it is clear"));
-            }
-            Region::Clear => false,
-            Region::ByComment => is_token,
+    fn below<'n>(&self, node: &'n Node, path: &str, above: &str) -> Result<&'n Node, &'static str> {
+        let items = match node {
+            Node::Map(entries) => return self.at_entries(entries, path, above),
+            Node::Leaf(_) => return Err(ABSENT),
+            Node::List(_) => node.items(),
         };
-        let bare = matches!(clear, Leaf::Null) || (is_text && scalar.text.is_empty());
-        let leaf = if !encrypted || bare {
-            clear
-        } else if is_text {
-            self.open(&scalar.text)?
-        } else {
-            return Err(self.wrong("is not encrypted, though the file's rules say that it must be"));
+        let (head, tail) = path.split_once('/').map_or((path, None), |(head, tail)| (head, Some(tail)));
+        let item = head.parse().ok().and_then(|at: usize| items.get(at).copied()).ok_or(ABSENT)?;
+        let loose = |(at, item): (usize, &&Node)| {
+            matches!(item, Node::List(_)) || !self.is_covered(item, &format!("{above}{at}"))
         };
-        let covered = encrypted || !self.metadata.mac_only_encrypted;
-        if covered {
-            self.hash.update(leaf.hashed(false));
-            // Only a clear integer of a JSON file is ambiguous: a token says its type.
-            let old_json = !encrypted && matches!(self.format, SecretFormat::Json);
-            self.old_hash.update(leaf.hashed(old_json));
+        if items.iter().enumerate().any(loose) {
+            return Err(
+                "stands in a list with empty or nested items, whose positions sops does not authenticate \
+                        (give it a key of its own)",
+            );
         }
-        Ok(Plain::new(leaf, self.format, covered))
+        tail.map_or(Ok(item), |tail| self.below(item, tail, &format!("{above}{head}/")))
     }
 
-    fn open(&mut self, text: &str) -> Result<Leaf, SecretError> {
-        let aad = format!("{}:", self.path.join(":"));
-        if !self.bound.contains_key(&aad) {
-            self.bound.insert(aad.clone(), self.path.clone());
-        } else if self.bound.get(&aad) != Some(&self.path) {
-            return Err(self.wrong("can be exchanged unseen with another one, because a key holds a colon"));
-        }
-        let token = Token::parse(text).map_err(|reason| self.wrong(reason))?;
-        let kind = token.kind;
-        let plain = token.open(self.key, &aad).map_err(|reason| self.wrong(reason))?;
-        Leaf::decoded(kind, plain).map_err(|reason| self.wrong(reason))
-    }
-
-    fn wrong(&self, reason: &'static str) -> SecretError {
-        SecretError::Value { path: self.path.join("/"), reason }
-    }
-
-    /// Compares the MAC, which is uppercase hex.
-    fn verify(&mut self) -> Result<(), SecretError> {
-        let token = Token::parse(&self.metadata.mac).map_err(|_| SecretError::BadMac)?;
-        if token.kind != Type::Str {
-            return Err(SecretError::BadMac);
-        }
-        let expected = token.open(self.key, &self.metadata.lastmodified).map_err(|_| SecretError::BadMac)?;
-        let found = [hex(self.hash.clone().finalize()), hex(self.old_hash.clone().finalize())];
-        if found.iter().any(|mac| mac.as_slice() == expected.as_slice()) {
-            Ok(())
-        } else {
-            Err(SecretError::MacMismatch)
+    /// True when something in it is in the MAC, so that it cannot have been added unseen.
+    fn is_covered(&self, node: &Node, place: &str) -> bool {
+        match node {
+            Node::Leaf(Leaf::Null) => false,
+            Node::Leaf(leaf) => !leaf.is_empty() && !self.uncovered.contains(place),
+            Node::List(items) => {
+                let mut nodes = items.iter().filter_map(Item::node).enumerate();
+                nodes.any(|(at, node)| self.is_covered(node, &format!("{place}/{at}")))
+            }
+            Node::Map(entries) => {
+                let mut pairs = entries.iter().filter_map(super::tree::Entry::pair);
+                pairs.any(|(key, node)| self.is_covered(node, &format!("{place}/{key}")))
+            }
         }
     }
-}
-
-fn hex(digest: GenericArray<u8, aes_gcm::aead::consts::U64>) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(format!("{digest:X}").into_bytes())
 }

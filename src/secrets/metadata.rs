@@ -1,10 +1,16 @@
-//! The `sops` section of a file.
+//! The `sops` section of a file: what is in it, and how it is written.
+
+use std::borrow::Cow;
 
 use super::error::SecretError;
 use super::number::Time;
 use super::rules::Rules;
+use super::scalar::Leaf;
+use super::tree::{Entry, Item, Node};
 use crate::manifest::SecretFormat;
-use crate::source::{Node, Value};
+
+/// The version that is written: every sops from 3.9 on reads it.
+const VERSION: &str = "3.13.2";
 
 /// The `sops` section.
 pub(super) struct Metadata {
@@ -12,7 +18,7 @@ pub(super) struct Metadata {
     pub(super) groups: Vec<Vec<Wrap>>,
     /// How many groups must answer, where there are several.
     pub(super) threshold: usize,
-    /// The MAC's token.
+    /// The MAC's token; empty where there is none.
     pub(super) mac: String,
     /// What the MAC is bound to: `lastmodified` as sops formats it.
     pub(super) lastmodified: String,
@@ -41,25 +47,21 @@ const OTHER_KEYS: [(&str, &str); 6] = [
 ];
 
 impl Metadata {
-    /// Reads the section.
-    pub(super) fn read(root: &Node, format: SecretFormat) -> Result<Self, SecretError> {
+    /// Reads the section. Unknown keys, empty lists and any version are let pass.
+    pub(super) fn read(sops: &Node, format: SecretFormat) -> Result<Self, SecretError> {
         let refuse = |why: &str| SecretError::Metadata(why.to_owned());
-        let sops = root.get("sops").ok_or_else(|| refuse("it has no `sops` section"))?;
-        if sops.as_map().is_none() {
+        if !matches!(sops, Node::Map(_)) {
             return Err(refuse("its `sops` section is no map"));
         }
-        let get = |name: &str| sops.get(name).and_then(Node::as_scalar).map(|scalar| scalar.text.as_str());
-        let mac = get("mac").unwrap_or_default().to_owned();
-        if mac.is_empty() {
-            return Err(SecretError::NoMac);
-        }
+        let get = |name: &str| sops.get(name).and_then(word);
+        let mac = get("mac").unwrap_or_default().into_owned();
         let lastmodified = get("lastmodified")
-            .and_then(Time::parse)
+            .and_then(|text| Time::parse(&text))
             .ok_or_else(|| refuse("`lastmodified` is missing or no time"))?
             .seconds();
         let rules = match format {
             SecretFormat::Binary => Rules::All,
-            SecretFormat::Yaml | SecretFormat::Json => Rules::read(get).map_err(SecretError::Metadata)?,
+            _ => Rules::read(|name| get(name).map(Cow::into_owned)).map_err(SecretError::Metadata)?,
         };
         let groups = groups(sops);
         if groups.iter().all(Vec::is_empty) {
@@ -75,13 +77,66 @@ impl Metadata {
             0 => groups.len(),
             set => set,
         };
-        let mac_only_encrypted = get("mac_only_encrypted") == Some("true");
+        let mac_only_encrypted = get("mac_only_encrypted")
+            .is_some_and(|text| matches!(&*text, "1" | "t" | "T" | "TRUE" | "true" | "True"));
         Ok(Self { groups, threshold, mac, lastmodified, mac_only_encrypted, rules })
     }
 
     /// All recipients, for people.
     pub(super) fn recipients(&self) -> Vec<String> {
         self.groups.iter().flatten().map(|wrap| wrap.recipient.clone()).collect()
+    }
+
+    /// The section of a new file, its keys in the order of the alphabet.
+    pub(super) fn node(&self) -> Node {
+        let mut entries = Vec::new();
+        let mut put = |key: &str, node: Node| entries.push(Entry::Pair(key.to_owned(), node));
+        if let [only] = self.groups.as_slice() {
+            put("age", wraps(only));
+        } else {
+            let group = |wrapped: &Vec<Wrap>| {
+                let vault = Entry::Pair("hc_vault".to_owned(), Node::List(Vec::new()));
+                Item::Node(Node::Map(vec![Entry::Pair("age".to_owned(), wraps(wrapped)), vault]))
+            };
+            put("key_groups", Node::List(self.groups.iter().map(group).collect()));
+            put("shamir_threshold", Node::Leaf(Leaf::Int(i64::try_from(self.threshold).unwrap_or(0))));
+        }
+        put("lastmodified", Node::text(self.lastmodified.as_bytes()));
+        put("mac", Node::text(self.mac.as_bytes()));
+        if self.mac_only_encrypted {
+            put("mac_only_encrypted", Node::Leaf(Leaf::Bool(true)));
+        }
+        if let Some((name, text)) = self.rules.named() {
+            put(name, Node::text(text.as_bytes()));
+        }
+        put("version", Node::text(VERSION.as_bytes()));
+        let key = |entry: &Entry| match entry {
+            Entry::Pair(key, _) => key.clone(),
+            Entry::Comment(_) => String::new(),
+        };
+        entries.sort_by_key(key);
+        Node::Map(entries)
+    }
+}
+
+fn wraps(group: &[Wrap]) -> Node {
+    let pair = |key: &str, text: &str| Entry::Pair(key.to_owned(), Node::text(text.as_bytes()));
+    let wrap = |wrap: &Wrap| {
+        let enc = pair("enc", wrap.enc.as_deref().unwrap_or_default());
+        Item::Node(Node::Map(vec![enc, pair("recipient", &wrap.recipient)]))
+    };
+    Node::List(group.iter().map(wrap).collect())
+}
+
+/// A scalar of the metadata as text, of whatever type it was written.
+fn word(node: &Node) -> Option<Cow<'_, str>> {
+    match node {
+        Node::Leaf(Leaf::Text(bytes)) => std::str::from_utf8(bytes.expose()).ok().map(Cow::Borrowed),
+        Node::Leaf(Leaf::Int(value)) => Some(Cow::Owned(value.to_string())),
+        Node::Leaf(Leaf::Float(value)) => Some(Cow::Owned(value.to_string())),
+        Node::Leaf(Leaf::Bool(value)) => Some(Cow::Owned(value.to_string())),
+        Node::Leaf(Leaf::Time(value)) => Some(Cow::Owned(value.nanoseconds())),
+        Node::Leaf(Leaf::Null) | Node::List(_) | Node::Map(_) => None,
     }
 }
 
@@ -91,18 +146,14 @@ fn groups(sops: &Node) -> Vec<Vec<Wrap>> {
     if !top.is_empty() {
         return vec![top];
     }
-    sops.get("key_groups").and_then(Node::as_list).unwrap_or_default().iter().map(group).collect()
+    sops.get("key_groups").map(Node::items).unwrap_or_default().into_iter().map(group).collect()
 }
 
 fn group(node: &Node) -> Vec<Wrap> {
-    let text =
-        |item: &Node, name: &str| item.get(name).and_then(Node::as_scalar).map(|found| found.text.clone());
-    let items = |name: &str| match node.get(name).map(|found| &found.value) {
-        Some(Value::List(items)) => items.as_slice(),
-        _ => &[],
-    };
+    let text = |item: &Node, name: &str| item.get(name).and_then(word).map(Cow::into_owned);
+    let items = |name: &str| node.get(name).map(Node::items).unwrap_or_default();
     let mut wraps: Vec<Wrap> = items("age")
-        .iter()
+        .into_iter()
         .map(|item| Wrap {
             recipient: text(item, "recipient")
                 .unwrap_or_else(|| "an age recipient without a name".to_owned()),
@@ -110,7 +161,7 @@ fn group(node: &Node) -> Vec<Wrap> {
         })
         .collect();
     for (kind, field) in OTHER_KEYS {
-        wraps.extend(items(kind).iter().map(|item| Wrap {
+        wraps.extend(items(kind).into_iter().map(|item| Wrap {
             recipient: format!("{kind} {}", text(item, field).unwrap_or_default()),
             enc: None,
         }));

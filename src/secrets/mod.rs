@@ -5,18 +5,19 @@
 
 mod clear;
 mod convert;
+mod crypt;
 mod digest;
 mod document;
+mod encrypt;
 mod error;
 pub mod files;
+mod flatten;
 mod identity;
 mod keep;
 mod login;
 mod metadata;
 mod number;
-mod plain;
 mod random;
-#[cfg_attr(not(test), expect(dead_code, reason = "the commands that write are its first users"))]
 mod recipient;
 mod rules;
 mod scalar;
@@ -31,7 +32,8 @@ mod value;
 pub use clear::{Readers, Stamp, readers};
 pub use convert::{SshLine, new_identity, recipient_of, secret_of_asking, ssh_lines};
 pub use digest::digest;
-pub use document::{Document, decrypt};
+pub use document::{Document, Opener, decrypt, decrypt_with};
+pub use encrypt::{Policy, encrypt};
 pub use error::SecretError;
 pub use files::FilesError;
 pub use identity::{Ask, Environment, Identities, IdentityEnv};

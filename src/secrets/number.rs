@@ -35,6 +35,13 @@ pub(super) fn json_float(value: f64) -> String {
     }
 }
 
+/// A float in a form that knows no types; never one that could be an integer.
+pub(super) fn flat_float(value: f64) -> String {
+    let text = if value.is_finite() { yaml_float(value).replace('e', "E") } else { plain_float(value) };
+    let whole = value.is_finite() && !text.contains(['.', 'E']);
+    if whole { format!("{text}.0") } else { text }
+}
+
 fn exponent(value: f64) -> i32 {
     let text = format!("{value:e}");
     text.rsplit('e').next().and_then(|exp| exp.parse().ok()).unwrap_or(0)

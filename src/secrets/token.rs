@@ -26,7 +26,6 @@ impl DataKey {
     }
 
     /// A new one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the commands that write are its first users"))]
     pub(super) fn generate() -> std::io::Result<Self> {
         let mut key = Zeroizing::new([0_u8; 32]);
         super::random::fill(key.as_mut_slice())?;
@@ -58,6 +57,24 @@ pub(super) enum Type {
     Comment,
 }
 
+const TYPES: [Type; 7] =
+    [Type::Str, Type::Int, Type::Float, Type::Bool, Type::Time, Type::Bytes, Type::Comment];
+
+impl Type {
+    /// The name in a token.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Str => "str",
+            Self::Int => "int",
+            Self::Float => "float",
+            Self::Bool => "bool",
+            Self::Time => "time",
+            Self::Bytes => "bytes",
+            Self::Comment => "comment",
+        }
+    }
+}
+
 /// A token, taken apart.
 pub(super) struct Token {
     data: Zeroizing<Vec<u8>>,
@@ -81,16 +98,8 @@ impl Token {
         let (Some(iv), Some(tag), Some(kind), None) = (iv, tag, kind, fields.next()) else {
             return Err("is a damaged token: a field is missing or one too many");
         };
-        let kind = match kind {
-            "str" => Type::Str,
-            "int" => Type::Int,
-            "float" => Type::Float,
-            "bool" => Type::Bool,
-            "time" => Type::Time,
-            "bytes" => Type::Bytes,
-            "comment" => Type::Comment,
-            _ => return Err("is a token of an unknown type"),
-        };
+        let kind = TYPES.into_iter().find(|known| known.name() == kind);
+        let kind = kind.ok_or("is a token of an unknown type")?;
         let data = STANDARD.decode(data).map_err(|_| "is a damaged token: `data` is no base64")?;
         if data.is_empty() {
             return Err("is a damaged token: `data` is empty");
@@ -101,6 +110,19 @@ impl Token {
             tag: exact(tag).ok_or("is a damaged token: `tag` is not 16 bytes of base64")?,
             kind,
         })
+    }
+
+    /// Encrypts under 32 fresh random bytes, and authenticates `aad` with it.
+    pub(super) fn seal(plain: &[u8], kind: Type, key: &DataKey, aad: &str) -> Result<String, &'static str> {
+        let mut iv = [0_u8; 32];
+        super::random::fill(&mut iv).map_err(|_| "the system gives no random bytes")?;
+        let cipher = AesGcm::<Aes256, U32>::new(GenericArray::from_slice(key.0.as_slice()));
+        let mut data = Zeroizing::new(plain.to_vec());
+        let tag = cipher
+            .encrypt_in_place_detached(GenericArray::from_slice(&iv), aad.as_bytes(), &mut data)
+            .map_err(|_| "the value is too long")?;
+        let (data, iv, tag) = (STANDARD.encode(&*data), STANDARD.encode(iv), STANDARD.encode(tag));
+        Ok(format!("ENC[AES256_GCM,data:{data},iv:{iv},tag:{tag},type:{}]", kind.name()))
     }
 
     /// The plaintext, authenticated together with `aad`.

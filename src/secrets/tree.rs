@@ -39,7 +39,33 @@ pub(super) struct Comment {
     pub(super) inline: bool,
 }
 
+impl Item {
+    /// The value, where it is one.
+    pub(super) fn node(&self) -> Option<&Node> {
+        if let Self::Node(node) = self { Some(node) } else { None }
+    }
+}
+
+impl Entry {
+    /// The key and its value, where it is no comment.
+    pub(super) fn pair(&self) -> Option<(&str, &Node)> {
+        if let Self::Pair(key, node) = self { Some((key, node)) } else { None }
+    }
+}
+
 impl Node {
+    /// The value under `key`, where this is a map that has it.
+    pub(super) fn get(&self, key: &str) -> Option<&Self> {
+        let Self::Map(entries) = self else { return None };
+        entries.iter().filter_map(Entry::pair).find(|(name, _)| *name == key).map(|(_, node)| node)
+    }
+
+    /// The values of a list; none of anything else.
+    pub(super) fn items(&self) -> Vec<&Self> {
+        let Self::List(items) = self else { return Vec::new() };
+        items.iter().filter_map(Item::node).collect()
+    }
+
     /// Text.
     pub(super) fn text(bytes: &[u8]) -> Self {
         Self::Leaf(Leaf::Text(SecretBytes::new(bytes.to_vec())))

@@ -108,7 +108,6 @@ fn load(path: &Path, format: SecretFormat, identities: &Identities) -> Loaded {
         }
         Ok(bytes) => {
             let document = decrypt(&bytes, format, identities);
-            let document = document.map_err(|error| other_store(path, format, error));
             Loaded { document, ciphertext: Arc::new(bytes.to_vec()) }
         }
     }
@@ -118,19 +117,7 @@ fn value(document: &Document, key: &str, format: SecretFormat) -> Result<SecretB
     if key.is_empty() || matches!(format, SecretFormat::Binary) {
         document.whole()
     } else {
-        document.get(key).cloned()
-    }
-}
-
-/// sops has stores for `.env` and `.ini` that are not read here; such a file is not taken for a damaged binary one.
-fn other_store(path: &Path, format: SecretFormat, error: SecretError) -> SecretError {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    match (ending, format) {
-        (Some("env" | "ini"), SecretFormat::Binary) => SecretError::Metadata(
-            "dotenv and INI files are not read; write it as YAML, JSON or with `--input-type binary`"
-                .to_owned(),
-        ),
-        _ => error,
+        document.get(key)
     }
 }
 
@@ -139,6 +126,8 @@ pub(super) fn format_of(file: &Path) -> SecretFormat {
     match file.extension().and_then(|ending| ending.to_str()) {
         Some("yaml" | "yml") => SecretFormat::Yaml,
         Some("json") => SecretFormat::Json,
+        Some("env") => SecretFormat::Dotenv,
+        Some("ini") => SecretFormat::Ini,
         _ => SecretFormat::Binary,
     }
 }

@@ -229,27 +229,19 @@ fn leaf(word: &str) -> Option<Leaf> {
 
 /// Writes the file, a newline at the end.
 pub(super) fn write(file: &File, indent: Indent) -> Result<SecretBytes, SecretError> {
-    let [document] = file.documents.as_slice() else {
-        return Err(SecretError::Syntax("JSON has exactly one document".to_owned()));
-    };
+    let document = super::only(file, "JSON")?;
     written(|out| {
-        let pairs = document.iter().filter_map(pair).chain(file.metadata.iter().map(|node| ("sops", node)));
+        let pairs =
+            document.iter().filter_map(Entry::pair).chain(file.metadata.iter().map(|node| ("sops", node)));
         map(out, pairs, 0, indent)?;
         out.put(b"\n");
         Ok(())
     })
 }
 
-fn pair(entry: &Entry) -> Option<(&str, &Node)> {
-    match entry {
-        Entry::Pair(key, node) => Some((key, node)),
-        Entry::Comment(_) => None,
-    }
-}
-
 fn json(out: &mut Out, node: &Node, depth: usize, indent: Indent) -> Result<(), SecretError> {
     match node {
-        Node::Map(entries) => return map(out, entries.iter().filter_map(pair), depth, indent),
+        Node::Map(entries) => return map(out, entries.iter().filter_map(Entry::pair), depth, indent),
         Node::List(items) => return list(out, items, depth, indent),
         Node::Leaf(Leaf::Null) => out.put(b"null"),
         Node::Leaf(Leaf::Text(bytes)) => string(out, bytes.expose()),
@@ -317,7 +309,7 @@ fn step(out: &mut Out, depth: usize, indent: Indent) {
 }
 
 /// A JSON string with Go's escapes; bytes that are no UTF-8 become U+FFFD, as in Go.
-fn string(out: &mut Out, bytes: &[u8]) {
+pub(super) fn string(out: &mut Out, bytes: &[u8]) {
     out.put(b"\"");
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {

@@ -1,10 +1,13 @@
 //! Stores: the forms of a sops file, each read into the same tree and written from it as sops 3.13.2 writes it.
 
+mod dotenv;
+mod ini;
 mod json;
 mod out;
 mod yaml;
 
 use super::error::SecretError;
+use super::scalar::Leaf;
 use super::tree::{Entry, Node};
 use super::value::SecretBytes;
 use crate::manifest::SecretFormat;
@@ -24,14 +27,16 @@ pub(super) enum Indent {
     Default,
 }
 
-/// Reads a file of `format`.
+/// Reads a file of `format`; a binary one is an encrypted one.
 ///
 /// # Errors
 /// What the form does not allow, with its line and never with a value: the same key twice, text behind the end.
 pub(super) fn read(format: SecretFormat, bytes: &[u8]) -> Result<File, SecretError> {
     match format {
-        SecretFormat::Json | SecretFormat::Binary => json::read(bytes),
         SecretFormat::Yaml => yaml::read(bytes),
+        SecretFormat::Json | SecretFormat::Binary => json::read(bytes),
+        SecretFormat::Dotenv => dotenv::read(bytes),
+        SecretFormat::Ini => ini::read(bytes),
     }
 }
 
@@ -41,8 +46,22 @@ pub(super) fn read(format: SecretFormat, bytes: &[u8]) -> Result<File, SecretErr
 /// What the form cannot hold.
 pub(super) fn write(format: SecretFormat, file: &File, indent: Indent) -> Result<SecretBytes, SecretError> {
     match format {
-        SecretFormat::Json | SecretFormat::Binary => json::write(file, indent),
         SecretFormat::Yaml => yaml::write(file, indent),
+        SecretFormat::Binary if file.metadata.is_none() => binary(file),
+        SecretFormat::Json | SecretFormat::Binary => json::write(file, indent),
+        SecretFormat::Dotenv => dotenv::write(file),
+        SecretFormat::Ini => ini::write(file),
+    }
+}
+
+/// The bytes of a binary file: the text under its only key.
+fn binary(file: &File) -> Result<SecretBytes, SecretError> {
+    let data = only(file, "a binary file")?.iter().filter_map(Entry::pair).find(|(key, _)| *key == "data");
+    match data {
+        Some((_, Node::Leaf(Leaf::Text(bytes)))) => Ok(bytes.clone()),
+        _ => {
+            Err(SecretError::Key { path: "data".to_owned(), reason: "holds no text, as a binary file must" })
+        }
     }
 }
 
@@ -61,5 +80,14 @@ fn take(entries: &mut Vec<Entry>, key: &str) -> Option<Node> {
     match entries.remove(at) {
         Entry::Pair(_, node) => Some(node),
         Entry::Comment(_) => None,
+    }
+}
+
+/// The entries of a file of a form that has no more than one document.
+fn only<'f>(file: &'f File, form: &str) -> Result<&'f [Entry], SecretError> {
+    match file.documents.as_slice() {
+        [] => Ok(&[]),
+        [only] => Ok(only),
+        _ => Err(SecretError::Syntax(format!("has several documents, which {form} cannot hold"))),
     }
 }

@@ -34,3 +34,19 @@ pub(super) fn written<E>(write: impl Fn(&mut Out) -> Result<(), E>) -> Result<Se
     write(&mut out)?;
     Ok(SecretBytes::new(out.bytes))
 }
+
+/// A copy in which every `from` is `to`.
+pub(super) fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> SecretBytes {
+    let mut text = Vec::with_capacity(bytes.len() * to.len().max(1));
+    let mut rest = bytes;
+    while let Some(first) = rest.first() {
+        if let Some(behind) = rest.strip_prefix(from) {
+            text.extend_from_slice(to);
+            rest = behind;
+        } else {
+            text.push(*first);
+            rest = rest.get(1..).unwrap_or_default();
+        }
+    }
+    SecretBytes::new(text)
+}

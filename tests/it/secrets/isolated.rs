@@ -238,10 +238,14 @@ fn a_passphrase_key_is_told_by_its_name() {
 }
 
 #[test]
-fn a_dotenv_file_is_told_apart_from_a_damaged_one() {
+fn single_values_of_dotenv_and_ini_files_are_taken_by_their_endings() {
     let mut house = House::new();
-    house.seal("app.env", "three=CANARY-3\n");
-    house.manifest.secrets.get_mut("three").expect("three").file = house.keys.path("app.env");
-    let failures = house.unlock(None).failures;
-    assert!(failures[0].reason.contains("dotenv and INI files are not read"), "{}", failures[0].reason);
+    house.seal("app.env", "three=CANARY-3\nother=1\n");
+    house.seal("app.ini", "[db]\npassword = CANARY-4\n");
+    for (file, key, expected) in [("app.env", "three", "CANARY-3"), ("app.ini", "db/password", "CANARY-4")] {
+        let three = house.manifest.secrets.get_mut("three").expect("three");
+        (three.file, three.key) = (house.keys.path(file), Some(key.to_owned()));
+        let unlocked = house.unlock(None);
+        assert_eq!(value(&unlocked, "three"), Some(expected), "{file}");
+    }
 }

@@ -1,0 +1,103 @@
+//! New sops files.
+
+use jiff::Timestamp;
+
+use super::crypt;
+use super::document::{FILE_CAP, Opener, decrypt_with};
+use super::error::SecretError;
+use super::metadata::Metadata;
+use super::recipient::{Recipient, wrap};
+use super::rules::Rules;
+use super::store::{self, File, Indent};
+use super::token::DataKey;
+use super::tree::{Entry, Node};
+use super::value::SecretBytes;
+use crate::manifest::SecretFormat;
+
+/// For whom a new file is encrypted, and what in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Recipients as sops spells them. One group: each of them opens the file. Several: `threshold` groups do.
+    pub groups: Vec<Vec<String>>,
+    /// How many groups must answer; 0 for all of them.
+    pub threshold: usize,
+    /// Rules by the names that they have in `.sops.yaml`; at most one may be set.
+    pub rules: Vec<(String, String)>,
+    /// Leave clear values out of the MAC.
+    pub mac_only_encrypted: bool,
+}
+
+/// Encrypts a clear file of the form `from` into a sops file of the form `to`, dated `now`.
+///
+/// # Errors
+/// What either form cannot hold, a file that is encrypted already, a policy that names nobody or two rules.
+pub fn encrypt(
+    bytes: &[u8],
+    (from, to): (SecretFormat, SecretFormat),
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<SecretBytes, SecretError> {
+    if bytes.len() > FILE_CAP {
+        let length = bytes.len();
+        return Err(SecretError::Syntax(format!(
+            "has {length} bytes, more than {FILE_CAP} are not encrypted"
+        )));
+    }
+    let mut file = clear(bytes, from)?;
+    if file.metadata.is_some() || file.documents.iter().flatten().any(|entry| reserved(entry, to)) {
+        return Err(SecretError::Metadata(
+            "it has a key that sops keeps for itself, so it is encrypted already (rename the key if it is not)".to_owned(),
+        ));
+    }
+    let key =
+        DataKey::generate().map_err(|error| SecretError::Metadata(format!("no random bytes: {error}")))?;
+    let mut metadata = metadata(policy, from, &key, now)?;
+    metadata.mac = crypt::seal(&mut file.documents, &metadata, &key, to)?;
+    file.metadata = Some(metadata.node());
+    let written = store::write(to, &file, Indent::Default)?;
+    // A form may not be able to hold its clear values; nobody shall find that out later.
+    let key = SecretBytes::new(key.expose().to_vec());
+    match decrypt_with(written.expose(), to, &Opener::DataKey(&key), false) {
+        Ok(_) => Ok(written),
+        Err(error) => Err(SecretError::Syntax(format!("cannot be written in this form: {error}"))),
+    }
+}
+
+/// A clear file; a binary one becomes the text under a key.
+fn clear(bytes: &[u8], format: SecretFormat) -> Result<File, SecretError> {
+    if !matches!(format, SecretFormat::Binary) {
+        return store::read(format, bytes);
+    }
+    let data = Entry::Pair("data".to_owned(), Node::text(bytes));
+    Ok(File { documents: vec![vec![data]], metadata: None })
+}
+
+/// True for a key that metadata has in the form `to`.
+fn reserved(entry: &Entry, to: SecretFormat) -> bool {
+    let Some((key, _)) = entry.pair() else { return false };
+    match to {
+        SecretFormat::Dotenv => key.starts_with("sops_"),
+        _ => key == "sops",
+    }
+}
+
+fn metadata(
+    policy: &Policy,
+    from: SecretFormat,
+    key: &DataKey,
+    now: Timestamp,
+) -> Result<Metadata, SecretError> {
+    let parse = |group: &Vec<String>| group.iter().map(|text| Recipient::parse(text)).collect();
+    let groups = policy.groups.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let binary = matches!(from, SecretFormat::Binary);
+    let rule = |name: &str| policy.rules.iter().find(|(set, _)| set == name).map(|(_, text)| text.clone());
+    let rules = if binary { Rules::All } else { Rules::read(rule).map_err(SecretError::Metadata)? };
+    Ok(Metadata {
+        groups: wrap(&groups, policy.threshold, key)?,
+        threshold: if policy.threshold == 0 { groups.len() } else { policy.threshold },
+        mac: String::new(),
+        lastmodified: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        mac_only_encrypted: policy.mac_only_encrypted && !binary,
+        rules,
+    })
+}
