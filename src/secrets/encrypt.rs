@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::crypt;
 use super::document::{FILE_CAP, Opener, decrypt_with};
 use super::error::SecretError;
-use super::metadata::Metadata;
+use super::identity::{Ask, Environment, Plugins};
+use super::metadata::{Metadata, Wrap};
 use super::recipient::{Recipient, wrap};
 use super::rules::Rules;
 use super::store::{self, File, Indent};
@@ -27,7 +28,8 @@ pub struct Policy {
     pub mac_only_encrypted: bool,
 }
 
-/// Encrypts a clear file of the form `from` into a sops file of the form `to`, dated `now`.
+/// Encrypts a clear file of the form `from` into a sops file of the form `to`, dated `now`. Plugins that recipients need
+/// run in that environment and ask there.
 ///
 /// # Errors
 /// What either form cannot hold, a file that is encrypted already, a policy that names nobody or two rules.
@@ -36,6 +38,7 @@ pub fn encrypt(
     (from, to): (SecretFormat, SecretFormat),
     policy: &Policy,
     now: Timestamp,
+    (environment, ask): (Environment, Ask),
 ) -> Result<SecretBytes, SecretError> {
     if bytes.len() > FILE_CAP {
         let length = bytes.len();
@@ -51,7 +54,10 @@ pub fn encrypt(
     }
     let key =
         DataKey::generate().map_err(|error| SecretError::Metadata(format!("no random bytes: {error}")))?;
-    let mut metadata = metadata(policy, from, &key, now)?;
+    let plugins = Plugins { environment, ask };
+    let parse = |group: &Vec<String>| group.iter().map(|text| Recipient::parse(text, &plugins)).collect();
+    let groups = policy.groups.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let mut metadata = metadata(policy, from, wrap(&groups, policy.threshold, &key)?, now)?;
     metadata.mac = crypt::seal(&mut file.documents, &metadata, &key, to)?;
     file.metadata = Some(metadata.node());
     let written = store::write(to, &file, Indent::Default)?;
@@ -84,17 +90,15 @@ fn reserved(entry: &Entry, to: SecretFormat) -> bool {
 fn metadata(
     policy: &Policy,
     from: SecretFormat,
-    key: &DataKey,
+    groups: Vec<Vec<Wrap>>,
     now: Timestamp,
 ) -> Result<Metadata, SecretError> {
-    let parse = |group: &Vec<String>| group.iter().map(|text| Recipient::parse(text)).collect();
-    let groups = policy.groups.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     let binary = matches!(from, SecretFormat::Binary);
     let rule = |name: &str| policy.rules.iter().find(|(set, _)| set == name).map(|(_, text)| text.clone());
     let rules = if binary { Rules::All } else { Rules::read(rule).map_err(SecretError::Metadata)? };
     Ok(Metadata {
-        groups: wrap(&groups, policy.threshold, key)?,
         threshold: if policy.threshold == 0 { groups.len() } else { policy.threshold },
+        groups,
         mac: String::new(),
         lastmodified: now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         mac_only_encrypted: policy.mac_only_encrypted && !binary,
