@@ -61,6 +61,7 @@ impl Keys {
     /// Every identity that sops would use, and those that the flags name.
     #[expect(dead_code, reason = "the commands that decrypt are its first users")]
     pub(crate) fn identities(&self) -> Identities {
+    pub(crate) fn identities(&self) -> Result<Identities, String> {
         let mut env = from_environment();
         env.ask = self.asking.ask();
         if let Some(home) = variable("HOME").map(PathBuf::from) {
@@ -91,7 +92,8 @@ pub(crate) fn from_environment() -> IdentityEnv {
     }
 }
 
-fn environment() -> Environment {
+/// What plugins see.
+pub(crate) fn environment() -> Environment {
     let pair = |name: &str| variable(name).map(|value| (OsString::from(name), value));
     Environment { folders: Vec::new(), variables: HANDED_ON.into_iter().filter_map(pair).collect() }
 }

@@ -30,7 +30,7 @@ pub enum Opener<'k> {
 /// A decrypted document whose MAC was verified. Has no `Debug`.
 pub struct Document {
     format: SecretFormat,
-    file: File,
+    pub(super) file: File,
     uncovered: HashSet<String>,
     warnings: Vec<String>,
 }

@@ -14,6 +14,9 @@ pub enum SecretError {
     /// There is no `sops` section, or one that is not understood.
     #[error("is not a sops file that can be read: {0}")]
     Metadata(String),
+    /// A `.sops.yaml` that is not understood, or that says nothing about a file.
+    #[error("{0}")]
+    Config(String),
     /// No identity opens the data key.
     #[error(
         "no identity opens it; recipients in the file: {}; identities tried: {}",
@@ -65,7 +68,10 @@ impl SecretError {
     /// How a run ends that fails by this error.
     #[must_use]
     pub const fn exit(&self) -> Exit {
-        Exit::SecretFailed
+        match self {
+            Self::Config(_) | Self::Recipient { .. } => Exit::BadConfig,
+            _ => Exit::SecretFailed,
+        }
     }
 
     /// The next thing to do, where there is one.
@@ -81,6 +87,7 @@ impl SecretError {
             Self::Read(_)
             | Self::Syntax(_)
             | Self::Metadata(_)
+            | Self::Config(_)
             | Self::Recipient { .. }
             | Self::Key { .. } => None,
         }

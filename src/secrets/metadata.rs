@@ -53,7 +53,7 @@ impl Metadata {
         if !matches!(sops, Node::Map(_)) {
             return Err(refuse("its `sops` section is no map"));
         }
-        let get = |name: &str| sops.get(name).and_then(word);
+        let get = |name: &str| sops.get(name).and_then(Node::word);
         let mac = get("mac").unwrap_or_default().into_owned();
         let lastmodified = get("lastmodified")
             .and_then(|text| Time::parse(&text))
@@ -128,18 +128,6 @@ fn wraps(group: &[Wrap]) -> Node {
     Node::List(group.iter().map(wrap).collect())
 }
 
-/// A scalar of the metadata as text, of whatever type it was written.
-fn word(node: &Node) -> Option<Cow<'_, str>> {
-    match node {
-        Node::Leaf(Leaf::Text(bytes)) => std::str::from_utf8(bytes.expose()).ok().map(Cow::Borrowed),
-        Node::Leaf(Leaf::Int(value)) => Some(Cow::Owned(value.to_string())),
-        Node::Leaf(Leaf::Float(value)) => Some(Cow::Owned(value.to_string())),
-        Node::Leaf(Leaf::Bool(value)) => Some(Cow::Owned(value.to_string())),
-        Node::Leaf(Leaf::Time(value)) => Some(Cow::Owned(value.nanoseconds())),
-        Node::Leaf(Leaf::Null) | Node::List(_) | Node::Map(_) => None,
-    }
-}
-
 /// The top-level lists, which win, or the key groups.
 fn groups(sops: &Node) -> Vec<Vec<Wrap>> {
     let top = group(sops);
@@ -150,7 +138,7 @@ fn groups(sops: &Node) -> Vec<Vec<Wrap>> {
 }
 
 fn group(node: &Node) -> Vec<Wrap> {
-    let text = |item: &Node, name: &str| item.get(name).and_then(word).map(Cow::into_owned);
+    let text = |item: &Node, name: &str| item.get(name).and_then(Node::word).map(Cow::into_owned);
     let items = |name: &str| node.get(name).map(Node::items).unwrap_or_default();
     let mut wraps: Vec<Wrap> = items("age")
         .into_iter()

@@ -4,12 +4,14 @@
 //! the MAC and takes out the declared values; [`render_templates`] fills templates; [`files`] installs both. Each secret fails alone. No value is in any error text.
 
 mod clear;
+mod config;
 mod convert;
 mod crypt;
 mod digest;
 mod document;
 mod encrypt;
 mod error;
+mod extract;
 pub mod files;
 mod flatten;
 mod identity;
@@ -30,6 +32,7 @@ mod unlock;
 mod value;
 
 pub use clear::{Readers, Stamp, readers};
+pub use config::{creation_rule, split};
 pub use convert::{SshLine, new_identity, recipient_of, secret_of_asking, ssh_lines};
 pub use digest::digest;
 pub use document::{Document, Opener, decrypt, decrypt_with};
@@ -40,5 +43,5 @@ pub use identity::{Ask, Environment, Identities, IdentityEnv};
 pub use keep::keep_ciphertext;
 pub use login::{Login, logins};
 pub use template::render_templates;
-pub use unlock::{unlock, unlock_kept};
+pub use unlock::{format_of, unlock, unlock_kept};
 pub use value::{SecretBytes, Unlocked};

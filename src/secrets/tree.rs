@@ -1,5 +1,7 @@
 //! A document as sops holds it between reading and writing: values in order, comments among them.
 
+use std::borrow::Cow;
+
 use super::scalar::Leaf;
 use super::value::SecretBytes;
 
@@ -69,5 +71,17 @@ impl Node {
     /// Text.
     pub(super) fn text(bytes: &[u8]) -> Self {
         Self::Leaf(Leaf::Text(SecretBytes::new(bytes.to_vec())))
+    }
+
+    /// A scalar of metadata or of a configuration as text, of whatever type it was written.
+    pub(super) fn word(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Leaf(Leaf::Text(bytes)) => std::str::from_utf8(bytes.expose()).ok().map(Cow::Borrowed),
+            Self::Leaf(Leaf::Int(value)) => Some(Cow::Owned(value.to_string())),
+            Self::Leaf(Leaf::Float(value)) => Some(Cow::Owned(value.to_string())),
+            Self::Leaf(Leaf::Bool(value)) => Some(Cow::Owned(value.to_string())),
+            Self::Leaf(Leaf::Time(value)) => Some(Cow::Owned(value.nanoseconds())),
+            Self::Leaf(Leaf::Null) | Self::List(_) | Self::Map(_) => None,
+        }
     }
 }

@@ -1,5 +1,8 @@
 //! `holdfast secrets ...`: keys, the files that they open, and what becomes of those on a host.
 
+mod decrypt;
+mod encrypt;
+mod file;
 mod install;
 mod keygen;
 mod recipients;
@@ -20,6 +23,10 @@ enum Command {
     ///
     /// No engine is needed. `apply` does the same; this is for a boot, before the engine is started.
     Install(install::Args),
+    /// Print the clear text of a sops file, as sops prints it.
+    Decrypt(Box<decrypt::Args>),
+    /// Make a sops file of a clear one.
+    Encrypt(Box<encrypt::Args>),
     /// Make a new age identity, or print the one that an SSH key is.
     Keygen(keygen::Args),
     /// Print the age recipients of SSH keys.
@@ -30,6 +37,8 @@ enum Command {
 pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
     match &args.command {
         Command::Install(args) => install::run(args, settings).await,
+        Command::Decrypt(args) => decrypt::run(args),
+        Command::Encrypt(args) => encrypt::run(args),
         Command::Keygen(args) => keygen::run(args),
         Command::Recipients(args) => recipients::run(args, settings),
     }

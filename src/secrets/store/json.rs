@@ -239,6 +239,11 @@ pub(super) fn write(file: &File, indent: Indent) -> Result<SecretBytes, SecretEr
     })
 }
 
+/// Writes a value without a line break at its end.
+pub(super) fn write_value(node: &Node) -> Result<SecretBytes, SecretError> {
+    written(|out| json(out, node, 0, Indent::Default))
+}
+
 fn json(out: &mut Out, node: &Node, depth: usize, indent: Indent) -> Result<(), SecretError> {
     match node {
         Node::Map(entries) => return map(out, entries.iter().filter_map(Entry::pair), depth, indent),

@@ -54,6 +54,25 @@ pub(super) fn write(format: SecretFormat, file: &File, indent: Indent) -> Result
     }
 }
 
+/// Writes one value as `sops decrypt --extract` prints it.
+///
+/// # Errors
+/// What the form has no text for.
+pub(super) fn write_value(format: SecretFormat, node: &Node) -> Result<SecretBytes, SecretError> {
+    let no_text = |reason| Err(SecretError::Key { path: "--extract".to_owned(), reason });
+    match (format, node) {
+        (_, Node::Leaf(Leaf::Text(bytes))) => Ok(bytes.clone()),
+        (SecretFormat::Json | SecretFormat::Ini, _) => json::write_value(node),
+        (SecretFormat::Yaml, Node::Leaf(leaf)) => {
+            let word = leaf.printed(format).unwrap_or_else(|| SecretBytes::new(b"null".to_vec()));
+            Ok(SecretBytes::new([word.expose(), b"\n"].concat()))
+        }
+        (SecretFormat::Yaml, _) => no_text("leads to a list; name one of its positions, or ask for JSON"),
+        (SecretFormat::Dotenv, _) => no_text("leads to no text, and a dotenv file holds nothing else"),
+        (SecretFormat::Binary, _) => no_text("leads to no text, and a binary file holds nothing else"),
+    }
+}
+
 /// The bytes of a binary file: the text under its only key.
 fn binary(file: &File) -> Result<SecretBytes, SecretError> {
     let data = only(file, "a binary file")?.iter().filter_map(Entry::pair).find(|(key, _)| *key == "data");

@@ -1,0 +1,119 @@
+//! What the commands on one sops file share: where it is read from, where the result goes, which form it has.
+
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::cli::input;
+use crate::cli::settings::Settings;
+use crate::manifest::SecretFormat;
+use crate::report::Exit;
+use crate::secrets::{SecretBytes, SecretError, format_of};
+use crate::state;
+
+/// A form by the name that sops has for it.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Type {
+    /// YAML.
+    Yaml,
+    /// JSON.
+    Json,
+    /// Lines of `KEY=value`.
+    Dotenv,
+    /// INI.
+    Ini,
+    /// Any bytes.
+    Binary,
+}
+
+impl From<Type> for SecretFormat {
+    fn from(name: Type) -> Self {
+        match name {
+            Type::Yaml => Self::Yaml,
+            Type::Json => Self::Json,
+            Type::Dotenv => Self::Dotenv,
+            Type::Ini => Self::Ini,
+            Type::Binary => Self::Binary,
+        }
+    }
+}
+
+/// The file, its forms, and where the result goes.
+#[derive(clap::Args)]
+pub(crate) struct FileArgs {
+    /// The file; stdin without one, or for `-`.
+    file: Option<PathBuf>,
+    /// Write the result over the file.
+    #[arg(short, long, requires = "file")]
+    in_place: bool,
+    /// Write the result to this file, which only its owner may read.
+    #[arg(long, value_name = "FILE", conflicts_with = "in_place")]
+    output: Option<PathBuf>,
+    /// Form of the file; by its ending without this flag (`.yaml`, `.json`, `.env`, `.ini`, else binary).
+    #[arg(long, value_name = "TYPE")]
+    input_type: Option<Type>,
+    /// Form of the result; that of the file without this flag.
+    #[arg(long, value_name = "TYPE")]
+    output_type: Option<Type>,
+    /// Take this name for that of the file: for its form and for creation rules.
+    #[arg(long, value_name = "NAME")]
+    filename_override: Option<PathBuf>,
+}
+
+impl FileArgs {
+    /// The bytes.
+    pub(crate) fn read(&self) -> Result<SecretBytes, String> {
+        let stdin = || {
+            let mut bytes = Vec::new();
+            std::io::stdin().lock().take(1 << 24).read_to_end(&mut bytes).map(|_| bytes)
+        };
+        match self.path() {
+            Some(path) => {
+                input::read(path).map_err(|error| format!("failed to read `{}`: {error}", path.display()))
+            }
+            None => stdin().map_err(|error| format!("failed to read stdin: {error}")),
+        }
+        .map(SecretBytes::new)
+    }
+
+    /// The file, where it is not stdin.
+    fn path(&self) -> Option<&Path> {
+        self.file.as_deref().filter(|path| *path != Path::new("-"))
+    }
+
+    /// The name that stands for the file; empty for stdin.
+    pub(crate) fn name(&self) -> &Path {
+        self.filename_override.as_deref().or(self.path()).unwrap_or(Path::new(""))
+    }
+
+    /// The forms of the file and of the result.
+    pub(crate) fn forms(&self) -> (SecretFormat, SecretFormat) {
+        let from = self.input_type.map_or_else(|| format_of(self.name()), SecretFormat::from);
+        (from, self.output_type.map_or(from, SecretFormat::from))
+    }
+
+    /// Hands the result out.
+    pub(crate) fn write(&self, bytes: &SecretBytes) -> Exit {
+        let (target, mode) = match (self.path(), &self.output) {
+            (Some(path), _) if self.in_place => {
+                // A link stays one: what it leads to is replaced.
+                let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+                let mode = std::fs::metadata(&path).map_or(0o600, |meta| meta.mode() & 0o7777);
+                (path, mode)
+            }
+            (_, Some(path)) => (path.clone(), 0o600),
+            _ => return Settings::print_bytes(bytes.expose()),
+        };
+        match state::write_durably(&target, bytes.expose(), mode) {
+            Ok(_) => Exit::Ok,
+            Err(error) => super::stop(Exit::Internal, &error.to_string()),
+        }
+    }
+
+    /// Says why the file cannot be used.
+    pub(crate) fn refuse(&self, error: &SecretError) -> Exit {
+        let name = if self.name().as_os_str().is_empty() { Path::new("stdin") } else { self.name() };
+        let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+        super::stop(error.exit(), &format!("`{}`: {error}{hint}", name.display()))
+    }
+}
