@@ -219,13 +219,7 @@ impl<'d> Walk<'d> {
             Leaf::Text(text) => Some(text.expose()),
             _ => None,
         };
-        // Comments of YAML are not read, so the value itself tells; the MAC covers it in both cases.
-        let by_comment = self.metadata.rules.reads_comments() && matches!(self.format, SecretFormat::Yaml);
-        let encrypted = if by_comment {
-            text.is_some_and(|text| text.starts_with(PREFIX.as_bytes()))
-        } else {
-            self.encrypts(false)
-        };
+        let encrypted = self.encrypts(false);
         let bare = matches!(&*leaf, Leaf::Null) || text.is_some_and(<[u8]>::is_empty);
         if !encrypted {
             if text.is_some_and(|text| text.starts_with(PREFIX.as_bytes())) {

@@ -6,7 +6,6 @@ use super::number::{Time, flat_float, json_float, plain_float, yaml_float};
 use super::token::Type;
 use super::value::SecretBytes;
 use crate::manifest::SecretFormat;
-use crate::source::Scalar;
 
 /// A typed value.
 pub(super) enum Leaf {
@@ -25,17 +24,6 @@ pub(super) enum Leaf {
 }
 
 impl Leaf {
-    /// A clear YAML scalar.
-    pub(super) fn clear(scalar: &Scalar) -> Result<Self, &'static str> {
-        match scalar.tag.as_deref() {
-            Some("tag:yaml.org,2002:str" | "!") => return Ok(text(scalar.text.as_bytes())),
-            Some(_) => return Err("has a YAML tag, which sops does not keep"),
-            None if !scalar.plain => return Ok(text(scalar.text.as_bytes())),
-            None => {}
-        }
-        Ok(yaml(&scalar.text))
-    }
-
     /// The plaintext of a token, read as its declared type.
     pub(super) fn decoded(kind: Type, plain: Zeroizing<Vec<u8>>) -> Result<Self, &'static str> {
         const BAD: &str = "decrypts, but not to what its type says";

@@ -314,7 +314,7 @@ fn step(out: &mut Out, depth: usize, indent: Indent) {
 }
 
 /// A JSON string with Go's escapes; bytes that are no UTF-8 become U+FFFD, as in Go.
-pub(super) fn string(out: &mut Out, bytes: &[u8]) {
+fn string(out: &mut Out, bytes: &[u8]) {
     out.put(b"\"");
     for chunk in bytes.utf8_chunks() {
         for letter in chunk.valid().chars() {
