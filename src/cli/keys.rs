@@ -59,9 +59,7 @@ impl Asking {
 
 impl Keys {
     /// Every identity that sops would use, and those that the flags name.
-    #[expect(dead_code, reason = "the commands that decrypt are its first users")]
     pub(crate) fn identities(&self) -> Identities {
-    pub(crate) fn identities(&self) -> Result<Identities, String> {
         let mut env = from_environment();
         env.ask = self.asking.ask();
         if let Some(home) = variable("HOME").map(PathBuf::from) {

@@ -13,7 +13,6 @@ use super::{Identities, keep::Kept};
 use crate::address::{Address, Kind};
 use crate::manifest::{Manifest, Secret, SecretFormat};
 use crate::report::Failure;
-use crate::source::{Limits, Source, parse};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -75,14 +74,13 @@ impl Readers {
 }
 
 fn metadata(bytes: &[u8], format: SecretFormat) -> Result<Metadata, SecretError> {
-    let wrong = |message: String| SecretError::Syntax(message);
-    let text = std::str::from_utf8(bytes).map_err(|_| wrong("is not UTF-8 text".to_owned()))?;
-    let source = Source::new("line", text);
-    let nodes = parse(&source, Limits { bytes: FILE_CAP, ..Limits::default() }).map_err(|problem| {
-        wrong(format!("line {}: {}", source.line_column(problem.span.start).0, problem.message))
-    })?;
-    let root = nodes.first().ok_or_else(|| SecretError::Metadata("it is empty".to_owned()))?;
-    Metadata::read(root, format)
+    if bytes.len() > FILE_CAP {
+        let length = bytes.len();
+        return Err(SecretError::Syntax(format!("has {length} bytes, more than {FILE_CAP} are not read")));
+    }
+    let metadata = super::store::read(format, bytes)?.metadata;
+    let metadata = metadata.ok_or_else(|| SecretError::Metadata("it has no `sops` section".to_owned()))?;
+    Metadata::read(&metadata, format)
 }
 
 impl Unlocked {

@@ -121,8 +121,6 @@ fn value(document: &Document, key: &str, format: SecretFormat) -> Result<SecretB
     }
 }
 
-/// The store that sops would take for a file of this name.
-pub(super) fn format_of(file: &Path) -> SecretFormat {
 /// The store that sops takes for a file of this name.
 #[must_use]
 pub fn format_of(file: &Path) -> SecretFormat {

@@ -46,10 +46,7 @@ pub(crate) fn run(args: &Args) -> Exit {
     }
     let opened = match key {
         Some(key) => open(args, &bytes, &Opener::DataKey(&key)),
-        None => match args.keys.identities() {
-            Ok(identities) => open(args, &bytes, &Opener::Identities(&identities)),
-            Err(text) => return stop(Exit::BadConfig, &text),
-        },
+        None => open(args, &bytes, &Opener::Identities(&args.keys.identities())),
     };
     let written = opened.and_then(|document| {
         for warning in document.warnings() {

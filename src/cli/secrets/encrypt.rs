@@ -60,11 +60,17 @@ pub(crate) fn run(args: &Args) -> Exit {
         Ok(policy) => policy,
         Err(text) => return stop(Exit::BadConfig, &text),
     };
-    let (bytes, ask) = match args.file.read().and_then(|bytes| Ok((bytes, args.asking.ask()?))) {
-        Ok(read) => read,
+    let bytes = match args.file.read() {
+        Ok(bytes) => bytes,
         Err(text) => return stop(Exit::BadConfig, &text),
     };
-    match encrypt(bytes.expose(), args.file.forms(), &policy, Timestamp::now(), (environment(), ask)) {
+    match encrypt(
+        bytes.expose(),
+        args.file.forms(),
+        &policy,
+        Timestamp::now(),
+        (environment(), args.asking.ask()),
+    ) {
         Ok(sealed) => args.file.write(&sealed),
         Err(error) => args.file.refuse(&error),
     }
