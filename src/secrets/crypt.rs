@@ -319,7 +319,8 @@ impl<'d> Walk<'d> {
         }
         let text = std::str::from_utf8(comment.text.expose()).unwrap_or_default();
         match Token::parse(text).and_then(|token| token.open(self.key, &self.aad())) {
-            Ok(plain) => comment.text = plain.into(),
+            // sops forgets here where it stood, and writes it above its value.
+            Ok(plain) => *comment = Comment { text: plain.into(), inline: false },
             Err(_) => self.warnings.push(format!("a comment in `{}` does not decrypt", self.place())),
         }
     }

@@ -8,6 +8,9 @@ pub enum SecretError {
     /// The file cannot be read.
     #[error("cannot be read: {0}")]
     Read(String),
+    /// The file cannot be replaced.
+    #[error("cannot be written: {0}")]
+    Write(String),
     /// The text is no YAML or JSON, or holds what sops files must not hold. Names a place, never a value.
     #[error("{0}")]
     Syntax(String),
@@ -85,6 +88,7 @@ impl SecretError {
                 Some("restore the file from version control, or write it anew with sops")
             }
             Self::Read(_)
+            | Self::Write(_)
             | Self::Syntax(_)
             | Self::Metadata(_)
             | Self::Config(_)

@@ -3,12 +3,14 @@
 //! The way of a secret: `unlock` reads each sops file once, opens its data key with an [`Identities`], verifies
 //! the MAC and takes out the declared values; [`render_templates`] fills templates; [`files`] installs both. Each secret fails alone. No value is in any error text.
 
+mod change;
 mod clear;
 mod config;
 mod convert;
 mod crypt;
 mod digest;
 mod document;
+mod edit;
 mod encrypt;
 mod error;
 mod extract;
@@ -19,8 +21,10 @@ mod keep;
 mod login;
 mod metadata;
 mod number;
+mod path;
 mod random;
 mod recipient;
+mod rewrite;
 mod rules;
 mod scalar;
 mod shamir;
@@ -36,12 +40,15 @@ pub use config::{creation_rule, split};
 pub use convert::{SshLine, new_identity, recipient_of, secret_of_asking, ssh_lines};
 pub use digest::digest;
 pub use document::{Document, Opener, decrypt, decrypt_with};
+pub use edit::{Edited, set, unset};
 pub use encrypt::{Policy, encrypt};
 pub use error::SecretError;
 pub use files::FilesError;
 pub use identity::{Ask, Environment, Identities, IdentityEnv};
 pub use keep::keep_ciphertext;
 pub use login::{Login, logins};
+pub use path::{Step, parse_path};
+pub use rewrite::rewrite;
 pub use template::render_templates;
 pub use unlock::{format_of, unlock, unlock_kept};
 pub use value::{SecretBytes, Unlocked};

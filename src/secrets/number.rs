@@ -57,6 +57,7 @@ fn with_exponent(value: f64, pad: bool) -> String {
 }
 
 /// A time with its offset from UTC, as Go keeps it.
+#[derive(Clone)]
 pub(super) struct Time {
     civil: DateTime,
     offset_minutes: i32,

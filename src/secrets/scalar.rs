@@ -8,6 +8,7 @@ use super::value::SecretBytes;
 use crate::manifest::SecretFormat;
 
 /// A typed value.
+#[derive(Clone)]
 pub(super) enum Leaf {
     /// `null`: never encrypted, never in the MAC.
     Null,

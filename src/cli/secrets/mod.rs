@@ -1,11 +1,14 @@
 //! `holdfast secrets ...`: keys, the files that they open, and what becomes of those on a host.
 
+mod change;
 mod decrypt;
 mod encrypt;
 mod file;
 mod install;
 mod keygen;
 mod recipients;
+mod set;
+mod unset;
 
 use super::settings::Settings;
 use crate::report::Exit;
@@ -31,6 +34,10 @@ enum Command {
     Keygen(keygen::Args),
     /// Print the age recipients of SSH keys.
     Recipients(recipients::Args),
+    /// Set one value of a sops file; every other character of it stays, except the MAC and the time of the change.
+    Set(set::Args),
+    /// Remove one value of a sops file; everything else stays as with `set`.
+    Unset(unset::Args),
 }
 
 /// Runs `secrets`.
@@ -41,6 +48,8 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
         Command::Encrypt(args) => encrypt::run(args),
         Command::Keygen(args) => keygen::run(args),
         Command::Recipients(args) => recipients::run(args, settings),
+        Command::Set(args) => set::run(args),
+        Command::Unset(args) => unset::run(args),
     }
 }
 

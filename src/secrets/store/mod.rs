@@ -6,6 +6,8 @@ mod json;
 mod out;
 mod yaml;
 
+pub(super) use self::yaml::{Change, node_at};
+
 use super::error::SecretError;
 use super::scalar::Leaf;
 use super::tree::{Entry, Node};
@@ -82,6 +84,18 @@ fn binary(file: &File) -> Result<SecretBytes, SecretError> {
             Err(SecretError::Key { path: "data".to_owned(), reason: "holds no text, as a binary file must" })
         }
     }
+}
+
+/// The text of a file with a change, where it can be made by exchanging parts of the text.
+pub(super) fn spliced(format: SecretFormat, bytes: &[u8], change: &Change<'_>) -> Option<SecretBytes> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let is_json = match format {
+        SecretFormat::Json => true,
+        SecretFormat::Yaml => false,
+        SecretFormat::Dotenv | SecretFormat::Ini | SecretFormat::Binary => return None,
+    };
+    let words = yaml::spliced(text, is_json, change)?;
+    Some(SecretBytes::new(words.as_bytes().to_vec()))
 }
 
 /// An error at a byte of a file.

@@ -1,6 +1,7 @@
 //! Proves: secrets against the real sops, and their files on real memory file systems (needs root).
 
 mod canary;
+mod edited;
 mod identities;
 mod installed;
 mod isolated;

@@ -125,7 +125,8 @@ impl Keys {
         run(self.sops().arg("decrypt").args(extra).arg(self.path(name)))
     }
 
-    fn sops(&self) -> Command {
+    /// The real sops with the age identity, in the folder.
+    pub(crate) fn sops(&self) -> Command {
         let mut command = Command::new(binary());
         command.env_clear().env("HOME", self.dir.path()).env("SOPS_AGE_KEY", &self.age_identity);
         command.current_dir(self.dir.path());

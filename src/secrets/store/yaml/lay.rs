@@ -73,6 +73,17 @@ impl<'t> Laid<'t> {
         }
     }
 
+    /// A map of one pair.
+    pub(super) fn pair(key: &'t str, node: &'t Node) -> Self {
+        let key = Self::new(Shape::Scalar(Word::text(key.as_bytes())));
+        Self::new(Shape::Map(vec![(key, Self::node(node))]))
+    }
+
+    /// A list of one item.
+    pub(super) fn item(node: &'t Node) -> Self {
+        Self::new(Shape::List(vec![Self::node(node)]))
+    }
+
     /// A map: the comments before the first key are the map's, those behind the last one the last key's.
     /// `last` is one more pair.
     pub(super) fn map(entries: &'t [Entry], last: Option<(&'t str, &'t Node)>) -> Self {

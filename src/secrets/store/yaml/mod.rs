@@ -7,6 +7,7 @@ mod lay;
 mod parts;
 mod remarks;
 mod scalars;
+mod splice;
 mod tokens;
 mod words;
 
@@ -20,6 +21,8 @@ use self::emit::Emitter;
 use self::lay::Laid;
 use self::parts::Parts;
 use self::scalars::Scalars;
+pub(super) use self::splice::spliced;
+pub(in crate::secrets) use self::splice::{Change, node_at};
 use self::tokens::{Lost, Scanner};
 use super::out::written;
 use super::{File, Indent, take};

@@ -29,9 +29,24 @@ pub(super) enum Shape {
 pub(super) struct Part {
     pub(super) shape: Shape,
     pub(super) tag: Option<String>,
+    /// Where it stands.
+    pub(super) place: Place,
     pub(super) head: Words,
     pub(super) line: Words,
     pub(super) foot: Words,
+}
+
+/// Where a value stands, in characters.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Place {
+    pub(super) start: usize,
+    /// Behind the last character of it and of what is in it.
+    pub(super) end: usize,
+    /// Where the colon, dash, comma or bracket before it starts and ends.
+    pub(super) mark_start: usize,
+    pub(super) mark_end: usize,
+    /// True between brackets, and for what has them.
+    pub(super) flow: bool,
 }
 
 /// A document: its comments and its value.
@@ -154,16 +169,42 @@ impl<'t> Parts<'t> {
     }
 
     fn add(&mut self, shape: Shape, tag: Option<String>, [head, line, foot]: [Words; 3]) -> Id {
-        self.all.push(Part { shape, tag, head, line, foot });
+        let place = Place::default();
+        self.all.push(Part { shape, tag, place, head, line, foot });
         self.all.len() - 1
     }
 
     /// A value that is not written.
     fn empty(&mut self) -> Id {
-        self.add(Shape::Scalar { text: Words::default(), plain: true }, None, <[Words; 3]>::default())
+        let id =
+            self.add(Shape::Scalar { text: Words::default(), plain: true }, None, <[Words; 3]>::default());
+        self.set_place(id, self.at, false);
+        id
+    }
+
+    /// Notes where a value stands that began at the token `first` and ends before this one.
+    fn set_place(&mut self, id: Id, first: usize, flow: bool) {
+        let mark = first.checked_sub(1).and_then(|before| self.tokens.get(before));
+        let (mark_start, mark_end) = mark.map_or((0, 0), |mark| (mark.start, mark.end));
+        let own = self.tokens.get(first..self.at).unwrap_or_default();
+        let written = |token: &&Token| token.end > token.start;
+        let start = own.first().map_or(mark_end, |token| token.start);
+        let end = own.iter().rev().find(written).map_or(start, |token| token.end);
+        if let Some(part) = self.all.get_mut(id) {
+            part.place = Place { start, end, mark_start, mark_end, flow };
+        }
     }
 
     fn value(&mut self, block: bool, dashes: bool) -> Found<Id> {
+        let first = self.at;
+        let id = self.content(block, dashes)?;
+        let opens =
+            matches!(self.tokens.get(first).map(|token| &token.kind), Some(Kind::FlowList | Kind::FlowMap));
+        self.set_place(id, first, opens || !block);
+        Ok(id)
+    }
+
+    fn content(&mut self, block: bool, dashes: bool) -> Found<Id> {
         if let Kind::Alias(name) = self.look() {
             let meant = *self.anchors.get(name).ok_or_else(|| self.lost())?;
             let remarks = self.take();

@@ -37,10 +37,11 @@ pub(super) enum Kind {
     End,
 }
 
-/// A token and the character that it starts at.
+/// A token and its characters; one that is not written has none.
 pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) start: usize,
+    pub(super) end: usize,
 }
 
 /// A token that may turn out to be a key.
@@ -77,7 +78,7 @@ impl<'t> Scanner<'t> {
     pub(super) fn scan(text: &'t [char], scalars: &'t Scalars) -> Result<(Vec<Token>, Vec<Remark>), Lost> {
         let mut scanner = Self {
             cursor: Cursor { text, mark: Mark::default(), newlines: 0 },
-            tokens: vec![Token { kind: Kind::Start, start: 0 }],
+            tokens: vec![Token { kind: Kind::Start, start: 0, end: 0 }],
             remarks: Vec::new(),
             indent: -1,
             flow: 0,
@@ -185,12 +186,21 @@ impl<'t> Scanner<'t> {
     }
 
     fn push(&mut self, kind: Kind) {
-        self.tokens.push(Token { kind, start: self.cursor.mark.index });
+        let start = self.cursor.mark.index;
+        self.tokens.push(Token { kind, start, end: start });
     }
 
     fn indicator(&mut self, kind: Kind) {
         self.push(kind);
         self.cursor.advance();
+        self.end(self.cursor.mark.index);
+    }
+
+    /// The last token ends here.
+    fn end(&mut self, index: usize) {
+        if let Some(last) = self.tokens.last_mut() {
+            last.end = index;
+        }
     }
 
     fn document_indicator(&mut self, kind: Kind) {
@@ -199,6 +209,7 @@ impl<'t> Scanner<'t> {
         self.key_allowed = false;
         self.push(kind);
         self.cursor.advance_to(self.cursor.mark.index + 3);
+        self.end(self.cursor.mark.index);
     }
 
     fn open(&mut self, kind: Kind) {
@@ -239,7 +250,7 @@ impl<'t> Scanner<'t> {
         let reaches =
             |key: &Candidate| key.mark.line == mark.line && key.mark.index + KEY_REACH >= mark.index;
         if let Some(Candidate { token, mark: key }) = candidate.filter(reaches) {
-            self.tokens.insert(token, Token { kind: Kind::Key, start: key.index });
+            self.tokens.insert(token, Token { kind: Kind::Key, start: key.index, end: key.index });
             self.roll(key.column, Some(token), Kind::BlockMap, key.index);
             self.key_allowed = false;
         } else {
@@ -257,7 +268,7 @@ impl<'t> Scanner<'t> {
         }
         self.indents.push(self.indent);
         self.indent = column;
-        self.tokens.insert(at.unwrap_or(self.tokens.len()), Token { kind, start });
+        self.tokens.insert(at.unwrap_or(self.tokens.len()), Token { kind, start, end: start });
     }
 
     /// Closes the blocks that are further to the right than `column`. The end of a block is put before the comments
@@ -279,7 +290,7 @@ impl<'t> Scanner<'t> {
                 }
                 stop = remark.sought_from;
             }
-            self.tokens.push(Token { kind: Kind::BlockEnd, start });
+            self.tokens.push(Token { kind: Kind::BlockEnd, start, end: start });
             self.indent = self.indents.pop().unwrap_or(-1);
         }
     }
@@ -299,6 +310,7 @@ impl<'t> Scanner<'t> {
         let name = self.cursor.text.get(from + 1..from + far).unwrap_or_default().iter().collect();
         self.push(kind(name));
         self.cursor.advance_to(from + far);
+        self.end(from + far);
     }
 
     fn scalar(&mut self, first: char) -> Scanned {
@@ -324,9 +336,13 @@ impl<'t> Scanner<'t> {
         self.key_allowed = style == Style::Block;
         match style {
             Style::Block => self.block(at),
-            Style::Single | Style::Double => self.quoted(first),
+            Style::Single | Style::Double => {
+                self.quoted(first);
+                self.end(self.cursor.mark.index);
+            }
             Style::Plain => {
                 self.cursor.advance_to(scalar.end);
+                self.end(scalar.end);
                 // Blanks and line ends behind it were looked at to see whether it goes on.
                 while self.cursor.ahead(0).is_some_and(|letter| is_blank(letter) || ends_line(Some(letter))) {
                     self.cursor.advance();
@@ -365,6 +381,7 @@ impl<'t> Scanner<'t> {
         while !self.cursor.at_line_end() {
             self.cursor.advance();
         }
+        self.end(self.cursor.mark.index);
         self.cursor.advance();
         let mut indent = if increment > 0 { Some(self.indent.max(0) + increment) } else { None };
         let mut deepest = 0;
@@ -387,6 +404,7 @@ impl<'t> Scanner<'t> {
             while !self.cursor.at_line_end() {
                 self.cursor.advance();
             }
+            self.end(self.cursor.mark.index);
             self.cursor.advance();
         }
     }

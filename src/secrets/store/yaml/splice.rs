@@ -1,0 +1,395 @@
+//! Changes in the text of a YAML or JSON file: only the characters of what changes, all else stays as it is written.
+
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use super::emit::Emitter;
+use super::lay::Laid;
+use super::parsable;
+use super::parts::{Id, Part, Parts, Place, Shape};
+use super::scalars::Scalars;
+use super::tokens::{Scanner, Words};
+use crate::secrets::path::Step;
+use crate::secrets::store::json;
+use crate::secrets::store::out::written;
+use crate::secrets::tree::{Entry, Item, Node};
+
+/// What a file shall become.
+pub(in crate::secrets) struct Change<'c> {
+    /// What is set or removed.
+    pub(in crate::secrets) path: &'c [Step],
+    /// The whole encrypted document as it shall be; nothing where the path is removed.
+    pub(in crate::secrets) document: Option<&'c [Entry]>,
+    /// The new MAC's token.
+    pub(in crate::secrets) mac: &'c str,
+    /// The new time.
+    pub(in crate::secrets) lastmodified: &'c str,
+}
+
+/// The text with the change; nothing where it cannot be made by exchanging a part of the text.
+pub(in crate::secrets::store) fn spliced(text: &str, is_json: bool, change: &Change<'_>) -> Option<Words> {
+    let letters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
+    let parsed = parsable(text).ok()?;
+    let scalars = Scalars::read(&parsed, &letters).ok()?;
+    let (tokens, remarks) = Scanner::scan(&letters, &scalars).ok()?;
+    let mut parts = Parts::new(&tokens, remarks, &scalars);
+    let mut roots = Vec::new();
+    while let Ok(Some(document)) = parts.document() {
+        roots.push(document.root);
+    }
+    let mut splice = Splice { letters: &letters, all: &parts.all, is_json, edits: Vec::new() };
+    for root in &roots {
+        splice.metadata(*root, change)?;
+    }
+    splice.change(*roots.first()?, change)?;
+    splice.applied()
+}
+
+struct Splice<'t> {
+    letters: &'t [char],
+    all: &'t [Part],
+    is_json: bool,
+    edits: Vec<(Range<usize>, Words)>,
+}
+
+impl Splice<'_> {
+    fn part(&self, id: Id) -> Option<&Part> {
+        self.all.get(id).filter(|part| part.place.end > 0)
+    }
+
+    /// The key and value of a pair.
+    fn pair(&self, map: Id, key: &str) -> Option<(usize, Id, Id)> {
+        let Shape::Map(pairs) = &self.part(map)?.shape else { return None };
+        let named = |id: Id| matches!(&self.all.get(id).map(|part| &part.shape), Some(Shape::Scalar { text, .. }) if text.as_str() == key);
+        pairs
+            .iter()
+            .enumerate()
+            .find(|(_, (name, _))| named(*name))
+            .map(|(at, (name, value))| (at, *name, *value))
+    }
+
+    fn metadata(&mut self, root: Id, change: &Change<'_>) -> Option<()> {
+        let (_, _, sops) = self.pair(root, "sops")?;
+        for (key, text) in [("mac", change.mac), ("lastmodified", change.lastmodified)] {
+            let (_, _, value) = self.pair(sops, key)?;
+            let Place { start, end, .. } = self.part(value)?.place;
+            let quote = match self.letters.get(start)? {
+                sign @ ('"' | '\'') => sign.to_string(),
+                '|' | '>' | '&' | '*' | '!' => return None,
+                _ if key == "mac" && !self.is_json => String::new(),
+                _ => "\"".to_owned(),
+            };
+            self.edits.push((start..end, Words::new(format!("{quote}{text}{quote}"))));
+        }
+        Some(())
+    }
+
+    /// Goes down the path as far as there is something, and changes what is there.
+    fn change(&mut self, root: Id, change: &Change<'_>) -> Option<()> {
+        let mut at = root;
+        for (depth, step) in change.path.iter().enumerate() {
+            let (here, last) = (change.path.get(..=depth)?, depth + 1 == change.path.len());
+            let above = change.path.get(..depth)?;
+            let (position, found) = match (&self.part(at)?.shape, step) {
+                (Shape::Map(_), Step::Key(key)) => match self.pair(at, key) {
+                    None => return self.add_pair(at, key, node_at(change.document?, here)?),
+                    Some((position, _, value)) => (position, value),
+                },
+                (Shape::List(items), Step::Index(index)) => {
+                    let values = items.iter().enumerate().filter(|(_, id)| !self.is_comment(**id));
+                    match values.map(|(position, id)| (position, *id)).nth(*index) {
+                        None => return self.add_item(at, last_item(node_at(change.document?, above)?)?),
+                        Some(found) => found,
+                    }
+                }
+                _ => return None,
+            };
+            let scalar = matches!(self.part(found)?.shape, Shape::Scalar { .. });
+            match change.document {
+                Some(document) if last || scalar => return self.replace(found, at, node_at(document, here)?),
+                None if last => return self.remove(at, position),
+                _ => at = found,
+            }
+        }
+        None
+    }
+
+    /// An encrypted comment, which stands in a list like a value.
+    fn is_comment(&self, id: Id) -> bool {
+        matches!(&self.all.get(id).map(|part| &part.shape), Some(Shape::Scalar { text, .. })
+            if text.starts_with("ENC[") && text.ends_with(",type:comment]"))
+    }
+
+    fn replace(&mut self, value: Id, parent: Id, node: &Node) -> Option<()> {
+        let place = self.part(value)?.place;
+        if self.flows(parent)? {
+            let text = self.json(node, place.start)?;
+            (place.end > place.start).then_some(())?;
+            self.edits.push((place.start..place.end, text));
+            return Some(());
+        }
+        // A comment between the key and a value further down would be lost.
+        let between = self.letters.get(place.mark_end..place.start)?;
+        if between.contains(&'#') {
+            return None;
+        }
+        let text = match self.part(parent)?.shape {
+            Shape::List(_) => self.block(&Laid::item(node), self.column(place.mark_start), "-"),
+            _ => self.block(&Laid::pair("k", node), self.column_of_key(parent)?, "k:"),
+        }?;
+        self.edits.push((place.mark_end..place.end, text));
+        Some(())
+    }
+
+    fn add_pair(&mut self, map: Id, key: &str, node: &Node) -> Option<()> {
+        let Shape::Map(pairs) = &self.part(map)?.shape else { return None };
+        let place = self.part(map)?.place;
+        if self.flows(map)? {
+            let name = self.json(&Node::text(key.as_bytes()), place.start)?;
+            let last = pairs.last().map(|(key, value)| (*key, *value));
+            let first = pairs.first().map(|(key, _)| *key);
+            let sops = last.filter(|(key, _)| matches!(&self.all.get(*key).map(|part| &part.shape), Some(Shape::Scalar { text, .. }) if text.as_str() == "sops"));
+            let from =
+                first.map_or(place.start, |key| self.all.get(key).map_or(place.start, |key| key.place.start));
+            let value = self.json(node, from)?;
+            let pair = Words::new(format!("{}: {}", name.as_str(), value.as_str()));
+            return match (sops, last) {
+                (Some((key, _)), _) => {
+                    let start = self.part(key)?.place.start;
+                    let blank = self.blank_before(start);
+                    self.insert(
+                        start,
+                        Words::new(format!(
+                            "{},{}",
+                            pair.as_str(),
+                            if blank.is_empty() { " " } else { &blank }
+                        )),
+                    )
+                }
+                (None, Some((key, value))) => {
+                    let end = self.part(value)?.place.end;
+                    let blank = self.blank_before(self.part(key)?.place.start);
+                    self.insert(
+                        end,
+                        Words::new(format!(
+                            ",{}{}",
+                            if blank.is_empty() { " " } else { &blank },
+                            pair.as_str()
+                        )),
+                    )
+                }
+                (None, None) => self.insert(place.start + 1, pair),
+            };
+        }
+        let (first, _) = pairs.first()?;
+        let column = self.column(self.part(*first)?.place.start);
+        let (last, value) = pairs.last()?;
+        let is_sops =
+            matches!(&self.part(*last)?.shape, Shape::Scalar { text, .. } if text.as_str() == "sops");
+        let at = if is_sops && column == 0 {
+            self.part(*last)?.place.start
+        } else {
+            self.after_line(self.part(*value)?.place.end)
+        };
+        let text = self.block(&Laid::pair(key, node), column, "")?;
+        self.insert_lines(at, column, &text)
+    }
+
+    fn add_item(&mut self, into: Id, node: &Node) -> Option<()> {
+        let Shape::List(items) = &self.part(into)?.shape else { return None };
+        let place = self.part(into)?.place;
+        let last = items.last().and_then(|id| self.part(*id)).map(|part| part.place);
+        if self.flows(into)? {
+            let text = self.json(node, last.map_or(place.start, |last| last.start))?;
+            let Some(last) = last else { return self.insert(place.start + 1, text) };
+            let blank = self.blank_before(last.start);
+            let blank = if blank.is_empty() { " " } else { &blank };
+            return self.insert(last.end, Words::new(format!(",{blank}{}", text.as_str())));
+        }
+        let last = last?;
+        let column = self.column(last.mark_start);
+        let text = self.block(&Laid::item(node), column, "")?;
+        self.insert_lines(self.after_line(last.end), column, &text)
+    }
+
+    /// Removes a pair or item; the last one leaves empty brackets.
+    fn remove(&mut self, parent: Id, position: usize) -> Option<()> {
+        let place = self.part(parent)?.place;
+        // Where each entry starts and ends.
+        let (empty, ranges): (&str, Vec<Range<usize>>) = match &self.part(parent)?.shape {
+            Shape::Map(pairs) => {
+                let range = |(key, value): &(Id, Id)| {
+                    Some(self.all.get(*key)?.place.start..self.all.get(*value)?.place.end)
+                };
+                ("{}", pairs.iter().map(range).collect::<Option<_>>()?)
+            }
+            Shape::List(items) => {
+                let flows = self.flows(parent)?;
+                let range = |id: &Id| {
+                    let place = self.all.get(*id)?.place;
+                    Some(if flows { place.start } else { place.mark_start }..place.end)
+                };
+                ("[]", items.iter().map(range).collect::<Option<_>>()?)
+            }
+            _ => return None,
+        };
+        let own = ranges.get(position)?.clone();
+        if self.flows(parent)? {
+            let before = position.checked_sub(1).and_then(|before| ranges.get(before));
+            let range = match (before, ranges.get(position + 1)) {
+                (Some(before), _) => before.end..own.end,
+                (None, Some(after)) => own.start..after.start,
+                (None, None) => place.start + 1..place.end.checked_sub(1)?,
+            };
+            let gone = self.letters.get(range.clone())?;
+            (!gone.contains(&'#') || self.is_json).then_some(())?;
+            self.edits.push((range, Words::default()));
+            return Some(());
+        }
+        if ranges.len() == 1 {
+            // A comment in there has no place any more.
+            let inside = self.letters.get(place.mark_end..own.start)?;
+            let tail = self.letters.get(own.end..self.after_line(own.end))?;
+            (!inside.contains(&'#') && !tail.contains(&'#')).then_some(())?;
+            self.edits.push((place.mark_end..place.end, Words::new(format!(" {empty}"))));
+            return Some(());
+        }
+        let start = own.start.checked_sub(self.column(own.start))?;
+        let blank = self.letters.get(start..own.start)?.iter().all(|letter| *letter == ' ');
+        blank.then_some(())?;
+        self.edits.push((start..self.after_line(own.end), Words::default()));
+        Some(())
+    }
+
+    fn flows(&self, id: Id) -> Option<bool> {
+        Some(self.part(id)?.place.flow)
+    }
+
+    fn insert(&mut self, at: usize, text: Words) -> Option<()> {
+        self.letters.get(..at)?;
+        self.edits.push((at..at, text));
+        Some(())
+    }
+
+    /// Whole lines; `at` is where a line starts, or the end of a text without a last line end.
+    fn insert_lines(&mut self, at: usize, column: usize, text: &str) -> Option<()> {
+        let open = at > 0 && !matches!(self.letters.get(at - 1), Some('\n'));
+        let lines = format!("{}{:column$}{text}\n", if open { "\n" } else { "" }, "");
+        self.insert(at, Words::new(lines))
+    }
+
+    fn column(&self, at: usize) -> usize {
+        let before = self.letters.get(..at).unwrap_or_default();
+        before.iter().rev().take_while(|letter| **letter != '\n').count()
+    }
+
+    fn column_of_key(&self, map: Id) -> Option<usize> {
+        let Shape::Map(pairs) = &self.part(map)?.shape else { return None };
+        Some(self.column(self.part(pairs.first()?.0)?.place.start))
+    }
+
+    /// Behind the line end of the line.
+    fn after_line(&self, at: usize) -> usize {
+        let rest = self.letters.get(at..).unwrap_or_default();
+        at + rest.iter().position(|letter| *letter == '\n').map_or(rest.len(), |end| end + 1)
+    }
+
+    /// The line end and the blanks before what starts its line; nothing where other text does.
+    fn blank_before(&self, at: usize) -> String {
+        let before = self.letters.get(..at).unwrap_or_default();
+        let blanks = before.iter().rev().take_while(|letter| matches!(letter, ' ' | '\t')).count();
+        let start = before.len() - blanks;
+        if start == 0 || before.get(start - 1) != Some(&'\n') {
+            return String::new();
+        }
+        before.get(start - 1..).unwrap_or_default().iter().collect()
+    }
+
+    /// A value as JSON; in a JSON file laid out below the line of `from`, else in one line.
+    fn json(&self, node: &Node, from: usize) -> Option<Words> {
+        let bytes = json::write_value(node).ok()?;
+        let text = std::str::from_utf8(bytes.expose()).ok()?;
+        let blank = self.blank_before(from);
+        let (line_end, tabs) =
+            if self.is_json && !blank.is_empty() { (blank.as_str(), "\t") } else { ("", "") };
+        let mut out = Words::default();
+        for (index, line) in text.split('\n').enumerate() {
+            let words = line.trim_start_matches('\t');
+            if index > 0 {
+                out.push_str(line_end);
+                out.push_str(&tabs.repeat(line.len() - words.len()));
+            }
+            out.push_str(words);
+        }
+        Some(out)
+    }
+
+    /// A value in the style of blocks, without `prefix` and the last line end.
+    fn block(&self, laid: &Laid<'_>, column: usize, prefix: &str) -> Option<Words> {
+        let step = self.step();
+        let bytes = written(|out| {
+            Emitter::new(out, step, true).document(laid, true);
+            Ok::<(), ()>(())
+        });
+        let bytes = bytes.ok()?;
+        let text = std::str::from_utf8(bytes.expose()).ok()?.strip_prefix(prefix)?;
+        let mut lines = Words::default();
+        for (index, line) in text.strip_suffix('\n').unwrap_or(text).split('\n').enumerate() {
+            if index > 0 {
+                lines.push('\n');
+                lines.push_str(&" ".repeat(if line.is_empty() { 0 } else { column }));
+            }
+            lines.push_str(line);
+        }
+        Some(lines)
+    }
+
+    /// How far the first nested block of the file is indented.
+    fn step(&self) -> u8 {
+        let nested = self.all.iter().filter(|part| !part.place.flow && part.place.end > 0);
+        let columns = nested.filter_map(|part| match &part.shape {
+            Shape::Map(pairs) => Some(self.column(self.part(pairs.first()?.0)?.place.start)),
+            _ => None,
+        });
+        columns
+            .filter(|column| *column > 0)
+            .min()
+            .and_then(|column| u8::try_from(column).ok())
+            .unwrap_or(4)
+            .clamp(2, 9)
+    }
+
+    fn applied(mut self) -> Option<Words> {
+        self.edits.sort_by_key(|(range, _)| range.start);
+        let mut out = Words::default();
+        let mut at = 0;
+        for (range, text) in &self.edits {
+            out.extend(self.letters.get(at..range.start)?);
+            out.push_str(text);
+            at = range.end;
+        }
+        out.extend(self.letters.get(at..)?);
+        Some(out)
+    }
+}
+
+/// The node at a path.
+pub(in crate::secrets) fn node_at<'n>(entries: &'n [Entry], path: &[Step]) -> Option<&'n Node> {
+    let (first, rest) = path.split_first()?;
+    let Step::Key(key) = first else { return None };
+    let found = entries.iter().find_map(|entry| match entry {
+        Entry::Pair(name, node) if name == key => Some(node),
+        _ => None,
+    })?;
+    rest.iter().try_fold(found, |node, step| match (node, step) {
+        (Node::Map(entries), Step::Key(_)) => node_at(entries, std::slice::from_ref(step)),
+        (Node::List(items), Step::Index(index)) => items.iter().filter_map(Item::node).nth(*index),
+        _ => None,
+    })
+}
+
+fn last_item(node: &Node) -> Option<&Node> {
+    let Node::List(items) = node else { return None };
+    items.iter().filter_map(Item::node).next_back()
+}
