@@ -106,9 +106,9 @@ fn in_json_only_the_lines_of_the_value_change_and_sops_reads_it() {
         (r#"["a"]"#, Some("\"new\""), "new", (1, 1)),
         (r#"["nest"]["b"]"#, Some("3"), "3", (1, 1)),
         (r#"["nest"]["c"][1]"#, Some("\"y\""), "y", (1, 1)),
-        // One more is the comma behind what was last.
+        // What was last gets a comma, and so another line that is there already or not.
         (r#"["nest"]["c"][9]"#, Some("\"y\""), "", (0, 2)),
-        (r#"["nest"]["new"]"#, Some("\"n\""), "n", (0, 2)),
+        (r#"["nest"]["new"]"#, Some("\"n\""), "n", (1, 1)),
         (r#"["fresh"]"#, Some("\"n\""), "n", (0, 1)),
         (r#"["a"]"#, None, "", (1, 0)),
         (r#"["nest"]["b"]"#, None, "", (1, 0)),
