@@ -14,15 +14,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, manifest: &Manifest) {
     judge.each(&["identities", "ssh_key_files"], &manifest.identities.ssh_key_files, |p| values::path(p));
     judge.each(&["identities", "plugin_folders"], &manifest.identities.plugin_folders, |p| values::path(p));
     judge.each(&["identities", "public_keys"], &manifest.identities.public_keys, |key| public_key(key));
-    for (index, file) in manifest.allow_older.iter().enumerate() {
-        let index = index.to_string();
-        let known = manifest.secrets.values().any(|secret| secret.file == *file);
-        let message = format!("`{}` is the file of no secret", file.display());
-        judge.value(
-            &["allow_older", &index],
-            holds(known, message, "write it as `secrets` does, or leave it away"),
-        );
-    }
+    judge.each(&["allow_older"], &manifest.allow_older, |p| values::path(p));
     judge.names(&["secrets"], manifest.secrets.keys(), file_name);
     for (name, secret) in &manifest.secrets {
         judge.value(&["secrets", name, "file"], values::path(&secret.file));
