@@ -110,7 +110,8 @@ fn in_json_only_the_lines_of_the_value_change_and_sops_reads_it() {
         (r#"["nest"]["c"][9]"#, Some("\"y\""), "", (0, 2)),
         (r#"["nest"]["new"]"#, Some("\"n\""), "n", (1, 1)),
         (r#"["fresh"]"#, Some("\"n\""), "n", (0, 1)),
-        (r#"["a"]"#, None, "", (1, 0)),
+        // The blank lines up to the next key go with the first one.
+        (r#"["a"]"#, None, "", (3, 0)),
         (r#"["nest"]["b"]"#, None, "", (1, 0)),
     ];
     for change in changes {
