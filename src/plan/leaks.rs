@@ -89,7 +89,10 @@ pub fn since(
     let image_ids: BTreeSet<&String> =
         images.iter().filter_map(|reference| now.images.get(&engine_name(reference))).collect();
     let mut since = Since { taken: baseline.map(|baseline| baseline.taken.clone()), ..Since::default() };
-    for (key, name) in &now.things {
+    // By name: an id says nothing, and the order of ids is another one each time.
+    let mut things: Vec<(&(Stock, String), &String)> = now.things.iter().collect();
+    things.sort_by_key(|(key, name)| (key.0, *name));
+    for (key, name) in things {
         let (kind, id) = (key.0, &key.1);
         let was_there = baseline.is_some_and(|baseline| baseline.has(kind, id));
         if was_there || kind == Stock::Container || now.predefined.contains(id) {
