@@ -100,7 +100,7 @@ async fn install_line(run: &mut Run<'_>, folders: &[Folder], tell: &Tell<'_>) ->
     install::until_equal(run, &host, folders, tell).await
 }
 
-/// Says what [`install`] would do, and does nothing.
+/// Says what [`install()`] would do, and does nothing.
 pub async fn plan_install(order: &Order, folders: &[Folder]) -> Record {
     let mut run = Run::begin("secrets install", order);
     let ended = plan_install_line(&mut run, folders).await;

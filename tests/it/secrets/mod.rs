@@ -10,6 +10,7 @@ mod killed;
 mod linked;
 mod older;
 mod opened;
+mod oracle;
 mod readers;
 mod refused;
 

@@ -125,6 +125,15 @@ impl Keys {
         run(self.sops().arg("decrypt").args(extra).arg(self.path(name)))
     }
 
+    /// A program in the folder that finds the age identity and the SSH key where sops looks for them.
+    pub(crate) fn opening(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().env("HOME", self.dir.path()).env("SOPS_AGE_KEY", &self.age_identity);
+        command.env("SOPS_AGE_SSH_PRIVATE_KEY_FILE", self.path("ssh_host_ed25519_key"));
+        command.current_dir(self.dir.path());
+        command
+    }
+
     /// The real sops with the age identity, in the folder.
     pub(crate) fn sops(&self) -> Command {
         let mut command = Command::new(binary());
