@@ -50,7 +50,8 @@ pub(super) async fn old(
     if plan.is_empty() {
         return Ok(());
     }
-    let exit = remove(run, (engine, manifest), &plan, tell).await;
+    let removed = remove(run, (engine, manifest), &plan, tell).await;
+    let exit = removed.refused.or(removed.unheard);
     forget(manifest, hoard, &engine.observe().await?)?;
     if exit == Exit::Ok { Ok(()) } else { Err(Stop::Apply(exit)) }
 }

@@ -57,7 +57,7 @@ pub(super) async fn all(
     run.record.plan.clone_from(&plan);
     tell.borrow_mut()(Said::Plan(&plan));
 
-    let exit = remove(run, (engine, manifest), &plan, tell).await;
+    let removed = remove(run, (engine, manifest), &plan, tell).await;
     let (mut observed, after, mut leaks) = look_again(engine, &plan, &before).await?;
     observed.generated = files::generated(&manifest.paths.run)?;
     if part.is_none() {
@@ -72,6 +72,9 @@ pub(super) async fn all(
         run.record.errors.push(format!("left behind: {}", leaks.left.join(", ")));
     }
     run.record.leaks = Some(leaks);
+    // An answer that was lost costs nothing when what it was about is gone.
+    let is_gone = left.is_empty() && !leaked;
+    let exit = if is_gone { removed.refused } else { removed.refused.or(removed.unheard) };
     if exit != Exit::Ok || !left.is_empty() || leaked {
         run.record.errors.extend(left.iter().map(|address| format!("`{address}` is still there")));
         return Err(Stop::Apply(exit.or(Exit::ApplyFailed)));

@@ -12,13 +12,21 @@ use crate::report::Exit;
 use crate::secrets::Unlocked;
 use crate::swarm::Engine;
 
+/// How the steps of a removal ended.
+pub(super) struct Removed {
+    /// What the engine refused.
+    pub(super) refused: Exit,
+    /// What may have happened all the same: a look tells.
+    pub(super) unheard: Exit,
+}
+
 /// Carries out the plan and records what became of each step; returns the worst exit code of those that failed.
 pub(super) async fn remove(
     run: &mut Run<'_>,
     (engine, manifest): (&Engine, &Manifest),
     plan: &Plan,
     tell: &Tell<'_>,
-) -> Exit {
+) -> Removed {
     let world =
         World { engine: Some(engine), manifest, unlocked: &Unlocked::default(), generated: &BTreeMap::new() };
     let mut forward = |event: Event<'_>| tell.borrow_mut()(Said::Step(&event));
@@ -27,5 +35,5 @@ pub(super) async fn remove(
     staged.outcomes.iter_mut().for_each(|outcome| outcome.again = false);
     run.record.steps = staged.outcomes;
     run.record.writes = engine.writes();
-    staged.exit.or(staged.again_exit)
+    Removed { refused: staged.exit, unheard: staged.again_exit }
 }

@@ -257,7 +257,8 @@ fn a_destroy_that_meets_a_fault_is_ended_by_another_and_takes_nothing_else() {
     bed.apply().expect(0);
     bed.deploy_foreign();
     let ours = |lines: &[String]| {
-        lines.iter().filter(|line| line.contains("web_") || line.contains("proxy")).count()
+        let is_ours = |line: &&String| ["web_", "proxy", "holdfast"].iter().any(|word| line.contains(word));
+        lines.iter().filter(is_ours).count()
     };
     let before = bed.objects();
     bed.run(&["destroy", "--json"]).expect(0);
