@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# Most tests wait for an engine most of the time.
+export RUST_TEST_THREADS ?= 3
 export HOLDFAST_CACHE ?= $(HOME)/.cache/holdfast
 export PATH := $(HOLDFAST_CACHE)/bin:$(PATH):/usr/local/go/bin:$(HOME)/.cargo/bin:/usr/sbin:/sbin
 
