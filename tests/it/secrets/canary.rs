@@ -95,7 +95,7 @@ fn watch(child: &mut Child, canaries: &[String]) -> Seen {
             let locked = status(child.id(), "VmLck:");
             seen.locked = if locked.is_empty() { seen.locked } else { locked };
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(1));
     }
     seen
 }
@@ -158,7 +158,7 @@ fn no_canary_is_found_where_it_must_not_be() {
         assert!(child.wait().expect("ended").success(), "{said}");
         assert_eq!(seen.hits, Vec::<String>::new());
         assert!(
-            seen.samples > 3 && seen.children > 0,
+            seen.samples > 20 && seen.children > 0,
             "{} samples, {} children",
             seen.samples,
             seen.children
