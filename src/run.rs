@@ -97,6 +97,7 @@ async fn install_line(run: &mut Run<'_>, folders: &[Folder], tell: &Tell<'_>) ->
     let mut compiled = run.load(opened)?;
     install::narrow(&mut compiled.manifest, folders);
     let host = unlock::unlock(run, &compiled)?;
+    host.raise_marks()?;
     install::until_equal(run, &host, folders, tell).await
 }
 

@@ -14,6 +14,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
 use super::begin::Run;
+use super::marks;
 use super::order::Order;
 use super::stop::Stop;
 use super::unlock::naming_key;
@@ -119,6 +120,8 @@ fn value(
     let last = Generations::new(&part.paths.state).last_applied().ok().flatten();
     let kept = last.map(|generation| generation.ciphertext());
     let mut unlocked = secrets::unlock(&part, &identities, kept.as_deref());
+    marks::hold_back_answer(order, (&part, &identities), (&mut unlocked, kept.as_deref()))
+        .map_err(|stop| Refusal::NoValue(stop.lines().join("; ")))?;
     files::fall_back(&part.paths.run, &mut unlocked);
     secrets::render_templates(&part, &mut unlocked);
     let name = file.file();

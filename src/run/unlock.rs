@@ -60,7 +60,10 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         Marks::read(&manifest.paths.state)?
     } else {
         let today = |unlocked: &Unlocked| digests_of(manifest, unlocked);
-        marks::hold_back(run, (manifest, &identities), (&mut unlocked, kept.as_deref()), today)?
+        let marks = marks::hold_back(run, (manifest, &identities), (&mut unlocked, kept.as_deref()), today)?;
+        // What was refused just now has its last good version too.
+        files::fall_back(&manifest.paths.run, &mut unlocked);
+        marks
     };
     secrets::render_templates(manifest, &mut unlocked);
     let key = naming_key(manifest, &unlocked, run.writes)?;

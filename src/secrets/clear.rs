@@ -110,7 +110,11 @@ impl Unlocked {
         (identities, kept): (&Identities, Option<&Path>),
     ) {
         let kept = kept.map(Kept::load);
-        for (name, secret) in manifest.secrets.iter().filter(|(_, secret)| secret.file == file) {
+        let failed: BTreeSet<String> =
+            self.failures.iter().map(|failure| failure.address.leaf().name.clone()).collect();
+        let of_file =
+            |(name, secret): &(&String, &Secret)| secret.file == file && !failed.contains(name.as_str());
+        for (name, secret) in manifest.secrets.iter().filter(of_file) {
             self.values.remove(name);
             self.opened.remove(name);
             let last = last_good(kept.as_ref(), name, identities);

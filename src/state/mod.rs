@@ -49,7 +49,7 @@ pub use images::{read_images, write_images};
 pub use links::{read_links, write_links};
 pub use lock::{Lock, LockError};
 pub use logins::{read_logins, write_logins};
-pub use marks::{Mark, Marks};
+pub use marks::{Mark, Marks, known_as};
 pub use needs::{Needs, Origin};
 pub use ownership::{read_ownership, write_ownership};
 pub use proven::Proven;

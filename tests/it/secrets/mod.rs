@@ -1,5 +1,6 @@
 //! Proves: secrets against the real sops, and their files on real memory file systems (needs root).
 
+mod attacks;
 mod canary;
 mod edited;
 mod identities;
