@@ -69,7 +69,7 @@ fn edited(
         )));
     }
     let mut data = None;
-    let mut changed = || -> Result<(File, Metadata), SecretError> {
+    let mut changed = || -> Result<(Expected, Metadata), SecretError> {
         let (mut file, metadata) = read(bytes, format)?;
         let key = match &mut data {
             Some(key) => key,
@@ -78,10 +78,10 @@ fn edited(
         let opened = crypt::open(&mut file.documents, &metadata, key, format)?;
         crypt::verify(&opened, &metadata, key)?;
         apply(&mut file, path, value.map(json).transpose()?)?;
-        Ok((file, metadata))
+        Ok((Expected { file, warnings: opened.warnings.len() }, metadata))
     };
     let (expected, _) = changed()?;
-    let (mut sealed, mut metadata) = changed()?;
+    let (Expected { file: mut sealed, .. }, mut metadata) = changed()?;
     let key = data.ok_or(SecretError::NoMac)?;
     metadata.lastmodified = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     metadata.mac = crypt::seal(&mut sealed.documents, &metadata, &key, format)?;
@@ -100,6 +100,13 @@ fn edited(
     let written = anew((bytes, format), &change, sealed.documents.first())?;
     holds(&written, format, &key, &expected)?;
     Ok(Edited { bytes: written, laid_out_anew: true })
+}
+
+/// What the changed file must open to.
+struct Expected {
+    file: File,
+    /// No more than these: a comment that belongs to another value now would not decrypt.
+    warnings: usize,
 }
 
 fn read(bytes: &[u8], format: SecretFormat) -> Result<(File, Metadata), SecretError> {
@@ -174,14 +181,16 @@ fn holds(
     bytes: &SecretBytes,
     format: SecretFormat,
     key: &DataKey,
-    expected: &File,
+    expected: &Expected,
 ) -> Result<(), SecretError> {
     let (mut file, metadata) = read(bytes.expose(), format)?;
     let opened = crypt::open(&mut file.documents, &metadata, key, format)?;
     crypt::verify(&opened, &metadata, key)?;
-    let documents = file.documents.iter().zip(&expected.documents);
-    if file.documents.len() == expected.documents.len() && { documents }
-        .all(|(found, wanted)| same(found, wanted))
+    let wanted = &expected.file.documents;
+    let mut documents = file.documents.iter().zip(wanted);
+    if file.documents.len() == wanted.len()
+        && opened.warnings.len() <= expected.warnings
+        && documents.all(|(found, wanted)| same(found, wanted))
     {
         Ok(())
     } else {

@@ -1,6 +1,7 @@
 //! Stores: the forms of a sops file, each read into the same tree and written from it as sops 3.13.2 writes it.
 
 mod dotenv;
+mod edits;
 mod ini;
 mod json;
 mod out;
@@ -88,14 +89,16 @@ fn binary(file: &File) -> Result<SecretBytes, SecretError> {
 
 /// The text of a file with a change, where it can be made by exchanging parts of the text.
 pub(super) fn spliced(format: SecretFormat, bytes: &[u8], change: &Change<'_>) -> Option<SecretBytes> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let is_json = match format {
-        SecretFormat::Json => true,
-        SecretFormat::Yaml => false,
-        SecretFormat::Dotenv | SecretFormat::Ini | SecretFormat::Binary => return None,
-    };
-    let words = yaml::spliced(text, is_json, change)?;
-    Some(SecretBytes::new(words.as_bytes().to_vec()))
+    let text = std::str::from_utf8(bytes);
+    match format {
+        SecretFormat::Dotenv => dotenv::spliced(bytes, change),
+        SecretFormat::Ini => ini::spliced(text.ok()?, change),
+        SecretFormat::Yaml | SecretFormat::Json => {
+            let words = yaml::spliced(text.ok()?, matches!(format, SecretFormat::Json), change)?;
+            Some(SecretBytes::new(words.as_bytes().to_vec()))
+        }
+        SecretFormat::Binary => None,
+    }
 }
 
 /// An error at a byte of a file.

@@ -3,6 +3,7 @@
 mod attacks;
 mod canary;
 mod edited;
+mod edited_lines;
 mod identities;
 mod installed;
 mod isolated;

@@ -1,14 +1,21 @@
 //! The INI store, with the habits of the library that sops uses: a section `DEFAULT` stands first, values may be quoted
 //! or go on in the next line, and a comment belongs to what follows it.
 
+mod splice;
+mod write;
+
 use std::collections::HashSet;
+use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::out::{Out, replaced, written};
+pub(super) use self::splice::spliced;
+use self::splice::{Pair, Place};
+pub(super) use self::write::write;
+use super::out::replaced;
 use super::{File, wrong};
 use crate::secrets::error::SecretError;
-use crate::secrets::flatten::{flatten, unflatten};
+use crate::secrets::flatten::unflatten;
 use crate::secrets::scalar::Leaf;
 use crate::secrets::tree::{Comment, Entry, Node};
 use crate::secrets::value::SecretBytes;
@@ -21,8 +28,7 @@ const METADATA: &str = "sops";
 pub(super) fn read(bytes: &[u8]) -> Result<File, SecretError> {
     let text = std::str::from_utf8(bytes);
     let text = text.map_err(|error| wrong(bytes, error.valid_up_to(), "no UTF-8 text"))?;
-    let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
-    let mut reader = Reader { text, at: start, line: start, comment: Zeroizing::default() };
+    let mut reader = Reader::new(text);
     let mut document = Vec::new();
     let mut metadata = None;
     for (name, entries) in reader.sections()? {
@@ -53,11 +59,25 @@ struct Reader<'t> {
     line: usize,
     /// Comments that wait for what they belong to.
     comment: Zeroizing<String>,
+    /// Where the first of them starts.
+    above: Option<usize>,
+    /// Where the sign of the last key stands, and its value.
+    sign: usize,
+    value: Range<usize>,
+    /// Where everything stands that was read.
+    places: Vec<Place>,
 }
 
 type Sections = Vec<(String, Vec<Entry>)>;
 
 impl<'t> Reader<'t> {
+    fn new(text: &'t str) -> Self {
+        let at = if text.starts_with('\u{feff}') { 3 } else { 0 };
+        let first = Place { name: DEFAULT.to_owned(), header: at..at, pairs: Vec::new() };
+        let (comment, places) = (Zeroizing::default(), vec![first]);
+        Self { text, at, line: at, comment, above: None, sign: at, value: at..at, places }
+    }
+
     fn wrong(&self, what: &str) -> SecretError {
         wrong(self.text.as_bytes(), self.line, what)
     }
@@ -81,6 +101,7 @@ impl<'t> Reader<'t> {
             }
             if line.starts_with(['#', ';']) {
                 self.comment.push_str(line);
+                self.above.get_or_insert(self.line);
                 continue;
             }
             if let Some(inside) = line.strip_prefix('[') {
@@ -89,6 +110,8 @@ impl<'t> Reader<'t> {
                 if header.is_empty() {
                     return Err(self.wrong("a section without a name"));
                 }
+                let header_at = self.above.unwrap_or(self.line)..self.at;
+                self.places.push(Place { name: header.to_owned(), header: header_at, pairs: Vec::new() });
                 self.behind(behind)?;
                 done.push((std::mem::replace(&mut name, header.to_owned()), std::mem::take(&mut entries)));
                 seen.clear();
@@ -101,11 +124,21 @@ impl<'t> Reader<'t> {
                 let twice = format!("the key `{key}` stands twice in section `{name}`");
                 return Err(wrong(self.text.as_bytes(), start, &twice));
             }
+            self.placed(&key, start);
             entries.push(Entry::Pair(key, Node::Leaf(Leaf::Text(value))));
             entries.extend(self.waiting());
         }
         done.push((name, entries));
         Ok(done)
+    }
+
+    /// Keeps where the key that was just read stands.
+    fn placed(&mut self, key: &str, start: usize) {
+        let lines = self.above.unwrap_or(start)..self.at;
+        let pair = Pair { key: key.to_owned(), lines, start, sign: self.sign, value: self.value.clone() };
+        if let Some(place) = self.places.last_mut() {
+            place.pairs.push(pair);
+        }
     }
 
     /// What stands behind a section's header or the closing quotes of a value: a comment or nothing.
@@ -120,6 +153,7 @@ impl<'t> Reader<'t> {
 
     /// The comment that waits, without the sign of its first line.
     fn waiting(&mut self) -> Option<Entry> {
+        self.above = None;
         let comment = std::mem::take(&mut self.comment);
         let text = comment.trim();
         let text = match text.chars().next() {
@@ -153,12 +187,19 @@ impl<'t> Reader<'t> {
         match key.trim() {
             "" => Err(self.wrong("a key without a name")),
             "-" => Err(self.wrong("the key `-`, which sops would write as a comment")),
-            key => Ok((key.to_owned(), self.value(rest.unwrap_or_default())?.into())),
+            key => {
+                let rest = rest.unwrap_or_default();
+                self.sign = self.at.saturating_sub(rest.len() + 1);
+                Ok((key.to_owned(), self.value(rest)?.into()))
+            }
         }
     }
 
     fn value(&mut self, rest: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let line = rest.trim_start();
+        let from = if line.is_empty() { rest.trim_start_matches([' ', '\t']) } else { line };
+        let from = self.at.saturating_sub(from.len());
+        self.value = from..from + line.trim_end().len();
         let quote = match line {
             _ if line.len() > 3 && line.starts_with("\"\"\"") => Some("\"\"\""),
             _ if line.starts_with('`') => Some("`"),
@@ -167,6 +208,7 @@ impl<'t> Reader<'t> {
         if let Some(quote) = quote {
             let inside = line.get(quote.len()..).unwrap_or_default();
             let Some((value, behind)) = inside.rsplit_once(quote) else { return self.lines(inside, quote) };
+            self.value.end = self.at.saturating_sub(behind.len());
             let behind = behind.trim();
             if !behind.is_empty() && !behind.starts_with(['#', ';']) {
                 return Err(self.wrong("text behind a value in quotes"));
@@ -181,7 +223,9 @@ impl<'t> Reader<'t> {
             None => line,
             Some(at) => {
                 self.comment.push_str(line.get(at..).unwrap_or_default());
-                line.get(..at).unwrap_or_default().trim()
+                let line = line.get(..at).unwrap_or_default().trim();
+                self.value.end = self.value.start + line.len();
+                line
             }
         };
         let unquoted = ['"', '\''].into_iter().find_map(|quote| {
@@ -206,6 +250,7 @@ impl<'t> Reader<'t> {
                 continue;
             };
             value.extend_from_slice(last.as_bytes());
+            self.value.end = self.at.saturating_sub(behind.len());
             self.behind(behind)?;
             return Ok(value);
         }
@@ -217,7 +262,13 @@ impl<'t> Reader<'t> {
         let left = self.text.len().saturating_sub(self.at);
         let mut value = Zeroizing::new(Vec::with_capacity(begun.len() + left));
         value.extend_from_slice(begun.as_bytes());
-        while let Some(line) = self.next().map(str::trim).filter(|line| !line.is_empty()) {
+        while let Some(line) = self.next() {
+            let whole = line.trim_end().len();
+            let line = line.trim();
+            if line.is_empty() {
+                break;
+            }
+            self.value.end = self.line + whole;
             value.extend_from_slice(line.as_bytes());
             if value.pop_if(|last| *last == b'\\').is_none() {
                 break;
@@ -229,141 +280,6 @@ impl<'t> Reader<'t> {
 
 fn bytes(text: &str) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(text.as_bytes().to_vec())
-}
-
-/// A key, its value and the comment above it.
-type Line<'n> = (&'n str, SecretBytes, Option<&'n SecretBytes>);
-
-struct Section<'n> {
-    name: &'n str,
-    comment: Option<&'n SecretBytes>,
-    lines: Vec<Line<'n>>,
-}
-
-/// Writes the file: keys aligned, an empty line between sections.
-pub(super) fn write(file: &File) -> Result<SecretBytes, SecretError> {
-    let document = super::only(file, "INI")?;
-    let mut sections = Vec::new();
-    for entry in document {
-        // Comments between sections have no place; reading never makes any.
-        let Entry::Pair(name, node) = entry else { continue };
-        let Node::Map(entries) = node else {
-            let reason = "is no map, which a section of an INI file must be";
-            return Err(SecretError::Key { path: name.clone(), reason });
-        };
-        sections.push(section(name, entries)?);
-    }
-    let metadata = file.metadata.as_ref().map(|metadata| flatten(metadata, ""));
-    if let Some(flat) = &metadata {
-        let line = |(key, leaf): &'_ (String, &Leaf)| {
-            let value = replaced(leaf.flat().expose(), b"\n", b"\\n");
-            (key.clone(), value)
-        };
-        let lines: Vec<_> = flat.iter().map(line).collect();
-        let lines_of = |out: &mut Out| {
-            let lines = lines.iter().map(|(key, value)| (key.as_str(), value.clone(), None)).collect();
-            let own = Section { name: METADATA, comment: None, lines };
-            put_sections(out, &sections, Some(&own));
-            Ok(())
-        };
-        return written(lines_of);
-    }
-    written(|out| {
-        put_sections(out, &sections, None);
-        Ok(())
-    })
-}
-
-fn section<'n>(name: &'n str, entries: &'n [Entry]) -> Result<Section<'n>, SecretError> {
-    let mut found = Section { name, comment: None, lines: Vec::new() };
-    for (index, entry) in entries.iter().enumerate() {
-        match (entry, found.lines.last_mut()) {
-            (Entry::Comment(comment), None) if index == 0 => found.comment = Some(&comment.text),
-            (Entry::Comment(_), None) => {}
-            (Entry::Comment(comment), Some((_, _, above))) => *above = Some(&comment.text),
-            (Entry::Pair(key, Node::Leaf(leaf)), _) => found.lines.push((key, leaf.flat(), None)),
-            (Entry::Pair(key, _), _) => {
-                let reason = "is a map or list, which a section of an INI file cannot hold";
-                return Err(SecretError::Key { path: format!("{name}/{key}"), reason });
-            }
-        }
-    }
-    Ok(found)
-}
-
-fn put_sections(out: &mut Out, sections: &[Section<'_>], last: Option<&Section<'_>>) {
-    let count = sections.len() + usize::from(last.is_some());
-    for (index, section) in sections.iter().chain(last).enumerate() {
-        if let Some(comment) = section.comment {
-            put_comment(out, comment, false);
-        }
-        if index > 0 || !section.name.eq_ignore_ascii_case(DEFAULT) {
-            out.put(b"[");
-            out.put(section.name.as_bytes());
-            out.put(b"]\n");
-        } else if section.lines.is_empty() {
-            continue;
-        }
-        let widest = section.lines.iter().map(|(key, ..)| quoted(key).len()).max().unwrap_or(0);
-        for (key, value, comment) in &section.lines {
-            if let Some(comment) = comment {
-                put_comment(out, comment, true);
-            }
-            let key = quoted(key);
-            out.put(key.as_bytes());
-            out.repeat(widest.saturating_sub(key.len()), b" ");
-            out.put(b" = ");
-            put_value(out, value.expose());
-            out.put(b"\n");
-        }
-        if index + 1 < count {
-            out.put(b"\n");
-        }
-    }
-}
-
-/// A key in the quotes that it needs.
-fn quoted(key: &str) -> String {
-    if key.contains(['"', '=', ':']) {
-        format!("`{key}`")
-    } else if key.contains('`') {
-        format!("\"\"\"{key}\"\"\"")
-    } else {
-        key.to_owned()
-    }
-}
-
-fn put_value(out: &mut Out, value: &[u8]) {
-    let has = |signs: &[u8]| value.iter().any(|byte| signs.contains(byte));
-    let trimmed = std::str::from_utf8(value).map_or(value.trim_ascii().len(), |text| text.trim().len());
-    let quote: &[u8] = match value {
-        _ if has(b"\n`") => b"\"\"\"",
-        _ if has(b"#;") => b"`",
-        _ if trimmed != value.len() => b"\"",
-        _ => b"",
-    };
-    for part in [quote, value, quote] {
-        out.put(part);
-    }
-}
-
-/// A comment, a sign before each line; `trim` as above a key.
-fn put_comment(out: &mut Out, comment: &SecretBytes, trim: bool) {
-    if comment.expose().is_empty() {
-        return;
-    }
-    for line in comment.expose().split(|byte| *byte == b'\n') {
-        let text = if let [b'#' | b';', text @ ..] = line {
-            out.put(line.get(..1).unwrap_or_default());
-            text.trim_ascii()
-        } else {
-            out.put(b";");
-            if trim { line.trim_ascii() } else { line }
-        };
-        out.put(b" ");
-        out.put(text);
-        out.put(b"\n");
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! The dotenv store: a key and a value on each line, nothing is quoted.
 
+mod splice;
+
 use std::collections::HashSet;
 
+pub(super) use self::splice::spliced;
 use super::out::{replaced, written};
 use super::{File, wrong};
 use crate::secrets::error::SecretError;
