@@ -58,6 +58,11 @@ impl Asking {
 }
 
 impl Keys {
+    /// Who is asked for passphrases.
+    pub(crate) fn ask(&self) -> Ask {
+        self.asking.ask()
+    }
+
     /// Every identity that sops would use, and those that the flags name.
     pub(crate) fn identities(&self) -> Identities {
         let mut env = from_environment();

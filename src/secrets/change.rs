@@ -4,6 +4,7 @@ use super::error::SecretError;
 use super::path::{Step, shown};
 use super::scalar::Leaf;
 use super::store::File;
+use super::token::PREFIX;
 use super::tree::{Entry, Item, Node};
 use super::value::SecretBytes;
 
@@ -130,6 +131,71 @@ fn same_node(left: &Node, right: &Node) -> bool {
                     .all(|(left, right)| same_node(left, right))
         }
         _ => false,
+    }
+}
+
+/// True where both hold the same entries, comments and types among them.
+pub(super) fn alike(left: &[Entry], right: &[Entry]) -> bool {
+    left.len() == right.len()
+        && left.iter().zip(right).all(|pair| match pair {
+            (Entry::Comment(left), Entry::Comment(right)) => left.text.expose() == right.text.expose(),
+            (Entry::Pair(name, left), Entry::Pair(other, right)) => name == other && alike_node(left, right),
+            _ => false,
+        })
+}
+
+/// As [`alike`] for two values.
+pub(super) fn alike_node(left: &Node, right: &Node) -> bool {
+    match (left, right) {
+        (Node::Leaf(one), Node::Leaf(other)) => one.kind() == other.kind() && same_node(left, right),
+        (Node::Map(left), Node::Map(right)) => alike(left, right),
+        (Node::List(left), Node::List(right)) => {
+            left.len() == right.len()
+                && left.iter().zip(right).all(|pair| match pair {
+                    (Item::Comment(left), Item::Comment(right)) => left.text.expose() == right.text.expose(),
+                    (Item::Node(left), Item::Node(right)) => alike_node(left, right),
+                    _ => false,
+                })
+        }
+        _ => false,
+    }
+}
+
+/// Each token of `old` with the one that stands in its place in `new`, a document of the same shape.
+pub(super) fn exchanged(old: &[Entry], new: &[Entry], into: &mut Vec<(SecretBytes, SecretBytes)>) {
+    for pair in old.iter().zip(new) {
+        match pair {
+            (Entry::Comment(old), Entry::Comment(new)) => exchange(&old.text, &new.text, into),
+            (Entry::Pair(_, old), Entry::Pair(_, new)) => exchanged_node(old, new, into),
+            _ => {}
+        }
+    }
+}
+
+fn exchanged_node(old: &Node, new: &Node, into: &mut Vec<(SecretBytes, SecretBytes)>) {
+    match (old, new) {
+        (Node::Leaf(Leaf::Text(old)), Node::Leaf(Leaf::Text(new))) => exchange(old, new, into),
+        (Node::Map(old), Node::Map(new)) => exchanged(old, new, into),
+        (Node::List(old), Node::List(new)) => {
+            for pair in old.iter().zip(new) {
+                match pair {
+                    (Item::Node(old), Item::Node(new)) => exchanged_node(old, new, into),
+                    (Item::Comment(old), Item::Comment(new)) => exchange(&old.text, &new.text, into),
+                    // An encrypted comment is read as a value, and written as a comment.
+                    (Item::Node(Node::Leaf(Leaf::Text(old))), Item::Comment(new)) => {
+                        exchange(old, &new.text, into);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn exchange(old: &SecretBytes, new: &SecretBytes, into: &mut Vec<(SecretBytes, SecretBytes)>) {
+    if old.expose().starts_with(PREFIX.as_bytes()) && new.expose().starts_with(PREFIX.as_bytes()) {
+        into.push((old.clone(), new.clone()));
     }
 }
 

@@ -42,7 +42,15 @@ pub struct Stamp {
 pub fn readers(secret: &Secret) -> Result<Readers, SecretError> {
     let bytes =
         super::identity::read_capped(&secret.file).map_err(|error| SecretError::Read(error.to_string()))?;
-    let metadata = metadata(&bytes, secret.format.unwrap_or_else(|| format_of(&secret.file)))?;
+    readers_of(&bytes, secret.format.unwrap_or_else(|| format_of(&secret.file)))
+}
+
+/// The recipients of a file, as it spells them; one of another kind than age is its kind and its name.
+///
+/// # Errors
+/// No sops file.
+pub fn readers_of(bytes: &[u8], format: SecretFormat) -> Result<Readers, SecretError> {
+    let metadata = metadata(bytes, format)?;
     let recipients =
         |group: &Vec<super::metadata::Wrap>| group.iter().map(|wrap| wrap.recipient.clone()).collect();
     Ok(Readers { groups: metadata.groups.iter().map(recipients).collect(), threshold: metadata.threshold })

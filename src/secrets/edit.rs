@@ -8,6 +8,7 @@ use super::crypt;
 use super::document::{FILE_CAP, Opener};
 use super::error::SecretError;
 use super::metadata::Metadata;
+use super::opened::{data_key, read};
 use super::path::{Step, shown};
 use super::store::{self, Change, File, Indent, node_at};
 use super::token::DataKey;
@@ -107,21 +108,6 @@ struct Expected {
     file: File,
     /// No more than these: a comment that belongs to another value now would not decrypt.
     warnings: usize,
-}
-
-fn read(bytes: &[u8], format: SecretFormat) -> Result<(File, Metadata), SecretError> {
-    let file = store::read(format, bytes)?;
-    let none = || SecretError::Metadata("it has no `sops` section".to_owned());
-    let metadata = Metadata::read(file.metadata.as_ref().ok_or_else(none)?, format)?;
-    Ok((file, metadata))
-}
-
-fn data_key(opener: &Opener<'_>, metadata: &Metadata) -> Result<DataKey, SecretError> {
-    match opener {
-        Opener::Identities(identities) => identities.data_key(metadata),
-        Opener::DataKey(bytes) => DataKey::new(bytes.expose())
-            .ok_or_else(|| SecretError::Metadata("a data key has 32 bytes".to_owned())),
-    }
 }
 
 /// The value that a JSON text is.

@@ -87,6 +87,35 @@ impl Metadata {
         self.groups.iter().flatten().map(|wrap| wrap.recipient.clone()).collect()
     }
 
+    /// The section as it was written, with the readers, the MAC and the time that it has now; all else keeps its place.
+    pub(super) fn renewed(&self, section: Node) -> Node {
+        let Node::Map(written) = section else { return self.node() };
+        let Node::Map(mut new) = self.node() else { return Node::Map(written) };
+        let renewed = ["age", "key_groups", "shamir_threshold", "lastmodified", "mac"];
+        let mut entries = Vec::new();
+        for entry in written {
+            let Entry::Pair(key, node) = entry else { continue };
+            // The readers stand in one of two places.
+            let key = match key.as_str() {
+                "age" if self.groups.len() > 1 => "key_groups".to_owned(),
+                "key_groups" if self.groups.len() == 1 => "age".to_owned(),
+                _ => key,
+            };
+            if renewed.contains(&key.as_str()) {
+                entries.extend(take(&mut new, &key).map(|node| Entry::Pair(key, node)));
+            } else {
+                entries.push(Entry::Pair(key, node));
+            }
+        }
+        for key in renewed.into_iter().chain(["version"]) {
+            let there = |entry: &Entry| entry.pair().is_some_and(|(name, _)| name == key);
+            if !entries.iter().any(there) {
+                entries.extend(take(&mut new, key).map(|node| Entry::Pair(key.to_owned(), node)));
+            }
+        }
+        Node::Map(entries)
+    }
+
     /// The section of a new file, its keys in the order of the alphabet.
     pub(super) fn node(&self) -> Node {
         let mut entries = Vec::new();
@@ -116,6 +145,14 @@ impl Metadata {
         };
         entries.sort_by_key(key);
         Node::Map(entries)
+    }
+}
+
+fn take(entries: &mut Vec<Entry>, key: &str) -> Option<Node> {
+    let at = entries.iter().position(|entry| entry.pair().is_some_and(|(name, _)| name == key))?;
+    match entries.remove(at) {
+        Entry::Pair(_, node) => Some(node),
+        Entry::Comment(_) => None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::cli::input;
 use crate::cli::settings::Settings;
 use crate::manifest::SecretFormat;
 use crate::report::Exit;
-use crate::secrets::{SecretBytes, SecretError, format_of};
+use crate::secrets::{Edited, SecretBytes, SecretError, format_of, rewrite};
 use crate::state;
 
 /// A form by the name that sops has for it.
@@ -108,6 +108,28 @@ impl FileArgs {
             Ok(_) => Exit::Ok,
             Err(error) => super::stop(Exit::Internal, &error.to_string()),
         }
+    }
+
+    /// Hands out what `change` makes of the file; in place, only while nobody else changes it.
+    pub(crate) fn change(&self, change: impl FnOnce(&[u8]) -> Result<Edited, SecretError>) -> Exit {
+        let mut anew = false;
+        let changed = |bytes: &[u8]| {
+            let edited = change(bytes)?;
+            anew = edited.laid_out_anew;
+            Ok(edited.bytes)
+        };
+        let done = match self.path().filter(|_| self.in_place) {
+            Some(path) => rewrite(path, changed).map(|()| Exit::Ok),
+            None => match self.read() {
+                Ok(bytes) => changed(bytes.expose()).map(|bytes| self.write(&bytes)),
+                Err(text) => return super::stop(Exit::BadConfig, &text),
+            },
+        };
+        if anew {
+            let name = self.name().display();
+            Settings::say(&format!("`{name}` was laid out anew, as sops writes it\n"));
+        }
+        done.unwrap_or_else(|error| self.refuse(&error))
     }
 
     /// Says why the file cannot be used.

@@ -7,6 +7,7 @@ mod file;
 mod install;
 mod keygen;
 mod recipients;
+mod rotate;
 mod set;
 mod unset;
 
@@ -34,6 +35,8 @@ enum Command {
     Keygen(keygen::Args),
     /// Print the age recipients of SSH keys.
     Recipients(recipients::Args),
+    /// Give a sops file a new data key, and add or remove readers.
+    Rotate(Box<rotate::Args>),
     /// Set one value of a sops file; every other character of it stays, except the MAC and the time of the change.
     Set(set::Args),
     /// Remove one value of a sops file; everything else stays as with `set`.
@@ -48,6 +51,7 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
         Command::Encrypt(args) => encrypt::run(args),
         Command::Keygen(args) => keygen::run(args),
         Command::Recipients(args) => recipients::run(args, settings),
+        Command::Rotate(args) => rotate::run(args),
         Command::Set(args) => set::run(args),
         Command::Unset(args) => unset::run(args),
     }

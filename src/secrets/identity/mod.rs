@@ -227,7 +227,7 @@ fn told(recipient: String) -> String {
 }
 
 /// A recipient without the comment that may stand behind an SSH key.
-fn spelled(recipient: &str) -> String {
+pub(super) fn spelled(recipient: &str) -> String {
     recipient.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
 }
 

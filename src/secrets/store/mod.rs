@@ -9,11 +9,16 @@ mod yaml;
 
 pub(super) use self::yaml::{Change, node_at};
 
+use std::collections::HashMap;
+
 use super::error::SecretError;
 use super::scalar::Leaf;
 use super::tree::{Entry, Node};
 use super::value::SecretBytes;
 use crate::manifest::SecretFormat;
+
+/// How the tokens of values start in a text.
+const TOKEN: &[u8] = b"ENC[";
 
 /// A file, clear or encrypted.
 pub(super) struct File {
@@ -99,6 +104,34 @@ pub(super) fn spliced(format: SecretFormat, bytes: &[u8], change: &Change<'_>) -
         }
         SecretFormat::Binary => None,
     }
+}
+
+/// The text with other tokens in the place of its own and another `sops` section, where that can be exchanged in it.
+pub(super) fn refitted(
+    format: SecretFormat,
+    bytes: &[u8],
+    tokens: &[(SecretBytes, SecretBytes)],
+    section: &Node,
+) -> Option<SecretBytes> {
+    let is_json = match format {
+        SecretFormat::Json | SecretFormat::Binary => true,
+        SecretFormat::Yaml => false,
+        SecretFormat::Dotenv | SecretFormat::Ini => return None,
+    };
+    let words = yaml::resectioned(std::str::from_utf8(bytes).ok()?, is_json, section)?;
+    let known: HashMap<&[u8], &[u8]> = tokens.iter().map(|(old, new)| (old.expose(), new.expose())).collect();
+    let mut out = Vec::with_capacity(words.as_bytes().len());
+    let mut rest = words.as_bytes();
+    while let Some(at) = rest.windows(TOKEN.len()).position(|window| window == TOKEN) {
+        let (before, token) = rest.split_at(at);
+        let end = token.iter().position(|byte| *byte == b']')? + 1;
+        let (token, behind) = token.split_at(end);
+        out.extend_from_slice(before);
+        out.extend_from_slice(known.get(token).copied().unwrap_or(token));
+        rest = behind;
+    }
+    out.extend_from_slice(rest);
+    Some(SecretBytes::new(out))
 }
 
 /// An error at a byte of a file.

@@ -15,6 +15,7 @@ mod opened;
 mod oracle;
 mod readers;
 mod refused;
+mod rotated;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

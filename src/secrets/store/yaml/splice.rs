@@ -46,6 +46,24 @@ pub(in crate::secrets::store) fn spliced(text: &str, is_json: bool, change: &Cha
     splice.applied()
 }
 
+/// The text with another `sops` section in every document; nothing where it cannot be exchanged.
+pub(in crate::secrets::store) fn resectioned(text: &str, is_json: bool, section: &Node) -> Option<Words> {
+    let letters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
+    let parsed = parsable(text).ok()?;
+    let scalars = Scalars::read(&parsed, &letters).ok()?;
+    let (tokens, remarks) = Scanner::scan(&letters, &scalars).ok()?;
+    let mut parts = Parts::new(&tokens, remarks, &scalars);
+    let mut roots = Vec::new();
+    while let Ok(Some(document)) = parts.document() {
+        roots.push(document.root);
+    }
+    let mut splice = Splice { letters: &letters, all: &parts.all, is_json, edits: Vec::new() };
+    for root in roots {
+        splice.section(root, section)?;
+    }
+    splice.applied()
+}
+
 struct Splice<'t> {
     letters: &'t [char],
     all: &'t [Part],
@@ -67,6 +85,19 @@ impl Splice<'_> {
             .enumerate()
             .find(|(_, (name, _))| named(*name))
             .map(|(at, (name, value))| (at, *name, *value))
+    }
+
+    fn section(&mut self, root: Id, section: &Node) -> Option<()> {
+        let (_, key, value) = self.pair(root, "sops")?;
+        let (start, end) = (self.part(key)?.place.start, self.part(value)?.place.end);
+        let text = if self.flows(root)? {
+            Words::new(format!("\"sops\": {}", self.json(section, start)?.as_str()))
+        } else {
+            (self.column(start) == 0).then_some(())?;
+            self.block(&Laid::pair("sops", section), 0, "")?
+        };
+        self.edits.push((start..end, text));
+        Some(())
     }
 
     fn metadata(&mut self, root: Id, change: &Change<'_>) -> Option<()> {
