@@ -123,6 +123,16 @@ pub fn reseal(
     }
 }
 
+/// The threshold that a file states; 0 where it states none, or has one group of readers.
+///
+/// # Errors
+/// No sops file.
+pub fn written_threshold(bytes: &[u8], format: SecretFormat) -> Result<usize, SecretError> {
+    let (file, metadata) = read(bytes, format)?;
+    let stated = file.metadata.is_some_and(|section| section.get("shamir_threshold").is_some());
+    Ok(if stated && metadata.groups.len() > 1 { metadata.threshold } else { 0 })
+}
+
 /// True where the bytes open to what is expected.
 fn holds(bytes: &[u8], format: SecretFormat, key: &DataKey, expected: &File) -> bool {
     open(bytes, format, key).is_ok_and(|(found, _)| {

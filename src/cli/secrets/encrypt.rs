@@ -1,18 +1,13 @@
 //! `holdfast secrets encrypt [FILE]`: a sops file of a clear one, with sops's own arguments.
 
-use std::path::{Path, PathBuf};
-
 use jiff::Timestamp;
 
 use super::file::FileArgs;
+use super::rule::Config;
 use super::stop;
-use crate::cli::input;
 use crate::cli::keys::{Asking, environment};
 use crate::report::Exit;
-use crate::secrets::{Policy, SecretError, creation_rule, encrypt, split};
-
-/// How many folders up `.sops.yaml` is looked for.
-const FOLDERS: usize = 100;
+use crate::secrets::{Policy, encrypt, split};
 
 /// Arguments of `secrets encrypt`.
 #[derive(clap::Args)]
@@ -47,9 +42,8 @@ pub(crate) struct Args {
     /// How many key groups must answer.
     #[arg(long, value_name = "COUNT")]
     shamir_secret_sharing_threshold: Option<usize>,
-    /// The file of creation rules; without it `.sops.yaml` is looked for in this folder and those above it.
-    #[arg(long, value_name = "FILE", env = "SOPS_CONFIG")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    config: Config,
     #[command(flatten)]
     asking: Asking,
 }
@@ -78,7 +72,7 @@ pub(crate) fn run(args: &Args) -> Exit {
 
 /// What the flags and the creation rule come to together; flags win.
 fn policy(args: &Args) -> Result<Policy, String> {
-    let mut policy = rule(args)?.unwrap_or_default();
+    let mut policy = args.config.rule(args.file.name())?.unwrap_or_default();
     let flags = [
         ("unencrypted_suffix", &args.unencrypted_suffix),
         ("encrypted_suffix", &args.encrypted_suffix),
@@ -104,21 +98,4 @@ fn policy(args: &Args) -> Result<Policy, String> {
     policy.mac_only_encrypted |= args.mac_only_encrypted;
     policy.threshold = args.shamir_secret_sharing_threshold.unwrap_or(policy.threshold);
     Ok(policy)
-}
-
-fn rule(args: &Args) -> Result<Option<Policy>, String> {
-    let Some(config) = args.config.clone().or_else(found) else { return Ok(None) };
-    let wrong = |error: &dyn std::fmt::Display| format!("`{}`: {error}", config.display());
-    let bytes = input::read(&config).map_err(|error| wrong(&error))?;
-    let absolute = |path: &Path| std::path::absolute(path).map_err(|error| wrong(&error));
-    let folder = input::base(&config);
-    let name = args.file.name();
-    let name = if name.as_os_str().is_empty() { Path::new("/dev/stdin") } else { name };
-    creation_rule(&bytes, &folder, &absolute(name)?).map_err(|error: SecretError| wrong(&error))
-}
-
-/// The nearest `.sops.yaml`, from the current folder upward.
-fn found() -> Option<PathBuf> {
-    let folder = std::env::current_dir().ok()?;
-    folder.ancestors().take(FOLDERS).map(|folder| folder.join(".sops.yaml")).find(|path| path.exists())
 }

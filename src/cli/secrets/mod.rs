@@ -3,13 +3,16 @@
 mod change;
 mod decrypt;
 mod encrypt;
+mod exposed;
 mod file;
 mod install;
 mod keygen;
 mod recipients;
 mod rotate;
+mod rule;
 mod set;
 mod unset;
+mod updatekeys;
 
 use super::settings::Settings;
 use crate::report::Exit;
@@ -39,6 +42,8 @@ enum Command {
     Rotate(Box<rotate::Args>),
     /// Set one value of a sops file; every other character of it stays, except the MAC and the time of the change.
     Set(set::Args),
+    /// Give sops files the readers that `.sops.yaml` names; whoever is removed loses the data key too.
+    Updatekeys(updatekeys::Args),
     /// Remove one value of a sops file; everything else stays as with `set`.
     Unset(unset::Args),
 }
@@ -53,6 +58,7 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
         Command::Recipients(args) => recipients::run(args, settings),
         Command::Rotate(args) => rotate::run(args),
         Command::Set(args) => set::run(args),
+        Command::Updatekeys(args) => updatekeys::run(args, settings),
         Command::Unset(args) => unset::run(args),
     }
 }

@@ -2,10 +2,12 @@
 
 use jiff::Timestamp;
 
+use super::exposed;
 use super::file::FileArgs;
 use crate::cli::keys::{Keys, environment};
+use crate::cli::settings::Settings;
 use crate::report::Exit;
-use crate::secrets::{Opener, Reseal, SecretError, readers_of, reseal, split};
+use crate::secrets::{Opener, Reseal, SecretError, exposures, readers_of, reseal, split};
 
 /// Arguments of `secrets rotate`.
 #[derive(clap::Args)]
@@ -25,9 +27,12 @@ pub(crate) struct Args {
 /// Runs `secrets rotate`.
 pub(crate) fn run(args: &Args) -> Exit {
     let identities = args.keys.identities();
+    let opener = Opener::Identities(&identities);
     let (from, to) = args.file.forms();
-    args.file.change(|bytes| {
-        let mut readers = readers_of(bytes, from)?;
+    let mut gone = (Vec::new(), Vec::new());
+    let exit = args.file.change(|bytes| {
+        let before = readers_of(bytes, from)?;
+        let mut readers = before.clone();
         let (add, remove) = (split(&args.add_age.join(",")), split(&args.rm_age.join(",")));
         for reader in &add {
             readers.add(reader);
@@ -40,6 +45,15 @@ pub(crate) fn run(args: &Args) -> Exit {
         }
         let order =
             Reseal { readers, anew: Some(Timestamp::now()), helpers: (environment(), args.keys.ask()) };
-        reseal((bytes, from, to), &Opener::Identities(&identities), &order)
-    })
+        let edited = reseal((bytes, from, to), &opener, &order)?;
+        let removed = before.missing_in(&order.readers);
+        if !removed.is_empty() {
+            gone = exposures((args.file.name(), bytes, from), &removed, &opener, &environment());
+        }
+        Ok(edited)
+    });
+    if exit == Exit::Ok {
+        Settings::say(&exposed::text(&args.file.name().display().to_string(), &gone));
+    }
+    exit
 }

@@ -25,9 +25,25 @@ pub struct Environment {
     pub variables: Vec<(OsString, OsString)>,
 }
 
+/// What a program prints that is run to its end without input: at most so much, in at most that time.
+///
+/// # Errors
+/// It does not start, takes too long, prints too much or fails.
+pub(in crate::secrets) fn run(
+    program: &Path,
+    arguments: &[String],
+    environment: &Environment,
+    (patience, cap): (Duration, usize),
+) -> Result<Zeroizing<Vec<u8>>, String> {
+    Child::start(program, arguments, environment, patience)
+        .map_err(|error| format!("`{}` did not start: {error}", program.display()))?
+        .output(cap)
+        .map_err(|why| format!("`{}` {why}", program.display()))
+}
+
 impl Environment {
     /// The program `name`: in a declared folder, or in an absolute one of `PATH`.
-    pub(super) fn find(&self, name: &str) -> Option<PathBuf> {
+    pub(in crate::secrets) fn find(&self, name: &str) -> Option<PathBuf> {
         let path = self.variables.iter().find(|(key, _)| key == "PATH").map(|(_, value)| value);
         let path = path.into_iter().flat_map(std::env::split_paths).filter(|folder| folder.is_absolute());
         self.folders.iter().cloned().chain(path).map(|folder| folder.join(name)).find(|found| found.is_file())
@@ -78,7 +94,7 @@ impl Child {
     /// Everything that it prints, of which there is at most `cap` bytes, once it has ended well.
     pub(super) fn output(mut self, cap: usize) -> Result<Zeroizing<Vec<u8>>, String> {
         self.input = None;
-        let mut all = Zeroizing::new(Vec::with_capacity(cap + 1));
+        let mut all = Zeroizing::new(Vec::with_capacity(cap.min(1 << 20) + 1));
         let mut piece = Zeroizing::new([0_u8; 512]);
         loop {
             let got = self.read(piece.as_mut_slice()).map_err(|error| error.to_string())?;

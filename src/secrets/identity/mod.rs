@@ -31,6 +31,7 @@ use ssh::Locked;
 
 pub use ask::Ask;
 pub use child::Environment;
+pub(super) use child::run;
 pub(super) use plugin::{Plugins, Recipient as PluginRecipient, name_of as plugin_of};
 
 /// Key files are small; more than this is no key file.

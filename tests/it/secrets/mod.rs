@@ -15,6 +15,7 @@ mod opened;
 mod oracle;
 mod readers;
 mod refused;
+mod regrouped;
 mod rotated;
 
 use std::collections::{BTreeMap, BTreeSet};
