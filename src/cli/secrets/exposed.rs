@@ -12,14 +12,14 @@ pub(super) fn text(file: &str, (exposures, gaps): &(Vec<Exposure>, Vec<String>))
     for exposure in exposures {
         let Exposure { reader, versions, values, .. } = exposure;
         let in_use = values.iter().filter(|(_, fate)| *fate == Fate::InUse).count();
-        let with = if exposure.alone { "" } else { ", together with readers of other groups" };
+        let company = if exposure.alone { "" } else { ", together with readers of other groups" };
         let versions = if *versions == 1 { "1 version".to_owned() } else { format!("{versions} versions") };
         let counted =
             if values.len() == 1 { "1 value".to_owned() } else { format!("{} values", values.len()) };
         // Writing to a string cannot fail.
         let _ = writeln!(
             out,
-            "`{reader}` could read {counted} in {versions} of `{file}`{with}; {in_use} in use:"
+            "`{reader}` could read {counted} in {versions} of `{file}`{company}; {in_use} in use:"
         );
         let width = values.iter().map(|(path, _)| path.chars().count()).max().unwrap_or_default().min(60);
         for (path, fate) in values {

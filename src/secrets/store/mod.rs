@@ -120,7 +120,7 @@ pub(super) fn refitted(
     };
     let words = yaml::resectioned(std::str::from_utf8(bytes).ok()?, is_json, section)?;
     let known: HashMap<&[u8], &[u8]> = tokens.iter().map(|(old, new)| (old.expose(), new.expose())).collect();
-    let mut out = Vec::with_capacity(words.as_bytes().len());
+    let mut out = Vec::with_capacity(words.len());
     let mut rest = words.as_bytes();
     while let Some(at) = rest.windows(TOKEN.len()).position(|window| window == TOKEN) {
         let (before, token) = rest.split_at(at);
