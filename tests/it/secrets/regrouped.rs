@@ -79,7 +79,8 @@ fn thresholds_come_out_as_with_sops() {
     let third = Keys::new().recipient(Form::AgeFile);
     let all = [keys.recipient(Form::AgeFile), keys.recipient(Form::Ssh), third];
     let rule = |count: usize, threshold: usize| {
-        let groups: String = all[..count].iter().map(|one| format!("\n      - age: ['{one}']")).collect();
+        let groups: Vec<_> = all[..count].iter().map(|one| format!("\n      - age: ['{one}']")).collect();
+        let groups = groups.concat();
         format!("shamir_threshold: {threshold}\n    key_groups:{groups}")
     };
     for (from, to) in [((3, 2), (2, 0)), ((2, 2), (3, 3)), ((1, 0), (3, 2))] {
