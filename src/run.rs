@@ -35,6 +35,7 @@ pub use compile::{Compilation, check, compile, write as write_compiled};
 pub use credentials::serve as serve_credentials;
 pub use lock::{LockOrder, LockOutcome, LockedImage, Locking, lock};
 pub use order::{Order, Said, Tell};
+pub use readers::check_secrets;
 pub use stop::Stop;
 pub use transcript::{Transcript, TranscriptOrder, transcript};
 pub use watch::Watcher;

@@ -22,29 +22,108 @@ const RULES: [&str; 6] = [
 const OTHER_KEYS: [&str; 6] = ["pgp", "kms", "gcp_kms", "hckms", "azure_keyvault", "hc_vault_transit_uri"];
 const OTHER_GROUP_KEYS: [&str; 6] = ["pgp", "kms", "gcp_kms", "hckms", "azure_keyvault", "hc_vault"];
 
+/// A `.sops.yaml`.
+pub(super) struct Config {
+    /// Its creation rules in their order; `None` when it has no list of them.
+    pub(super) rules: Option<Vec<Rule>>,
+    /// Expressions for files that hold nothing secret, although they look as if they did: `holdfast.clear`.
+    pub(super) clear: Vec<Regex>,
+}
+
+/// One creation rule.
+pub(super) struct Rule {
+    /// Its place in the list, from 1.
+    number: usize,
+    /// `path_regex`; `None` when it is no expression.
+    regex: Option<Regex>,
+    /// True without `path_regex`: it is for every file.
+    pub(super) everything: bool,
+    policy: Result<Policy, String>,
+}
+
+impl Rule {
+    /// What it says about a new file.
+    ///
+    /// # Errors
+    /// Keys of a kind that is not made here, a number that is none.
+    pub(super) fn policy(&self) -> Result<&Policy, SecretError> {
+        self.policy
+            .as_ref()
+            .map_err(|why| SecretError::Config(format!("creation rule {}: {why}", self.number)))
+    }
+
+    fn matches(&self, path: &str) -> Result<bool, SecretError> {
+        let regex = self.regex.as_ref().ok_or_else(|| {
+            let number = self.number;
+            SecretError::Config(format!(
+                "`path_regex` of its creation rule {number} is no regular expression"
+            ))
+        })?;
+        Ok(regex.is_match(path))
+    }
+}
+
+impl Config {
+    /// Reads the text of a `.sops.yaml`.
+    ///
+    /// # Errors
+    /// Text that is not understood. What is wrong with a single rule is said when it is looked at, as by sops.
+    pub(super) fn read(config: &[u8]) -> Result<Self, SecretError> {
+        let mut read = store::read(SecretFormat::Yaml, config)?;
+        let root = Node::Map(if read.documents.is_empty() { Vec::new() } else { read.documents.remove(0) });
+        let rule = |(index, rule): (usize, &Node)| {
+            let wanted = text(rule, "path_regex").unwrap_or_default();
+            let everything = wanted.is_empty();
+            Rule { number: index + 1, regex: Regex::new(&wanted).ok(), everything, policy: policy(rule) }
+        };
+        let rules = root.get("creation_rules");
+        let rules = rules.map(|rules| rules.items().into_iter().enumerate().map(rule).collect());
+        let clear =
+            root.get("holdfast").and_then(|own| own.get("clear")).map(Node::items).unwrap_or_default();
+        let clear = clear.into_iter().enumerate().map(|(index, entry)| clear_files(index + 1, entry));
+        Ok(Self { rules, clear: clear.collect::<Result<_, _>>()? })
+    }
+
+    /// The first rule for the file at `path`, relative to the folder of the `.sops.yaml`.
+    ///
+    /// # Errors
+    /// An expression that is none before there is one that matches.
+    pub(super) fn rule(&self, path: &str) -> Result<Option<&Rule>, SecretError> {
+        for rule in self.rules.as_deref().unwrap_or_default() {
+            if rule.matches(path)? {
+                return Ok(Some(rule));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// One entry of `holdfast.clear`; it has to say why.
+fn clear_files(number: usize, entry: &Node) -> Result<Regex, SecretError> {
+    let wrong = |why: &str| SecretError::Config(format!("entry {number} of `holdfast.clear` {why}"));
+    if text(entry, "reason").unwrap_or_default().trim().is_empty() {
+        return Err(wrong("has no `reason`"));
+    }
+    let wanted = text(entry, "path_regex").filter(|text| !text.is_empty());
+    let wanted = wanted.ok_or_else(|| wrong("has no `path_regex`"))?;
+    Regex::new(&wanted).map_err(|_| wrong("has a `path_regex` that is no regular expression"))
+}
+
 /// What the creation rules of the `.sops.yaml` in `folder` say about a new file: the first rule that matches its path
 /// counts, and `path_regex` sees the path below `folder`. `None` when there are no creation rules.
 ///
 /// # Errors
 /// Text that is not understood, a bad expression, no rule that matches, keys of a kind that is not made here.
 pub fn creation_rule(config: &[u8], folder: &Path, file: &Path) -> Result<Option<Policy>, SecretError> {
-    let refuse = |why: String| SecretError::Config(why);
-    let mut read = store::read(SecretFormat::Yaml, config)?;
-    let root = Node::Map(if read.documents.is_empty() { Vec::new() } else { read.documents.remove(0) });
-    let Some(rules) = root.get("creation_rules") else { return Ok(None) };
-    let path = file.strip_prefix(folder).unwrap_or(file).to_string_lossy().into_owned();
-    for (index, rule) in rules.items().into_iter().enumerate() {
-        let wanted = text(rule, "path_regex").unwrap_or_default();
-        let regex = Regex::new(&wanted).map_err(|_| {
-            refuse(format!("`path_regex` of its creation rule {} is no regular expression", index + 1))
-        })?;
-        if regex.is_match(&path) {
-            return policy(rule)
-                .map(Some)
-                .map_err(|why| refuse(format!("creation rule {}: {why}", index + 1)));
-        }
+    let config = Config::read(config)?;
+    if config.rules.is_none() {
+        return Ok(None);
     }
-    Err(refuse(format!("none of its creation rules matches `{path}`")))
+    let path = file.strip_prefix(folder).unwrap_or(file).to_string_lossy().into_owned();
+    match config.rule(&path)? {
+        Some(rule) => rule.policy().map(|policy| Some(policy.clone())),
+        None => Err(SecretError::Config(format!("none of its creation rules matches `{path}`"))),
+    }
 }
 
 fn policy(rule: &Node) -> Result<Policy, String> {

@@ -4,6 +4,7 @@
 //! the MAC and takes out the declared values; [`render_templates`] fills templates; [`files`] installs both. Each secret fails alone. No value is in any error text.
 
 mod change;
+mod check;
 mod clear;
 mod config;
 mod convert;
@@ -39,6 +40,7 @@ mod tree;
 mod unlock;
 mod value;
 
+pub use check::{Finding, Looked, check_folder};
 pub use clear::{Readers, Stamp, readers, readers_of};
 pub use config::{creation_rule, split};
 pub use convert::{SshLine, new_identity, recipient_of, secret_of_asking, ssh_lines};

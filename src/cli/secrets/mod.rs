@@ -1,6 +1,7 @@
 //! `holdfast secrets ...`: keys, the files that they open, and what becomes of those on a host.
 
 mod change;
+mod check;
 mod decrypt;
 mod encrypt;
 mod exposed;
@@ -30,6 +31,9 @@ enum Command {
     ///
     /// No engine is needed. `apply` does the same; this is for a boot, before the engine is started.
     Install(install::Args),
+    /// Tell what is not as it must be in a checkout: clear text, private keys, files that disagree with `.sops.yaml`, and
+    /// secrets that a manifest's host could not open. No key is needed.
+    Check(check::Args),
     /// Print the clear text of a sops file, as sops prints it.
     Decrypt(Box<decrypt::Args>),
     /// Make a sops file of a clear one.
@@ -52,6 +56,7 @@ enum Command {
 pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
     match &args.command {
         Command::Install(args) => install::run(args, settings).await,
+        Command::Check(args) => check::run(args, settings),
         Command::Decrypt(args) => decrypt::run(args),
         Command::Encrypt(args) => encrypt::run(args),
         Command::Keygen(args) => keygen::run(args),

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod canary;
+mod checked;
 mod edited;
 mod edited_lines;
 mod identities;

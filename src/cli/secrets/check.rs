@@ -1,0 +1,51 @@
+//! `holdfast secrets check [FOLDER...]`: whether the checkout keeps its secrets, without any key.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::cli::input;
+use crate::cli::settings::Settings;
+use crate::report::Exit;
+use crate::run::check_secrets;
+
+/// Arguments of `secrets check`.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Folders whose files are looked at, or single files; this folder without one.
+    folder: Vec<PathBuf>,
+    /// Manifest whose host must be able to open its secrets; may be given again.
+    #[arg(long, value_name = "FILE")]
+    manifest: Vec<PathBuf>,
+}
+
+/// Runs `secrets check`.
+pub(super) fn run(args: &Args, settings: &Settings) -> Exit {
+    let here = [PathBuf::from(".")];
+    let folders = if args.folder.is_empty() { &here[..] } else { &args.folder };
+    let manifests: Vec<PathBuf> = args.manifest.iter().map(|path| input::manifest_file(path)).collect();
+    let looked = check_secrets(folders, &manifests);
+    let exit = if looked.findings.is_empty() { Exit::Ok } else { Exit::BadConfig };
+    if settings.json {
+        let text = json!({ "findings": looked.findings, "files": looked.files, "sops_files": looked.sealed });
+        return Settings::print(&format!("{text:#}\n")).or(exit);
+    }
+    let mut text = String::new();
+    for found in &looked.findings {
+        let place = if found.path.is_empty() { String::new() } else { format!(" `{}`", found.path) };
+        text.push_str(&format!("{}:{place} {}; next: {}\n", found.file, found.cause, found.next));
+    }
+    let count = looked.findings.len();
+    let summary = format!(
+        "{} files, {} of them sops files, {} manifests",
+        looked.files,
+        looked.sealed,
+        manifests.len()
+    );
+    if count == 0 {
+        text.push_str(&format!("ok: {summary}\n"));
+    } else {
+        Settings::say(&format!("{count} findings: {summary}\n"));
+    }
+    Settings::print(&text).or(exit)
+}
