@@ -8,6 +8,7 @@ use crate::cli::input;
 use crate::cli::settings::Settings;
 use crate::report::Exit;
 use crate::run::check_secrets;
+use crate::secrets::Finding;
 
 /// Arguments of `secrets check`.
 #[derive(clap::Args)]
@@ -30,11 +31,6 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Exit {
         let text = json!({ "findings": looked.findings, "files": looked.files, "sops_files": looked.sealed });
         return Settings::print(&format!("{text:#}\n")).or(exit);
     }
-    let mut text = String::new();
-    for found in &looked.findings {
-        let place = if found.path.is_empty() { String::new() } else { format!(" `{}`", found.path) };
-        text.push_str(&format!("{}:{place} {}; next: {}\n", found.file, found.cause, found.next));
-    }
     let count = looked.findings.len();
     let summary = format!(
         "{} files, {} of them sops files, {} manifests",
@@ -43,9 +39,15 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Exit {
         manifests.len()
     );
     if count == 0 {
-        text.push_str(&format!("ok: {summary}\n"));
-    } else {
-        Settings::say(&format!("{count} findings: {summary}\n"));
+        return Settings::print(&format!("ok: {summary}\n"));
     }
+    let text: String = looked.findings.iter().map(told).collect();
+    Settings::say(&format!("{count} findings: {summary}\n"));
     Settings::print(&text).or(exit)
+}
+
+/// One line.
+fn told(found: &Finding) -> String {
+    let place = if found.path.is_empty() { String::new() } else { format!(" `{}`", found.path) };
+    format!("{}:{place} {}; next: {}\n", found.file, found.cause, found.next)
 }

@@ -277,8 +277,11 @@ struct Damaged {
     cause: String,
 }
 
-/// The documents and the metadata of a sops file; nothing for any other file.
-fn sealed(file: &Path) -> Result<Option<(Vec<Vec<Entry>>, Metadata)>, Damaged> {
+/// The documents and the metadata of a sops file.
+type Sealed = (Vec<Vec<Entry>>, Metadata);
+
+/// What a sops file holds; nothing for any other file.
+fn sealed(file: &Path) -> Result<Option<Sealed>, Damaged> {
     let unsure = |cause: String| Damaged { sure: false, cause };
     let length = fs::metadata(file).map(|meta| meta.len()).unwrap_or_default();
     if length > u64::try_from(FILE_CAP).unwrap_or(u64::MAX) {

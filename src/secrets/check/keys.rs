@@ -44,7 +44,7 @@ pub(super) fn lines(path: &Path) -> io::Result<Vec<usize>> {
 }
 
 fn newlines(text: &[u8]) -> usize {
-    text.iter().filter(|byte| **byte == b'\n').count()
+    text.split(|byte| *byte == b'\n').count().saturating_sub(1)
 }
 
 fn fill(file: &mut File, mut into: &mut [u8]) -> io::Result<usize> {
