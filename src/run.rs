@@ -45,7 +45,7 @@ use std::mem::ManuallyDrop;
 use crate::desired::Compiled;
 use crate::manifest::Folder;
 use crate::report::Record;
-use crate::swarm::{Engine, Look};
+use crate::swarm::{Asked, Engine, Look};
 use begin::Run;
 
 /// Makes the host equal to the manifest and, unless the order says otherwise, proves it.
@@ -59,10 +59,10 @@ async fn apply_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
     let opened = run.open()?;
     let _lock = run.lock(&opened)?;
     // From here on nobody else writes, so the engine may be asked; it answers while specs are read and secrets unlocked.
-    let asked = Look::begin(&opened.compiled.manifest.engine.address).await;
+    let asked = Asked::of(&opened.compiled.manifest.engine.address).await;
     // Large and full of small pieces: the end of the process frees it at once, dropping it would do so one by one.
     let compiled = ManuallyDrop::new(run.load(opened)?);
-    let (engine, look) = asked?;
+    let (engine, look) = asked?.agreed().await?;
     let mut host = unlock::unlock(run, &compiled)?;
     apply_host(run, (&engine, look), &mut host, tell).await
 }
@@ -132,9 +132,9 @@ async fn rollback_line(run: &mut Run<'_>, to: Option<u64>, tell: &Tell<'_>) -> R
     let _lock = run.lock(&opened)?;
     rollback::still(&opened, &from, to)?;
     run.from = Some(from);
-    let asked = Look::begin(&opened.compiled.manifest.engine.address).await;
+    let asked = Asked::of(&opened.compiled.manifest.engine.address).await;
     let compiled = run.load(opened)?;
-    let (engine, look) = asked?;
+    let (engine, look) = asked?.agreed().await?;
     let mut host = unlock::unlock(run, &compiled)?;
     let ended = apply_host(run, (&engine, look), &mut host, tell).await;
     rollback::say(run);
@@ -166,9 +166,9 @@ async fn plan_line(run: &mut Run<'_>) -> Result<(), Stop> {
 /// load, for a command that only reads; the engine answers meanwhile.
 async fn load(run: &mut Run<'_>) -> Result<(Compiled, Engine, Look), Stop> {
     let opened = run.open()?;
-    let asked = Look::begin(&opened.compiled.manifest.engine.address).await;
+    let asked = Asked::of(&opened.compiled.manifest.engine.address).await;
     let compiled = run.load(opened)?;
-    let (engine, look) = asked?;
+    let (engine, look) = asked?.agreed().await?;
     Ok((compiled, engine, look))
 }
 

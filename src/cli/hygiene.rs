@@ -13,8 +13,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use rustix::fs::{MemfdFlags, memfd_create};
-use rustix::mm::{MlockAllFlags, mlockall};
-use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::secrets::SecretBytes;
@@ -89,21 +88,9 @@ fn take(fd: &OsStr) -> io::Result<Option<SecretBytes>> {
     Ok((!bytes.is_empty()).then(|| SecretBytes::from(bytes)))
 }
 
-/// No core files, nobody of the same user looks into this process, and its memory is never swapped where that is
-/// allowed. What is not possible is left: nothing here is a reason not to work.
+/// No core files, and nobody of the same user looks into this process. What is not possible is left: nothing here is a
+/// reason not to work.
 pub(crate) fn shut() {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).ok();
     set_dumpable_behavior(DumpableBehavior::NotDumpable).ok();
-    // Under a limit that counts, memory that is wanted later could not be had.
-    let free = getrlimit(Resource::Memlock).current.is_none() || may_lock().unwrap_or_default();
-    if free {
-        mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT).ok();
-    }
-}
-
-/// Whether no limit on locked memory counts for this process: it has the capability `CAP_IPC_LOCK`, bit 14.
-fn may_lock() -> Option<bool> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    Some((u64::from_str_radix(effective.trim(), 16).ok()? >> 14) & 1 == 1)
 }

@@ -53,7 +53,15 @@ pub(super) struct Host<'c> {
 /// Decrypts what the manifest declares; each secret on its own, so that a bad one holds back only what refers to it.
 pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Host<'c>, Stop> {
     let manifest = &compiled.manifest;
-    let identities = Identities::load(&manifest.identities, &run.order.identities);
+    // No key is read that nothing needs.
+    let identities = if manifest.secrets.is_empty() {
+        Identities::default()
+    } else {
+        Identities::load(&manifest.identities, &run.order.identities)
+    };
+    if !compiled.generated.is_empty() {
+        secrets::lock_memory();
+    }
     let (mut unlocked, kept) = open(run, manifest, &identities)?;
     let marks = if run.from.is_some() {
         // What is brought back is what was kept here; the marks stay where they are.

@@ -1,7 +1,7 @@
 //! Durable small files.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use super::StateError;
 /// # Errors
 /// Any failure of the file system, by path.
 pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, StateError> {
-    if fs::read(path).is_ok_and(|old| old == bytes) {
+    if holds(path, bytes) {
         return Ok(false);
     }
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
@@ -39,6 +39,30 @@ pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, State
     write().map_err(StateError::io("write", path))?;
     Ok(true)
 }
+
+/// True when a file is there and holds these very bytes. It is read piece by piece: it may be large, and nothing of it
+/// is wanted.
+pub(super) fn holds(path: &Path, bytes: &[u8]) -> bool {
+    let same = || -> io::Result<bool> {
+        let mut file = File::open(path)?;
+        if file.metadata()?.len() != bytes.len() as u64 {
+            return Ok(false);
+        }
+        let (mut rest, mut piece) = (bytes, [0; PIECE]);
+        loop {
+            let read = file.read(&mut piece)?;
+            match piece.get(..read).and_then(|piece| rest.strip_prefix(piece)) {
+                Some(_) if read == 0 => return Ok(rest.is_empty()),
+                Some(after) => rest = after,
+                None => return Ok(false),
+            }
+        }
+    };
+    same().unwrap_or_default()
+}
+
+/// Bytes that are compared at a time.
+const PIECE: usize = 1 << 14;
 
 /// Makes a rename or a new entry in a folder durable.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
@@ -68,6 +92,25 @@ pub(super) fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<bool, S
 mod tests {
     use super::*;
     use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn a_file_holds_its_own_bytes_and_none_that_are_longer_shorter_or_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE, 3 * PIECE + 5] {
+            let bytes: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
+            fs::write(&path, &bytes).unwrap();
+            assert!(holds(&path, &bytes), "{length}");
+            assert!(!holds(&path, &[&bytes[..], b"x"].concat()), "{length}");
+            for at in [0, length / 2, length.saturating_sub(1)].into_iter().filter(|at| *at < length) {
+                let mut other = bytes.clone();
+                other[at] ^= 1;
+                assert!(!holds(&path, &other), "{length}, {at}");
+                assert!(!holds(&path, &bytes[..at]), "{length}, {at}");
+            }
+        }
+        assert!(!holds(&folder.path().join("none"), b""));
+    }
 
     #[test]
     fn writes_once_and_not_again() {

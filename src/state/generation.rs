@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::files::{read_json, sync_folder, write_durably, write_json};
+use super::files::{holds, read_json, sync_folder, write_durably, write_json};
 use super::{Needs, Origin, StateError};
 
 /// The generations under a state folder.
@@ -212,7 +212,7 @@ impl Generation {
 
     /// True when it holds these very texts.
     fn holds(&self, files: &[(PathBuf, Vec<u8>)]) -> bool {
-        files.iter().all(|(path, bytes)| fs::read(self.folder.join(path)).is_ok_and(|old| old == *bytes))
+        files.iter().all(|(path, bytes)| holds(&self.folder.join(path), bytes))
     }
 
     /// Where it comes from; of one that a former version wrote only the time is known.

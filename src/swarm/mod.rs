@@ -28,7 +28,7 @@ pub use converge::{ConvergeError, Failed, Reason, Waiting};
 pub use error::EngineError;
 pub use events::Events;
 pub use images::login_of;
-pub use look::Look;
+pub use look::{Asked, Look};
 pub use write::Write;
 
 use crate::observed::EngineInfo;
@@ -97,11 +97,8 @@ fn engine_info(answer: &transport::Answer) -> Result<EngineInfo, EngineError> {
     if !answer.head.status.is_success() {
         return Err(transport::refused("GET /_ping".to_owned(), answer));
     }
-    let header = |name: &str| {
-        let value = answer.head.headers.get(name).and_then(|value| value.to_str().ok());
-        value.unwrap_or_default().to_owned()
-    };
-    let said = header("api-version");
+    let header = |name: &str| header_of(answer, name).to_owned();
+    let said = own_version(answer).to_owned();
     let newest = format!("{}.{}", NEWEST.0, NEWEST.1);
     let offered = version_of(&said).filter(|version| *version >= OLDEST);
     let Some(offered) = offered else { return Err(EngineError::Version { said, newest }) };
@@ -115,6 +112,15 @@ fn engine_info(answer: &transport::Answer) -> Result<EngineInfo, EngineError> {
         name: String::new(),
         platform: header("ostype"),
     })
+}
+
+/// The API version that an engine answers in when none is asked for, and the newest that it has.
+fn own_version(answer: &transport::Answer) -> &str {
+    header_of(answer, "api-version")
+}
+
+fn header_of<'a>(answer: &'a transport::Answer, name: &str) -> &'a str {
+    answer.head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 fn version_of(text: &str) -> Option<(u32, u32)> {

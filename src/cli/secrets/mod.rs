@@ -17,6 +17,7 @@ mod updatekeys;
 
 use super::settings::Settings;
 use crate::report::Exit;
+use crate::secrets::lock_memory;
 
 /// Arguments of `secrets`.
 #[derive(clap::Args)]
@@ -54,6 +55,7 @@ enum Command {
 
 /// Runs `secrets`.
 pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
+    lock_memory();
     match &args.command {
         Command::Install(args) => install::run(args, settings).await,
         Command::Check(args) => check::run(args, settings),

@@ -19,6 +19,7 @@ use age::armor::ArmoredReader;
 use zeroize::Zeroizing;
 
 use super::error::SecretError;
+use super::locked::lock_memory;
 use super::metadata::{Metadata, Wrap};
 use super::shamir;
 use super::token::DataKey;
@@ -84,6 +85,7 @@ impl Identities {
     /// Reads every source. A source that fails is remembered and said when a file does not open.
     #[must_use]
     pub fn load(cfg: &manifest::Identities, env: &IdentityEnv) -> Self {
+        lock_memory();
         let mut environment = env.environment.clone();
         environment.folders.extend(cfg.plugin_folders.iter().cloned());
         let mut all = Self { helpers: Helpers { environment, ask: env.ask.clone() }, ..Self::default() };
