@@ -16,6 +16,7 @@ mod hygiene;
 mod image;
 mod input;
 mod keys;
+mod later;
 mod logging;
 mod order;
 mod outcome;
@@ -36,6 +37,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::report::Exit;
+use later::Later;
 use settings::Settings;
 
 /// Makes a Docker Swarm host equal to its manifest, and proves it.
@@ -51,37 +53,37 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Check a manifest and the files that it names; print every problem with its place and its fix.
-    Check(check::Args),
+    Check(Later<check::Args>),
     /// Resolve everything that needs no host, into a folder that every command takes.
-    Compile(compile::Args),
+    Compile(Later<compile::Args>),
     /// Show what would be done, and why.
-    Plan(plan::Args),
+    Plan(Later<plan::Args>),
     /// Make the host equal to the manifest, and prove it.
-    Apply(apply::Args),
+    Apply(Later<apply::Args>),
     /// Run the gates; nothing is written.
-    Verify(verify::Args),
+    Verify(Later<verify::Args>),
     /// Show what is there, and where it differs.
-    Status(status::Args),
+    Status(Later<status::Args>),
     /// Bring back a generation that was recorded, and prove it.
-    Rollback(rollback::Args),
+    Rollback(Later<rollback::Args>),
     /// Remove images and objects that earlier runs brought and nothing needs any more.
-    Collect(collect::Args),
+    Collect(Later<collect::Args>),
     /// Remove what is recorded as ours.
-    Destroy(destroy::Args),
+    Destroy(Later<destroy::Args>),
     /// Lock what images of registries stand for.
-    Image(image::Args),
+    Image(Later<image::Args>),
     /// Work with keys and sops files, and install what is in them.
-    Secrets(secrets::Args),
+    Secrets(Later<secrets::Args>),
     /// Give secrets to units of systemd, without a file.
-    Credentials(credentials::Args),
+    Credentials(Later<credentials::Args>),
     /// Show what compose files become.
-    Stack(stack::Args),
+    Stack(Later<stack::Args>),
     /// Print the JSON Schema of the manifest.
-    Schema(schema::Args),
+    Schema(Later<schema::Args>),
     /// Pass on the GET requests of Traefik's Swarm provider to the engine, and refuse everything else.
-    SocketProxy(socket_proxy::Args),
+    SocketProxy(Later<socket_proxy::Args>),
     /// Print a completion script for a shell.
-    Completions(completions::Args),
+    Completions(Later<completions::Args>),
 }
 
 /// The whole program: reads the command line, runs the command, returns its exit code.
@@ -103,22 +105,22 @@ pub fn main() -> ExitCode {
 
 fn dispatch(command: Command, settings: &Settings) -> Exit {
     match command {
-        Command::Check(args) => check::run(&args, settings),
-        Command::Compile(args) => compile::run(&args, settings),
-        Command::Plan(args) => wait(plan::run(&args, settings)),
-        Command::Apply(args) => wait(apply::run(&args, settings)),
-        Command::Verify(args) => wait(verify::run(&args, settings)),
-        Command::Status(args) => wait(status::run(&args, settings)),
-        Command::Rollback(args) => wait(rollback::run(&args, settings)),
-        Command::Collect(args) => wait(collect::run(&args, settings)),
-        Command::Destroy(args) => wait(destroy::run(&args, settings)),
-        Command::Image(args) => wait(image::run(&args, settings)),
-        Command::Secrets(args) => wait(secrets::run(&args, settings)),
-        Command::Credentials(args) => wait(credentials::run(&args, settings)),
-        Command::Stack(args) => stack::run(args, settings),
-        Command::Schema(args) => schema::run(&args, settings),
-        Command::SocketProxy(args) => wait(socket_proxy::run(args)),
-        Command::Completions(args) => completions::run(&args, settings),
+        Command::Check(Later(args)) => check::run(&args, settings),
+        Command::Compile(Later(args)) => compile::run(&args, settings),
+        Command::Plan(Later(args)) => wait(plan::run(&args, settings)),
+        Command::Apply(Later(args)) => wait(apply::run(&args, settings)),
+        Command::Verify(Later(args)) => wait(verify::run(&args, settings)),
+        Command::Status(Later(args)) => wait(status::run(&args, settings)),
+        Command::Rollback(Later(args)) => wait(rollback::run(&args, settings)),
+        Command::Collect(Later(args)) => wait(collect::run(&args, settings)),
+        Command::Destroy(Later(args)) => wait(destroy::run(&args, settings)),
+        Command::Image(Later(args)) => wait(image::run(&args, settings)),
+        Command::Secrets(Later(args)) => wait(secrets::run(&args, settings)),
+        Command::Credentials(Later(args)) => wait(credentials::run(&args, settings)),
+        Command::Stack(Later(args)) => stack::run(args, settings),
+        Command::Schema(Later(args)) => schema::run(&args, settings),
+        Command::SocketProxy(Later(args)) => wait(socket_proxy::run(args)),
+        Command::Completions(Later(args)) => completions::run(&args, settings),
     }
 }
 

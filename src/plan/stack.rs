@@ -29,7 +29,6 @@ pub(super) fn plan(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
     let mut services = Vec::new();
     for (key, spec) in waves::services(stack, &builder.handed) {
         let service = Service { stack, key, spec, networks: &names };
-        too_new::refuse(builder, &service);
         let chosen = choose(builder, &service);
         services.push((service, chosen));
     }
@@ -178,6 +177,7 @@ fn service(builder: &mut Builder<'_>, (service, chosen): Planned<'_>) {
         Some(existing) => update(builder, &service, existing, chosen),
     };
     let Some(mut draft) = change else { return };
+    too_new::refuse(builder, &service);
     if let Some(because) = waves::held(builder, service.stack, service.spec).filter(|_| existing.is_none()) {
         builder.hold(draft.address, because);
         return;

@@ -8,8 +8,7 @@ use super::choose::Service;
 use crate::observed::at;
 use crate::report::Exit;
 
-/// Lists, and fields below each entry (or below the one value) that an engine knows from some API version on. Fields of
-/// one list stand together.
+/// Lists, and fields below each entry (or below the one value) that an engine knows from some API version on.
 const SINCE: &[(&str, &str, (u32, u32), &str)] = &[
     ("/TaskTemplate/ContainerSpec/Mounts", "/ClusterOptions", (1, 42), "23.0"),
     ("/TaskTemplate/ContainerSpec/Mounts", "/BindOptions/CreateMountpoint", (1, 42), "23.0"),
@@ -24,17 +23,13 @@ const SINCE: &[(&str, &str, (u32, u32), &str)] = &[
     ("/TaskTemplate/ContainerSpec", "/OomScoreAdj", (1, 46), "27.0"),
 ];
 
-/// Refuses a service that asks for more than the engine knows.
+/// Refuses to make or change a service that asks for more than the engine knows. Of one that reads back as it
+/// shall be nothing was dropped.
 pub(super) fn refuse(builder: &mut Builder<'_>, service: &Service<'_>) {
     let engine = &builder.observed.engine;
     let Some(api) = version(&engine.api) else { return };
-    // Each place is looked for once: this is asked of every service in every run.
-    let too_new = SINCE.chunk_by(|one, other| one.0 == other.0).flat_map(|fields| {
-        let place = fields.first().map_or("", |(place, ..)| place);
-        let values = values(at(&service.spec.body, place));
-        fields.iter().filter(move |(_, field, since, _)| {
-            api < *since && values.iter().any(|value| asks(at(value, field)))
-        })
+    let too_new = SINCE.iter().filter(|(place, field, since, _)| {
+        api < *since && values(at(&service.spec.body, place)).iter().any(|value| asks(at(value, field)))
     });
     for (place, field, since, release) in too_new {
         let name = format!("{place}{field}").replace('/', ".");
