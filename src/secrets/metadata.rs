@@ -56,7 +56,7 @@ impl Metadata {
         let get = |name: &str| sops.get(name).and_then(Node::word);
         let mac = get("mac").unwrap_or_default().into_owned();
         let lastmodified = get("lastmodified")
-            .and_then(|text| Time::parse(&text))
+            .and_then(|text| Time::stamp(&text))
             .ok_or_else(|| refuse("`lastmodified` is missing or no time"))?
             .seconds();
         let rules = match format {

@@ -18,6 +18,8 @@ mod exposure;
 mod extract;
 pub mod files;
 mod flatten;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzed;
 mod history;
 mod identity;
 mod keep;

@@ -100,6 +100,13 @@ impl Time {
         Some(Self { civil, offset_minutes })
     }
 
+    /// Reads RFC 3339 alone, as sops reads `lastmodified`: each digit and sign in its place.
+    pub(super) fn stamp(text: &str) -> Option<Self> {
+        let shape = |byte: u8| if byte.is_ascii_digit() { b'0' } else { byte };
+        let fits = text.bytes().take(19).map(shape).eq(*b"0000-00-00T00:00:00");
+        Self::parse(text).filter(|_| fits)
+    }
+
     /// RFC 3339 without a fraction; a zero offset is `Z`. What the MAC is bound to.
     pub(super) fn seconds(&self) -> String {
         let time = &self.civil;

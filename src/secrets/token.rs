@@ -125,6 +125,13 @@ impl Token {
         Ok(format!("ENC[AES256_GCM,data:{data},iv:{iv},tag:{tag},type:{}]", kind.name()))
     }
 
+    /// The token as it is written.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn text(&self) -> String {
+        let [data, iv, tag] = [&self.data, &self.iv[..], &self.tag[..]].map(|part| STANDARD.encode(part));
+        format!("ENC[AES256_GCM,data:{data},iv:{iv},tag:{tag},type:{}]", self.kind.name())
+    }
+
     /// The plaintext, authenticated together with `aad`.
     pub(super) fn open(mut self, key: &DataKey, aad: &str) -> Result<Zeroizing<Vec<u8>>, &'static str> {
         let cipher = AesGcm::<Aes256, U32>::new(GenericArray::from_slice(key.0.as_slice()));

@@ -1,10 +1,12 @@
 //! Proves: secrets against the real sops, and their files on real memory file systems (needs root).
 
+mod age;
 mod attacks;
 mod canary;
 mod checked;
 mod edited;
 mod edited_lines;
+mod flips;
 mod identities;
 mod installed;
 mod isolated;

@@ -8,10 +8,21 @@ use holdfast::manifest;
 use holdfast::secrets::{Identities, IdentityEnv, SecretBytes};
 use tempfile::TempDir;
 
+/// The sops that output is compared with.
+pub(crate) const VERSION: &str = "3.13.2";
+
+/// The oldest sops that is tested with.
+pub(crate) const OLD_VERSION: &str = "3.9.4";
+
 /// Where `make setup` puts the pinned sops.
 pub(crate) fn binary() -> PathBuf {
+    binary_of(VERSION)
+}
+
+/// Where `make setup` puts a version of sops.
+pub(crate) fn binary_of(version: &str) -> PathBuf {
     let home = std::env::var_os("HOME").expect("HOME is set");
-    let path = Path::new(&home).join(".cache/holdfast/sops-3.13.2/sops");
+    let path = Path::new(&home).join(format!(".cache/holdfast/sops-{version}/sops"));
     assert!(path.is_file(), "the real sops is missing at {}: run `make setup`", path.display());
     path
 }
