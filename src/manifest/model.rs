@@ -379,7 +379,7 @@ const fn is_false(flag: &bool) -> bool {
 }
 
 /// The sops stores that are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SecretFormat {
     /// YAML.

@@ -45,17 +45,17 @@ struct Entry {
 /// # Errors
 /// A file that cannot be written; the index goes last, so that an older one stays in force.
 pub fn keep_ciphertext(unlocked: &Unlocked, last: Option<&Path>, dest: &Path) -> Result<(), StateError> {
-    let mut index = BTreeMap::new();
+    let (mut index, mut done) = (BTreeMap::new(), BTreeMap::new());
     let folders = [Some(dest), last].map(|folder| folder.map(Kept::load));
     for failure in &unlocked.failures {
         let name = &failure.address.leaf().name;
         let mut copies = folders.iter().flatten();
         if let Some(opened) = copies.find_map(|kept| kept.find(name)) {
-            index.insert(name, write(&opened, dest)?);
+            index.insert(name, write(&opened, dest, &mut done)?);
         }
     }
     for (name, opened) in &unlocked.opened {
-        index.insert(name, write(opened, dest)?);
+        index.insert(name, write(opened, dest, &mut done)?);
     }
     // A map of strings cannot fail to serialise.
     let index = serde_json::to_vec_pretty(&index).unwrap_or_default();
@@ -63,10 +63,23 @@ pub fn keep_ciphertext(unlocked: &Unlocked, last: Option<&Path>, dest: &Path) ->
     Ok(())
 }
 
-/// Writes one copy; returns its line of the index.
-fn write(opened: &Opened, dest: &Path) -> Result<Entry, StateError> {
-    let file = format!("{:x}.sops", Sha256::digest(opened.ciphertext.as_slice()));
-    write_durably(&dest.join(&file), &opened.ciphertext, 0o600)?;
+/// Writes one copy, unless it is `done`: many secrets may be of one file, of which they share the bytes. Returns its
+/// line of the index.
+fn write(
+    opened: &Opened,
+    dest: &Path,
+    done: &mut BTreeMap<*const Vec<u8>, (Arc<Vec<u8>>, String)>,
+) -> Result<Entry, StateError> {
+    let place = Arc::as_ptr(&opened.ciphertext);
+    let file = if let Some((_, file)) = done.get(&place) {
+        file.clone()
+    } else {
+        let file = format!("{:x}.sops", Sha256::digest(opened.ciphertext.as_slice()));
+        write_durably(&dest.join(&file), &opened.ciphertext, 0o600)?;
+        // Held, so that no other bytes come to the same place.
+        done.insert(place, (Arc::clone(&opened.ciphertext), file.clone()));
+        file
+    };
     Ok(Entry { file, format: opened.format, key: opened.key.clone() })
 }
 

@@ -1,8 +1,10 @@
 //! All secrets of a manifest, each on its own.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZero;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::document::{Document, decrypt};
 use super::error::SecretError;
@@ -19,24 +21,21 @@ struct Loaded {
     document: Result<Document, SecretError>,
 }
 
-/// Opens every secret of `manifest`. Each sops file is read and decrypted once. A secret that fails takes its last
+/// Opens every secret of `manifest`. Each sops file is read and decrypted once, by one age file. A secret that fails takes its last
 /// good version from `kept`, a folder that [`super::keep_ciphertext`] wrote; the failure is
 /// reported in both cases and names the secret, the file, the recipients in it and the identities that were tried.
 #[must_use]
 pub fn unlock(manifest: &Manifest, identities: &Identities, kept: Option<&Path>) -> Unlocked {
     let mut unlocked = Unlocked::default();
-    let mut files: HashMap<(PathBuf, SecretFormat), Loaded> = HashMap::new();
+    let files = load_all(manifest, identities);
+    for ((file, _), loaded) in &files {
+        let said = loaded.document.iter().flat_map(Document::warnings);
+        unlocked.warnings.extend(said.map(|said| format!("{}: {said}", file.display())));
+    }
     let kept = kept.map(Kept::load);
     for (name, secret) in &manifest.secrets {
-        let format = secret.format.unwrap_or_else(|| format_of(&secret.file));
-        let loaded = files.entry((secret.file.clone(), format)).or_insert_with(|| {
-            let loaded = load(&secret.file, format, identities);
-            if let Ok(document) = &loaded.document {
-                let file = secret.file.display();
-                unlocked.warnings.extend(document.warnings().iter().map(|said| format!("{file}: {said}")));
-            }
-            loaded
-        });
+        let format = format_in(secret);
+        let Some(loaded) = files.get(&(secret.file.as_path(), format)) else { continue };
         let key = key_of(name, secret);
         match loaded
             .document
@@ -60,6 +59,43 @@ pub fn unlock(manifest: &Manifest, identities: &Identities, kept: Option<&Path>)
         }
     }
     unlocked
+}
+
+/// Files in the order of their names.
+type Files<'m> = BTreeMap<(&'m Path, SecretFormat), Loaded>;
+
+/// Reads and decrypts each sops file once, several at a time unless somebody has to be asked or a program to be run.
+fn load_all<'m>(manifest: &'m Manifest, identities: &Identities) -> Files<'m> {
+    let names: BTreeSet<_> =
+        manifest.secrets.values().map(|secret| (secret.file.as_path(), format_in(secret))).collect();
+    let names: Vec<_> = names.into_iter().collect();
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = if identities.only_memory() { cores.min(names.len()) } else { 1 };
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        while let Some((file, format)) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push(((*file, *format), load(file, *format, identities)));
+        }
+        done
+    };
+    std::thread::scope(|scope| {
+        // This thread works too; a thread that cannot be had is one less.
+        let others: Vec<_> =
+            (1..workers).filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
+        let mut files: Files<'m> = work().into_iter().collect();
+        for other in others {
+            match other.join() {
+                Ok(done) => files.extend(done),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        files
+    })
+}
+
+fn format_in(secret: &Secret) -> SecretFormat {
+    secret.format.unwrap_or_else(|| format_of(&secret.file))
 }
 
 /// Opens every secret of `manifest` as it was kept in `kept`, a folder that [`super::keep_ciphertext`] wrote; the sops

@@ -3,6 +3,7 @@
 #   - no-op `holdfast apply`, no-op `docker stack deploy` of the same file, and the same GETs by a bare client, in turn,
 #     with 100 and with 1000 services of replicas 0;
 #   - from no service to 50 that run, `holdfast apply --no-verify` and `docker stack deploy --detach=false` in turn.
+#   - 100 secrets in 10 files and 1000 in one, against `sops decrypt`: secrets.sh;
 #   - `holdfast stack transcript` of 1000 and 10000 services, where the program has it.
 # Prints ratios and writes docs/reference/benchmarks.md. BENCH_PARTS names the parts that run ("100 cold"); the page is
 # written when it is not set.
@@ -31,7 +32,7 @@ mkdir -p "$work"
 # By itself, because cargo would build every dependency again for it.
 rustc --edition 2024 -C opt-level=3 -o "$work/noop" benches/noop.rs
 holdfast=$(tests/static.sh)
-parts=${BENCH_PARTS:-100 1000 cold}
+parts=${BENCH_PARTS:-100 1000 cold secrets}
 if [ -z "${BENCH_PARTS:-}" ] && "$holdfast" stack transcript --help >/dev/null 2>&1; then
   parts+=" transcript"
 fi
@@ -264,6 +265,7 @@ MD
   for part in $parts; do
     case $part in
       cold | transcript) "$part" ;;
+      secrets) tests/bench/secrets.sh "$holdfast" "$work" ;;
       *) noop "$part" ;;
     esac
   done

@@ -132,6 +132,14 @@ impl Identities {
             .collect()
     }
 
+    /// True when nobody is asked and nothing is run to open a file, so that files may be opened at once.
+    pub(super) fn only_memory(&self) -> bool {
+        self.plugins.is_empty()
+            && self.locked.is_empty()
+            && self.commands.is_empty()
+            && self.protected.is_empty()
+    }
+
     fn file(&mut self, path: &Path, take: impl FnOnce(&mut Self, &str, &[u8])) {
         let name = path.display().to_string();
         match read_capped(path) {
@@ -238,7 +246,8 @@ fn open<'i>(
     enc: &str,
     identities: impl IntoIterator<Item = &'i (dyn age::Identity + Send + Sync)>,
 ) -> Option<Zeroizing<Vec<u8>>> {
-    let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(enc.as_bytes())).ok()?;
+    // age allows blanks around the armor; the reader of the crate wants none before it.
+    let decryptor = age::Decryptor::new_buffered(ArmoredReader::new(enc.trim_ascii().as_bytes())).ok()?;
     let identities = identities.into_iter().map(|identity| -> &dyn age::Identity { identity });
     let reader = decryptor.decrypt(identities).ok()?;
     // 33 bytes are a share; one more shows what is too long.

@@ -1,5 +1,7 @@
 //! Values with their comments → the tree as sops 3.13.2 builds it: one list of values and comments per map or list.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
@@ -54,6 +56,7 @@ impl<'p> Branches<'p> {
 
     fn pairs(&mut self, pairs: &[(Id, Id)], entries: &mut Vec<Entry>) -> Result<(), SecretError> {
         let all = self.all;
+        let mut seen = HashSet::new();
         for (key, value) in pairs {
             let (Some(key), Some(value)) = (all.get(*key), all.get(*value)) else { continue };
             self.remark(&key.head, false, entries)?;
@@ -64,7 +67,7 @@ impl<'p> Branches<'p> {
                 self.remark(&value.line, true, entries)?;
             }
             let name = self.key(key)?;
-            if entries.iter().any(|entry| matches!(entry, Entry::Pair(other, _) if *other == name)) {
+            if !seen.insert(name.clone()) {
                 return Err(self.wrong("stands twice"));
             }
             let node = self.node(value, single)?;
