@@ -35,7 +35,7 @@ interpolate)
   ;;
 yaml | json | dotenv | ini)
   ending=$target
-  [ "$target" != dotenv ] || ending=env
+  [ "$target" != dotenv ] || ending='env'
   for file in seeds/*."$ending"; do cp "$file" "$work/seeds/"; done
   ;;
 metadata)

@@ -1,7 +1,12 @@
 //! What the fuzz targets ask of the readers of sops files; built for them and for tests only. Each function takes any
 //! bytes, and panics when something does not hold.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a panic is how a fuzz target tells what it found")]
+#![expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    reason = "a panic is how a fuzz target tells what it found"
+)]
 
 use zeroize::Zeroizing;
 

@@ -26,7 +26,7 @@ impl Vector {
             .map(|line| line.split_once(": ").expect("`key: value`"))
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect();
-        let mut file = file[2..].to_vec();
+        let mut file = file.get(2..).expect("a file").to_vec();
         match head.get("compressed").map(String::as_str) {
             None => {}
             Some("zlib") => {
@@ -44,10 +44,9 @@ impl Vector {
         if self.head.contains_key("armored") {
             return String::from_utf8(self.file.clone()).expect("armor is text");
         }
-        let text = STANDARD.encode(&self.file).into_bytes();
-        let lines: String =
-            text.chunks(64).map(|line| format!("{}\n", String::from_utf8_lossy(line))).collect();
-        format!("-----BEGIN AGE ENCRYPTED FILE-----\n{lines}-----END AGE ENCRYPTED FILE-----\n")
+        let text = STANDARD.encode(&self.file);
+        let lines = text.as_bytes().chunks(64).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n");
+        format!("-----BEGIN AGE ENCRYPTED FILE-----\n{lines}\n-----END AGE ENCRYPTED FILE-----\n")
     }
 
     /// What a sops file says whose data key is wrapped so.
@@ -108,8 +107,8 @@ fn what_the_age_format_refuses_is_no_data_key_and_what_it_takes_is_looked_at() {
         }
     }
     eprintln!("{} vectors: {opened} opened, {refused} refused, {unsupported:?} not supported", paths.len());
-    let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
-    let expected = named(&[
+    let set = |of: &[&str]| of.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>();
+    let expected = set(&[
         "armor_hybrid",
         "armor_scrypt",
         "hybrid",
@@ -119,6 +118,6 @@ fn what_the_age_format_refuses_is_no_data_key_and_what_it_takes_is_looked_at() {
     ]);
     assert_eq!(unsupported, expected);
     // The age crate still reads a stanza without a last line, as early writers made it; the header's MAC covers it.
-    assert_eq!(lenient, named(&["stanza_missing_body", "stanza_missing_final_line"]));
+    assert_eq!(lenient, set(&["stanza_missing_body", "stanza_missing_final_line"]));
     assert!(opened > 10 && refused > 50);
 }
