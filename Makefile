@@ -14,7 +14,7 @@ NIX_FILES := flake.nix $(shell find modules hosts tests -name '*.nix' 2>/dev/nul
 # Tests that need neither an engine nor root nor the network.
 PURE := layering:: docs:: nix::
 
-.PHONY: help setup check test fmt docs bench fuzz demo demo-down lint
+.PHONY: help setup check test test-nix fmt docs bench fuzz demo demo-down lint
 
 help: ## This list.
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ test: setup check ## Everything: check, the documentation, every test, a clean w
 	tests/tree.sh before
 	cargo test --no-fail-fast
 	tests/tree.sh after
+
+test-nix: ## The flake and the modules alone; on the lib of nixpkgs too where NIXPKGS_LIB names one.
+	cargo test --test it -- nix:: --nocapture
 
 fmt: ## Formats everything.
 	cargo fmt

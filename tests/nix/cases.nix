@@ -1,0 +1,233 @@
+# What the modules make of options, on the library that is handed in. `good` is compared with files under
+# tests/golden/nix; each of `bad` must fail with these words.
+{
+  lib ? import ./stub/lib,
+}:
+let
+  nixpkgs = import ./stub { base = lib; };
+  holdfast = import ../../modules {
+    self.packages.x86_64-linux.default =
+      nixpkgs.legacyPackages.x86_64-linux.rustPlatform.buildRustPackage
+        {
+          pname = "holdfast";
+          version = "0";
+        };
+  };
+  system = modules: nixpkgs.lib.nixosSystem { modules = [ holdfast ] ++ lib.flatten [ modules ]; };
+  enabled = settings: {
+    networking.hostName = "web";
+    services.holdfast = {
+      enable = true;
+      swarm = { };
+    }
+    // settings;
+  };
+  units = settings: (system (enabled settings)).config.rendered;
+  secret = more: {
+    secrets.token = {
+      file = "/etc/secrets/web.yaml";
+    }
+    // more;
+  };
+
+  # Of the stand-in itself, where the real library has the last word.
+  alone =
+    options: config: (nixpkgs.lib.evalModules { modules = [ { inherit options config; } ]; }).config;
+  option = type: default: lib.mkOption { inherit type default; };
+  merged =
+    type: definitions:
+    (nixpkgs.lib.evalModules {
+      modules = [
+        { options.x = lib.mkOption { inherit type; }; }
+      ]
+      ++ map (x: { inherit x; }) definitions;
+    }).config.x;
+  refused = says: value: { inherit says value; };
+in
+{
+  version = lib.version or "the stand-in of tests/nix/stub";
+
+  good = {
+    units = units { };
+    units_with_secrets = units (secret { });
+    units_with_credentials = units (secret {
+      credentials = [ "app.service" ];
+    });
+    units_with_secrets_for_users = units (secret {
+      needed_for_users = true;
+    });
+    script_with_secrets_for_users =
+      (system (
+        enabled (secret {
+          needed_for_users = true;
+        })
+      )).config.system.activationScripts;
+    units_with_secrets_for_users_of_sysusers =
+      (system [
+        (enabled (secret {
+          needed_for_users = true;
+        }))
+        { systemd.sysusers.enable = true; }
+      ]).config.rendered;
+    units_of_a_timer_that_is_off =
+      (system [
+        (enabled { })
+        { systemd.timers.holdfast-collect.enable = false; }
+      ]).config.rendered;
+    nothing_without_enable = (system { services.holdfast.swarm = { }; }).config.rendered;
+    manifest = import ../../modules/manifest.nix (
+      removeAttrs (system (enabled (secret { }))).config.services.holdfast [
+        "package"
+        "manifest"
+      ]
+    );
+    docker_is_on = (system (enabled { })).config.virtualisation.docker.enable;
+
+    merging = {
+      lists = merged (lib.types.listOf lib.types.int) [
+        [ 1 ]
+        [
+          2
+          (lib.mkIf false 3)
+        ]
+        (lib.mkIf true [ 4 ])
+        (lib.mkMerge [
+          [ 5 ]
+          [ 6 ]
+        ])
+      ];
+      imports =
+        (nixpkgs.lib.evalModules {
+          modules = [
+            { options.x = lib.mkOption { type = lib.types.lines; }; }
+            {
+              imports = [
+                {
+                  imports = [ { x = "within within"; } ];
+                  x = "within";
+                }
+                { x = "beside"; }
+              ];
+              x = "first";
+            }
+            { x = "second"; }
+            { x = lib.mkBefore "before"; }
+          ];
+        }).config.x;
+      lines = merged lib.types.lines [
+        "one"
+        "two"
+      ];
+      priorities = merged lib.types.str [
+        (lib.mkDefault "least")
+        "usual"
+        (lib.mkForce "most")
+      ];
+      names = merged (lib.types.attrsOf lib.types.int) [
+        { a = 1; }
+        {
+          b = lib.mkIf false 2;
+          c = lib.mkForce 3;
+        }
+        { c = 4; }
+      ];
+      either = merged (lib.types.either lib.types.int (lib.types.listOf lib.types.str)) [
+        [ "a" ]
+        [ "b" ]
+      ];
+      none = merged (lib.types.attrsOf lib.types.int) [ ];
+      function = merged (lib.types.functionTo lib.types.str) [ (name: "of ${name}") ] "it";
+      submodule =
+        merged
+          (lib.types.attrsOf (
+            lib.types.submodule (
+              { name, ... }:
+              {
+                freeformType = lib.types.attrsOf lib.types.int;
+                options.title = option lib.types.str name;
+              }
+            )
+          ))
+          [
+            { a.more = 1; }
+            { a.title = lib.mkForce "b"; }
+            { c = { }; }
+          ];
+    };
+    renamed =
+      let
+        evaluated = nixpkgs.lib.evalModules {
+          modules = [
+            {
+              options.warnings = option (lib.types.listOf lib.types.str) [ ];
+              options.to = option lib.types.int 0;
+              imports = [ (lib.mkRenamedOptionModule [ "from" ] [ "to" ]) ];
+              config.from = 3;
+            }
+          ];
+        };
+      in
+      evaluated.config.to;
+  };
+
+  bad = {
+    a_word_for_a_switch = refused "option `services.holdfast.enable' is not of type `boolean'" (units {
+      enable = "yes";
+    });
+    an_unknown_option = refused "The option `services.holdfast.swarms' does not exist" (units {
+      swarms = { };
+    });
+    a_function_in_a_section = refused "option `services.holdfast.swarm" (units {
+      swarm.labels = _: { };
+    });
+    a_manifest_of_ones_own =
+      refused "The option `services.holdfast.manifest' is read-only, but it's set multiple times"
+        (units {
+          manifest = builtins.toFile "manifest.json" "{}";
+        });
+    an_unknown_option_of_the_system =
+      refused "The option `virtualisation.holdfast' does not exist"
+        (system {
+          virtualisation.holdfast = { };
+        }).config.rendered;
+    a_port_that_is_none =
+      refused "is not of type `16 bit unsigned integer"
+        (alone { x = option lib.types.port 1; } { x = 70000; }).x;
+    a_port_that_is_a_word = refused "is not of type" (
+      (system { networking.firewall.allowedTCPPorts = [ "https" ]; })
+      .config.networking.firewall.allowedTCPPorts
+    );
+    a_unit_without_its_kind = refused "is not of type" (
+      (system { systemd.services.a.after = [ "docker" ]; }).config.rendered
+    );
+    two_values = refused "conflicting definition values" (
+      merged lib.types.str [
+        "a"
+        "b"
+      ]
+    );
+    two_users_of_a_unit = refused "conflicting definition values" (
+      (system [
+        { systemd.services.a.serviceConfig.User = "a"; }
+        { systemd.services.a.serviceConfig.User = "b"; }
+      ]).config.rendered
+    );
+    no_value = refused "was accessed but has no value defined" (merged lib.types.str [ ]);
+    an_assertion = refused "the words of an assertion" (
+      (system {
+        assertions = [
+          {
+            assertion = false;
+            message = "the words of an assertion";
+          }
+        ];
+      }).config.system.build.toplevel.drvPath
+    );
+    a_removed_option = refused "no longer has any effect" (
+      (system {
+        imports = [ (lib.mkRemovedOptionModule [ "old" ] "Use the new one.") ];
+        old = 1;
+      }).config.system.build.toplevel.drvPath
+    );
+  };
+}

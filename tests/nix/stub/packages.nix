@@ -1,0 +1,155 @@
+# Packages that are real derivations of the system's own programs: what is built with them is really built.
+{ lib }:
+system:
+let
+  build =
+    name: more: script:
+    let
+      drv = derivation (
+        {
+          inherit name system;
+          builder = "/bin/bash";
+          # A builder whose stdout closes before it ends may be killed, so something is run last.
+          args = [
+            "-euc"
+            "shopt -s nullglob\n${script}\nexit 0"
+          ];
+          PATH = "/usr/bin:/bin:/usr/sbin:/sbin";
+          preferLocalBuild = true;
+        }
+        // more
+      );
+    in
+    drv
+    // {
+      pname = name;
+      version = more.version or "0";
+      meta.mainProgram = name;
+      out = drv;
+      bin = drv;
+      lib = drv;
+      passthru = { };
+      overrideAttrs = _: drv;
+    };
+  program =
+    name: more:
+    build name { } ''
+      mkdir -p $out/bin
+      for folder in /usr/bin /usr/sbin /bin; do
+        if [ -x $folder/${name} ] && [ ! -e $out/bin/${name} ]; then ln -s $folder/${name} $out/bin/${name}; fi
+      done''
+    // more;
+  plain = lib.genAttrs [
+    "age"
+    "bash"
+    "cargo"
+    "clippy"
+    "coreutils"
+    "curl"
+    "docker"
+    "git"
+    "gnugrep"
+    "gnused"
+    "jq"
+    "rustfmt"
+    "sops"
+    "util-linux"
+  ] (name: program name { });
+  written =
+    name: text:
+    build name {
+      inherit text;
+      passAsFile = [ "text" ];
+    };
+  executable = name: body: written name body "cp $textPath $out\nchmod +x $out";
+  writeShellScriptBin =
+    name: body:
+    written name "#!/bin/bash\n${body}"
+      "mkdir -p $out/bin\ncp $textPath $out/bin/${name}\nchmod +x $out/bin/${name}";
+  json_type =
+    lib.types.nullOr (
+      lib.types.oneOf [
+        lib.types.bool
+        lib.types.int
+        lib.types.float
+        lib.types.str
+        lib.types.path
+        (lib.types.attrsOf json_type)
+        (lib.types.listOf json_type)
+      ]
+    )
+    // {
+      description = "JSON value";
+    };
+in
+plain
+// {
+  inherit lib system;
+  stdenv = {
+    hostPlatform = lib.systems.elaborate system;
+    shell = "/bin/bash";
+  };
+  runtimeShell = "/bin/bash";
+  path = throw "there is no nixpkgs here";
+
+  runCommand = name: build name;
+  runCommandLocal = name: build name;
+  writeText = name: text: written name text "cp $textPath $out";
+  writeShellScript = name: body: executable name "#!/bin/bash\n${body}";
+  inherit writeShellScriptBin;
+  writeShellApplication =
+    {
+      name,
+      text,
+      runtimeInputs ? [ ],
+      ...
+    }:
+    writeShellScriptBin name ''
+      set -o errexit -o nounset -o pipefail
+      export PATH="${lib.makeBinPath runtimeInputs}:$PATH"
+      ${text}
+    '';
+  linkFarm =
+    name: links:
+    build name { } (
+      "mkdir -p $out\n"
+      + lib.concatMapStrings (link: "ln -s ${link.path} $out/${lib.escapeShellArg link.name}\n") links
+    );
+  symlinkJoin =
+    {
+      name,
+      paths,
+      ...
+    }:
+    build name { } (
+      "mkdir -p $out\n"
+      + lib.concatMapStrings (path: "cp -rsf --no-preserve=mode ${path}/. $out/\n") paths
+    );
+  mkShell = more: build "shell" { } "mkdir -p $out" // { inputs = more; };
+  # Where `HOLDFAST_BIN` names the program it is that, else one that says what it is not.
+  rustPlatform.buildRustPackage =
+    {
+      pname,
+      version,
+      ...
+    }:
+    let
+      built = builtins.getEnv "HOLDFAST_BIN";
+    in
+    build pname { inherit version; } (
+      "mkdir -p $out/bin\n"
+      + (
+        if built == "" then
+          "printf '#!/bin/sh\\necho \"the stand-in for %s\" >&2\\nmkdir -p \"$4\"\\n' ${pname} >$out/bin/${pname}\nchmod +x $out/bin/${pname}"
+        else
+          "ln -s ${built} $out/bin/${pname}"
+      )
+    );
+  nixfmt-tree = program "nixfmt" { };
+
+  formats.json = _: {
+    type = json_type;
+    generate = name: value: written name (builtins.toJSON value) "cp $textPath $out";
+  };
+
+}
