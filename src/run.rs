@@ -37,7 +37,7 @@ pub use lock::{LockOrder, LockOutcome, LockedImage, Locking, lock};
 pub use order::{Order, Said, Tell};
 pub use readers::check_secrets;
 pub use stop::Stop;
-pub use transcript::{Transcript, TranscriptOrder, transcript};
+pub use transcript::{Sink, TranscriptOrder, transcript};
 pub use watch::Watcher;
 
 use std::mem::ManuallyDrop;

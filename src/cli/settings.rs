@@ -51,8 +51,13 @@ impl Settings {
 
     /// Writes a part of a result that goes on. A reader that went away ends it, and is no error.
     pub(crate) fn print_more(text: &str) -> Result<(), Exit> {
+        Self::print_part(text.as_bytes())
+    }
+
+    /// As [`Self::print_more`].
+    pub(crate) fn print_part(bytes: &[u8]) -> Result<(), Exit> {
         let mut out = io::stdout().lock();
-        out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| {
+        out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| {
             if error.kind() == io::ErrorKind::BrokenPipe {
                 return Exit::Ok;
             }

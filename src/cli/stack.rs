@@ -8,6 +8,9 @@ use super::settings::Settings;
 use crate::report::Exit;
 use crate::run::{self, Stop, TranscriptOrder};
 
+/// So many bytes are printed at once.
+const PIECE: usize = 64 << 10;
+
 /// Arguments of `stack`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -56,13 +59,20 @@ pub(crate) fn run(args: Args, settings: &Settings) -> Exit {
 fn transcript(args: TranscriptArgs, settings: &Settings) -> Exit {
     let env: BTreeMap<String, String> = args.env.into_iter().collect();
     let order = TranscriptOrder { name: args.name, files: args.files, env, compat: args.compat };
-    match run::transcript(&order) {
-        Ok(transcript) => {
-            for warning in &transcript.warnings {
+    let mut lines = Vec::new();
+    let mut print = |line: &[u8]| {
+        lines.extend_from_slice(line);
+        if lines.len() < PIECE { Ok(()) } else { Settings::print_part(&std::mem::take(&mut lines)) }
+    };
+    match run::transcript(&order, &mut print) {
+        Ok(warnings) => {
+            for warning in &warnings {
                 Settings::say(&format!("{}\n", warning.render(settings.color.stderr)));
             }
-            Settings::print_bytes(&transcript.lines)
+            Settings::print_bytes(&lines)
         }
+        // A result that could not be printed was told of already, or nobody reads it any more.
+        Err(Stop::Apply(exit)) => exit,
         Err(Stop::Problems(found)) => problems::print(&found, settings).or(Exit::BadConfig),
         Err(stop) => {
             for line in stop.lines() {

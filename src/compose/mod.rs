@@ -14,6 +14,7 @@
 mod convert;
 mod depends;
 mod deploy;
+mod engine;
 mod envfile;
 mod fields;
 mod interpolate;

@@ -10,6 +10,8 @@ use super::place::Log;
 /// A port that a service opens on nodes of the swarm.
 #[derive(Clone, Debug)]
 pub struct Published {
+    /// The stack's name.
+    pub stack: String,
     /// The service's full name.
     pub service: String,
     /// Its number, from 1.
@@ -31,10 +33,10 @@ pub struct Published {
 /// The published ports of a stack.
 pub(super) fn of(stack: &str, file: &File, log: &Log) -> Vec<Published> {
     let services = file.services.iter();
-    services.flat_map(|(key, service)| of_service(&format!("{stack}_{key}"), service, log)).collect()
+    services.flat_map(|(key, service)| of_service((stack, key), service, log)).collect()
 }
 
-fn of_service(name: &str, service: &Service, log: &Log) -> Vec<Published> {
+fn of_service((stack, key): (&str, &str), service: &Service, log: &Log) -> Vec<Published> {
     let mut constraints: Vec<String> =
         service.deploy.constraints.iter().map(|at| at.value.replace(' ', "")).collect();
     constraints.sort();
@@ -42,7 +44,8 @@ fn of_service(name: &str, service: &Service, log: &Log) -> Vec<Published> {
     let ports = service.ports.iter().filter(|at| at.value.published > 0);
     ports
         .map(|at| Published {
-            service: name.to_owned(),
+            stack: stack.to_owned(),
+            service: format!("{stack}_{key}"),
             port: at.value.published.into(),
             protocol: protocol(&at.value).to_owned(),
             host: at.value.mode.as_deref() == Some("host"),
@@ -60,7 +63,7 @@ pub(super) fn protocol(port: &Port) -> &str {
 }
 
 /// Ports that two services want: errors where the engine refuses the second one or a node cannot have both, warnings
-/// where it depends on the nodes. Two ingress ports of one stack are left to the stack's own check.
+/// where it depends on the nodes. What the engine refuses within one stack is left to the stack's own check.
 #[must_use]
 pub fn clashes(ports: &[Published]) -> Vec<Problem> {
     let mut groups: BTreeMap<(u64, &str), Vec<&Published>> = BTreeMap::new();
@@ -78,8 +81,7 @@ pub fn clashes(ports: &[Published]) -> Vec<Problem> {
 }
 
 fn clash(first: &Published, port: &Published) -> Option<Problem> {
-    let stack = |port: &Published| port.service.split('_').next().unwrap_or_default().to_owned();
-    if first.service == port.service || (!first.host && !port.host && stack(first) == stack(port)) {
+    if first.service == port.service || (!(first.host && port.host) && first.stack == port.stack) {
         return None;
     }
     let (line, column) = first.source.line_column(first.span.start);
@@ -108,7 +110,9 @@ mod tests {
     use crate::source::Severity;
 
     fn port(service: &str, host: bool) -> Published {
+        let (stack, _) = service.rsplit_once('_').unwrap();
         Published {
+            stack: stack.to_owned(),
             service: service.to_owned(),
             port: 80,
             protocol: "tcp".to_owned(),
@@ -132,6 +136,8 @@ mod tests {
             assert_eq!(found, [(Severity::Error, text.to_owned())]);
         }
         assert_eq!(judged(&[port("b_x", true), port("a_x", false)]), [(Severity::Error, text.to_owned())]);
+        // Names of stacks may hold what stands between them and their services.
+        assert_eq!(judged(&[port("a_b_x", false), port("a_c_x", false)]).len(), 1);
     }
 
     #[test]

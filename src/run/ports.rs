@@ -21,6 +21,7 @@ pub(super) fn of_section(loaded: &Loaded, section: &str, stack: &StackSpec) -> V
             let text = |key: &str| port.get(key).and_then(Value::as_str);
             let Some(number) = port.get("PublishedPort").and_then(Value::as_u64) else { continue };
             out.push(Published {
+                stack: stack.name.clone(),
                 service: service.name.clone(),
                 port: number,
                 protocol: text("Protocol").unwrap_or("tcp").to_owned(),

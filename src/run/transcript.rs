@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -36,24 +35,19 @@ pub struct TranscriptOrder {
     pub compat: bool,
 }
 
-/// Requests, one JSON object a line, and what was worth a warning.
-#[derive(Debug)]
-pub struct Transcript {
-    /// `{"method":…,"path":…,"body":…}` lines in the order of sending. They hold the bytes of secrets that docker would
-    /// read from files.
-    pub lines: Vec<u8>,
-    /// Problems that stop nothing.
-    pub warnings: Vec<Problem>,
-}
+/// Takes one request at a time, `{"method":…,"path":…,"body":…}` and a line break, in the order of sending. They hold the
+/// bytes of secrets that docker would read from files. An exit code ends the transcript.
+pub type Sink<'a> = dyn FnMut(&[u8]) -> Result<(), Exit> + 'a;
 
 /// Looks again at most this often: networks and objects, then services, then what waits for services.
 const ROUNDS: usize = 1000;
 
-/// Says what would be sent.
+/// Says what would be sent; returns what was worth a warning. Nothing was said where the files are refused.
 ///
 /// # Errors
-/// [`Stop::Problems`] where docker (or, without `compat`, strict mode) refuses the files.
-pub fn transcript(order: &TranscriptOrder) -> Result<Transcript, Stop> {
+/// [`Stop::Problems`] where docker (or, without `compat`, strict mode) refuses the files; [`Stop::Apply`] with what `sink`
+/// ended with.
+pub fn transcript(order: &TranscriptOrder, sink: &mut Sink<'_>) -> Result<Vec<Problem>, Stop> {
     let mode = if order.compat { Mode::Compat } else { Mode::Strict };
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
     let compose = order.files.iter().map(absolute).collect();
@@ -66,13 +60,12 @@ pub fn transcript(order: &TranscriptOrder) -> Result<Transcript, Stop> {
     let mut unlocked = Unlocked::default();
     unlocked.values =
         alone.values.into_iter().map(|(source, bytes)| (source, SecretBytes::new(bytes))).collect();
-    let mut lines = Vec::new();
-    send(&order.name, alone.stack, &unlocked, &mut lines)?;
-    Ok(Transcript { lines, warnings: alone.warnings })
+    send(&order.name, alone.stack, &unlocked, sink)?;
+    Ok(alone.warnings)
 }
 
 /// Plans and sends, stage by stage as `apply` does, to an engine that takes everything.
-fn send(name: &str, stack: StackSpec, values: &Unlocked, lines: &mut Vec<u8>) -> Result<(), Stop> {
+fn send(name: &str, stack: StackSpec, values: &Unlocked, sink: &mut Sink<'_>) -> Result<(), Stop> {
     let bare = json!({ "version": 1, "host": { "name": "transcript" } });
     let manifest: Manifest =
         serde_json::from_value(bare).map_err(|error| Stop::Other(Exit::Internal, error.to_string()))?;
@@ -89,8 +82,10 @@ fn send(name: &str, stack: StackSpec, values: &Unlocked, lines: &mut Vec<u8>) ->
     for _ in 0..ROUNDS {
         let plan = plan::plan(&desired, &engine, None).map_err(Stop::Refused)?;
         let mine = |step: &&Step| whole.covers(&step.address);
-        let sent = stage(&plan, &mine, values, &mut engine, lines)?;
-        if sent == 0 || !plan.steps.iter().filter(mine).any(|step| step.stage > 0) {
+        // What the last stage makes is looked at by nobody.
+        let is_last = !plan.steps.iter().filter(mine).any(|step| step.stage > 0);
+        let sent = stage(&plan, &mine, values, (&mut engine, is_last), sink)?;
+        if sent == 0 || is_last {
             break;
         }
     }
@@ -102,8 +97,8 @@ fn stage(
     plan: &Plan,
     mine: &dyn Fn(&&Step) -> bool,
     values: &Unlocked,
-    engine: &mut Observed,
-    lines: &mut Vec<u8>,
+    (engine, is_last): (&mut Observed, bool),
+    sink: &mut Sink<'_>,
 ) -> Result<usize, Stop> {
     let mut ready: Vec<&Step> = plan.steps.iter().filter(|step| step.stage == 0).filter(mine).collect();
     ready.sort_by_key(|step| step.group);
@@ -111,19 +106,18 @@ fn stage(
     for step in ready {
         let Action::Swarm(action) = &step.action else { continue };
         let Some(write) = Write::of(action, values).map_err(Stop::Engine)? else { continue };
-        let written = writeln_request(lines, &write);
-        written.map_err(|error| Stop::Other(Exit::Internal, error.to_string()))?;
-        take(engine, &write);
+        sink(&request_line(&write)).map_err(Stop::Apply)?;
+        if !is_last {
+            take(engine, &write);
+        }
         sent += 1;
     }
     Ok(sent)
 }
 
-fn writeln_request(lines: &mut Vec<u8>, write: &Write) -> io::Result<()> {
-    write!(lines, r#"{{"method":"POST","path":{},"body":"#, Value::from(write.path.as_str()))?;
-    lines.extend_from_slice(&write.body);
-    lines.extend_from_slice(b"}\n");
-    Ok(())
+fn request_line(write: &Write) -> Vec<u8> {
+    let head = format!(r#"{{"method":"POST","path":{},"body":"#, Value::from(write.path.as_str()));
+    [head.as_bytes(), &write.body, b"}\n"].concat()
 }
 
 /// A manager of a swarm that holds what the stack takes as given, and nothing else.

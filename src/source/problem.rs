@@ -1,7 +1,7 @@
 //! What is wrong with a text, and where.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::node::Span;
 
@@ -12,12 +12,26 @@ pub struct Source {
     pub name: Arc<str>,
     /// The whole text.
     pub text: Arc<str>,
+    /// Known places of the text, found when the first line is asked for.
+    marks: Arc<OnceLock<Vec<Mark>>>,
 }
+
+/// A known place of a text, one every [`STRIDE`] bytes: places of large files are asked for by the thousand.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// Byte offset.
+    at: usize,
+    /// Its line and column, both from 1.
+    place: (usize, usize),
+}
+
+/// Bytes between two marks.
+const STRIDE: usize = 1024;
 
 impl Source {
     /// A text under a name.
     pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), text: text.into() }
+        Self { name: name.into(), text: text.into(), marks: Arc::default() }
     }
 
     /// The text of a file.
@@ -53,11 +67,29 @@ impl Source {
     /// Line and column of a byte offset, both from 1, the column in characters.
     #[must_use]
     pub fn line_column(&self, offset: usize) -> (usize, usize) {
-        let before = self.text.get(..offset).unwrap_or(&self.text);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(0, |tail| tail.chars().count()) + 1;
-        (line, column)
+        let offset = if self.text.is_char_boundary(offset) { offset } else { self.text.len() };
+        let marks = self.marks.get_or_init(|| marks(&self.text));
+        let near = marks.partition_point(|mark| mark.at <= offset);
+        let Some(mark) = near.checked_sub(1).and_then(|at| marks.get(at)) else { return (1, 1) };
+        self.text.get(mark.at..offset).unwrap_or_default().chars().fold(mark.place, follow)
     }
+}
+
+/// The place behind a character.
+const fn follow((line, column): (usize, usize), c: char) -> (usize, usize) {
+    if c == '\n' { (line + 1, 1) } else { (line, column + 1) }
+}
+
+fn marks(text: &str) -> Vec<Mark> {
+    let mut marks = vec![Mark { at: 0, place: (1, 1) }];
+    let mut place = (1, 1);
+    for (at, c) in text.char_indices() {
+        if at / STRIDE >= marks.len() {
+            marks.push(Mark { at, place });
+        }
+        place = follow(place, c);
+    }
+    marks
 }
 
 /// How bad a problem is.
@@ -107,5 +139,22 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (line, column) = self.source.line_column(self.span.start);
         write!(f, "{}:{line}:{column}: {}", self.source.name, self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_the_same_however_far_in_a_text_it_is() {
+        let text = "ä\nbc é\n\n".repeat(700) + &"ü".repeat(3000) + "\nend";
+        let source = Source::new("m", text.as_str());
+        for offset in (0..=text.len() + 1).step_by(7).chain([text.len()]) {
+            let before = text.get(..offset).unwrap_or(&text);
+            let line = before.matches('\n').count() + 1;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            assert_eq!(source.line_column(offset), (line, column), "{offset}");
+        }
     }
 }

@@ -75,7 +75,7 @@ pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> 
     }
     out.volumes = volumes.into_iter().collect();
     volume::check_unused(&scope, log);
-    service::check_published(file, log);
+    super::engine::check(file, log);
     order::check(file, &mut out, log);
     super::names::check(file, &out, log);
     super::named::record(file, &mut out, log);

@@ -16,8 +16,9 @@ use super::super::place::{At, Log, Place};
 use super::super::rules::Rule;
 use super::{Scope, object_of, put, strings, undefined};
 
-/// What the engine takes as a config, in bytes.
-const LARGEST_CONFIG: usize = 1_024_000;
+/// The engine takes configs and secrets of fewer bytes than these, and none that is empty.
+const CONFIG_BYTES: usize = 1_024_000;
+const SECRET_BYTES: usize = 512_000;
 
 /// What the engine takes as a name, in characters.
 const LONGEST_NAME: usize = 64;
@@ -43,12 +44,7 @@ pub(super) fn configs(scope: &Scope<'_>, out: &mut StackSpec, loader: &mut Loade
             continue;
         }
         let Some((data, place)) = content(("config", key), at, loader) else { continue };
-        if data.len() > LARGEST_CONFIG {
-            let message =
-                format!("the config `{key}` has {} bytes, the engine takes {LARGEST_CONFIG}", data.len());
-            let fix = "make it smaller, or mount it from the host";
-            loader.log.rule(Rule::ObjectSize, place, message, fix);
-        }
+        check_size(("config", key), data.len(), place, &mut loader.log);
         let base = base(scope, key, config);
         let fixed_name = name_of(config).is_some() || loader.log.exact();
         if fixed_name && base.chars().count() > LONGEST_NAME {
@@ -79,6 +75,18 @@ fn content((kind, key): (&str, &str), at: &At<Object>, loader: &mut Loader<'_>) 
         return None;
     };
     loader.bytes(file).map(|data| (data, file.place))
+}
+
+/// The engine takes no config and no secret that is empty or too large.
+fn check_size((kind, key): (&str, &str), bytes: usize, place: Place, log: &mut Log) {
+    let limit = if kind == "config" { CONFIG_BYTES } else { SECRET_BYTES };
+    if bytes == 0 {
+        let message = format!("the {kind} `{key}` is empty, which the engine does not take");
+        log.rule(Rule::ObjectSize, place, message, "write at least the end of a line into it");
+    } else if bytes >= limit {
+        let message = format!("the {kind} `{key}` has {bytes} bytes, the engine takes {}", limit - 1);
+        log.rule(Rule::ObjectSize, place, message, "make it smaller, or mount it from the host");
+    }
 }
 
 /// First 12 hex digits of the content's SHA-256.
@@ -154,7 +162,8 @@ fn plain_secrets(scope: &Scope<'_>, out: &mut StackSpec, loader: &mut Loader<'_>
         };
         let driver = written(&secret.driver);
         if driver.is_none() {
-            let Some((data, _)) = content(("secret", key), at, loader) else { continue };
+            let Some((data, place)) = content(("secret", key), at, loader) else { continue };
+            check_size(("secret", key), data.len(), place, &mut loader.log);
             loader.values.insert(key.clone(), data);
         }
         let driver = driver.map(|name| {

@@ -1,13 +1,11 @@
 //! The service spec around the container: mode, endpoint, placement, resources, update policy.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Number, Value, json};
 
 use crate::desired::ServiceSpec;
 
 use super::super::fields;
-use super::super::model::{Deploy, File, Port, Resources, Restart, Service, Update};
+use super::super::model::{Deploy, Port, Resources, Restart, Service, Update};
 use super::super::place::{At, Log, Place};
 use super::super::ports::word;
 use super::super::rules::Rule;
@@ -254,28 +252,4 @@ fn go_float32(value: f32) -> Value {
         return json!(whole);
     }
     short.parse::<f64>().ok().and_then(Number::from_f64).map_or(json!(0), Value::Number)
-}
-
-/// Two services cannot open the same port on every node.
-pub(super) fn check_published(file: &File, log: &mut Log) {
-    let mut taken: BTreeMap<(u32, &str), &str> = BTreeMap::new();
-    for (key, service) in &file.services {
-        for at in &service.ports {
-            let port = &at.value;
-            let ingress = port.mode.as_deref().is_none_or(|mode| matches!(mode, "ingress" | ""));
-            if port.published == 0 || !ingress {
-                continue;
-            }
-            let protocol = port.protocol.as_deref().filter(|protocol| !protocol.is_empty()).unwrap_or("tcp");
-            if let Some(other) = taken.insert((port.published, protocol), key) {
-                let message = format!("port {}/{protocol} is published by `{other}` already", port.published);
-                log.rule(
-                    Rule::PortClash,
-                    at.place,
-                    message,
-                    "publish another port, or use `mode: host` on other nodes",
-                );
-            }
-        }
-    }
 }

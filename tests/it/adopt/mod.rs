@@ -4,4 +4,5 @@
 
 mod families;
 mod readback;
+mod refused;
 mod running;

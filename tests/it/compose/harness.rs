@@ -149,6 +149,7 @@ impl Case {
         for (kind, name) in [
             ("networks", "n"),
             ("networks", "real"),
+            ("networks", "ingress"),
             ("secrets", "s_one"),
             ("secrets", "s_on"),
             ("secrets", "nowhere"),
@@ -214,7 +215,10 @@ pub(super) fn requests(spec: &StackSpec) -> Requests {
     let networks =
         spec.networks.values().map(|network| (network.name.clone(), network.body.clone())).collect();
     let configs = spec.configs.values().map(|config| {
-        let mut body = json!({ "Name": config.base, "Labels": config.labels, "Data": config.data });
+        let mut body = json!({ "Name": config.base, "Labels": config.labels });
+        if !config.data.is_empty() {
+            body["Data"] = json!(config.data);
+        }
         if let Some(templating) = &config.templating {
             body["Templating"] = templating.clone();
         }

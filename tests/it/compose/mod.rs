@@ -9,7 +9,7 @@ mod house;
 mod merged;
 mod random;
 mod refused;
-mod rules;
+pub(crate) mod rules;
 mod stacks;
 mod transcript;
 mod translated;

@@ -68,14 +68,15 @@ fn the_page_of_rules_is_the_table_docs() {
 }
 
 /// A line of `rules.txt`.
-struct Row {
-    fixture: String,
+pub(crate) struct Row {
+    /// The fixture that keeps the rule.
+    pub(crate) fixture: String,
     good: Vec<u8>,
     bad: Vec<u8>,
 }
 
 /// `rules.txt`, by rule.
-fn rows() -> BTreeMap<String, Row> {
+pub(crate) fn rows() -> BTreeMap<String, Row> {
     let table = fs::read_to_string(golden().join("rules.txt")).unwrap();
     let lines = table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     let mut rows = BTreeMap::new();
@@ -162,7 +163,7 @@ fn look_for_broken() -> Broken {
 }
 
 /// Copies a fixture with one text of one of its files replaced; false when no file holds the text.
-fn replaced(from: &Path, to: &Path, row: &Row) -> bool {
+pub(crate) fn replaced(from: &Path, to: &Path, row: &Row) -> bool {
     let mut files: Vec<(PathBuf, Vec<u8>)> = Vec::new();
     let mut folders = vec![from.to_owned()];
     while let Some(folder) = folders.pop() {
