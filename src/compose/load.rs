@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use crate::source::{Limits, Span, parse};
 
-use super::Input;
 use super::envfile;
 use super::fields::{self, Fields};
 use super::interpolate::Environment;
@@ -18,6 +17,7 @@ use super::place::{At, Log, Place};
 use super::rules::Rule;
 use super::service::Surroundings;
 use super::tree::{self, Field, Kind, Tree};
+use super::{Input, Packed};
 use super::{modern, objects, service};
 
 /// The newest version of the format.
@@ -33,6 +33,8 @@ pub(super) struct Loader<'a> {
     pub(super) log: Log,
     /// Bytes of secrets that docker would read from files, by key; only where no manifest stands behind the files.
     pub(super) values: BTreeMap<String, Vec<u8>>,
+    /// Services in the order in which they may start; only where no manifest stands behind the files.
+    pub(super) packed: Vec<Packed>,
 }
 
 impl<'a> Loader<'a> {
@@ -40,7 +42,7 @@ impl<'a> Loader<'a> {
         let first = input.stack.compose.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
         let mode = input.stack.mode;
         let log = Log { mode, ..Log::default() };
-        Self { input, read, folder: first.to_owned(), log, values: BTreeMap::new() }
+        Self { input, read, folder: first.to_owned(), log, values: BTreeMap::new(), packed: Vec::new() }
     }
 
     /// Every compose file, typed; `None` when one could not be read at all.
@@ -95,7 +97,12 @@ impl<'a> Loader<'a> {
             self.log.home = Place { file, span: Span { start: 0, end: text.len().min(1) } };
         }
         let whole = Place { file, span: Span { start: 0, end: text.len().min(1) } };
-        if let Some(second) = documents.get(1) {
+        let mut documents = documents.into_iter();
+        let Some(document) = documents.next() else {
+            self.log.rule(Rule::YamlEmpty, whole, "the file is empty", "write `services:`");
+            return None;
+        };
+        if let Some(second) = documents.next() {
             let place = Place { file, span: second.span };
             self.log.rule(
                 Rule::YamlDocuments,
@@ -104,21 +111,16 @@ impl<'a> Loader<'a> {
                 "put the second into a file of its own",
             );
         }
-        let Some(document) = documents.first() else {
-            self.log.rule(Rule::YamlEmpty, whole, "the file is empty", "write `services:`");
-            return None;
-        };
         let mut tree = tree::build(document, file, env, &mut self.log);
-        // Of a large file this is a third of all memory.
-        drop(documents);
         // Docker knows no newer spellings.
         if self.log.translates() {
             modern::translate(&mut tree, self.input.name, &mut self.log);
         }
+        let services = take_services(&mut tree);
         let tree = Tree { place: if matches!(tree.kind, Kind::Map(_)) { tree.place } else { whole }, ..tree };
         let mut fields = Fields::open(&tree, "compose file", &mut self.log)?;
         self.version(&mut fields, version);
-        Some(self.sections(fields, env))
+        Some(self.sections(fields, services, env))
     }
 
     /// `version`: nothing, `3` or a minor up to the newest; the same in every file.
@@ -160,7 +162,7 @@ impl<'a> Loader<'a> {
         }
     }
 
-    fn sections(&mut self, mut fields: Fields<'_>, env: &Environment) -> File {
+    fn sections(&mut self, mut fields: Fields<'_>, services: Vec<Field>, env: &Environment) -> File {
         let mut out = File::default();
         let (read, folder) = (self.read, self.folder.clone());
         // A service may name the same file as another; each is a source once.
@@ -185,8 +187,11 @@ impl<'a> Loader<'a> {
         };
         let around = Surroundings { folder: &folder, env, env_file: &env_file };
         let log = &mut self.log;
-        for field in section(&mut fields, "services", log) {
-            out.services.insert(field.key.clone(), service::read(field, &around, log));
+        section(&mut fields, "services", log);
+        check_names(&services, "services", log);
+        for field in services {
+            let service = service::read(&field, &around, log);
+            out.services.insert(field.key, service);
         }
         for field in section(&mut fields, "networks", log) {
             let network = objects::network(&field.value, log);
@@ -213,6 +218,21 @@ impl<'a> Loader<'a> {
 fn section<'t>(fields: &mut Fields<'t>, key: &'static str, log: &mut Log) -> &'t [Field] {
     let Some(tree) = fields.value(key) else { return &[] };
     let entries = fields::map(tree, key, log).unwrap_or_default();
+    check_names(entries, key, log);
+    entries
+}
+
+/// Takes the services out of a file, so that each can go once it is read: they are most of a large file.
+fn take_services(tree: &mut Tree) -> Vec<Field> {
+    let Kind::Map(fields) = &mut tree.kind else { return Vec::new() };
+    let services = fields.iter_mut().find(|field| field.key == "services");
+    match services.map(|field| &mut field.value.kind) {
+        Some(Kind::Map(services)) => std::mem::take(services),
+        _ => Vec::new(),
+    }
+}
+
+fn check_names(entries: &[Field], key: &str, log: &mut Log) {
     for field in entries {
         if !names::fits(&field.key) {
             let message = format!("`{}` cannot be a name in `{key}`", field.key);
@@ -220,7 +240,6 @@ fn section<'t>(fields: &mut Fields<'t>, key: &'static str, log: &mut Log) -> &'t
             log.rule(rule, field.key_place, message, "use letters, digits, `.`, `_` and `-`");
         }
     }
-    entries
 }
 
 /// Reads a text file and adds it to the sources. `place` is where the file is named, if a file does so.

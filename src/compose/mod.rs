@@ -44,7 +44,7 @@ use std::path::Path;
 
 pub use published::{Published, clashes};
 
-use crate::desired::{ImageSpec, StackSpec};
+use crate::desired::{ImageSpec, ServiceSpec, StackSpec};
 use crate::manifest::Stack;
 use crate::pins::Pins;
 use crate::source::Problem;
@@ -83,13 +83,34 @@ pub struct Output {
 /// A stack whose files stand alone, without a manifest.
 #[derive(Debug)]
 pub struct Alone {
-    /// What shall be.
+    /// What shall be, but for the services.
     pub stack: StackSpec,
+    /// The services, each behind those that it waits for.
+    pub services: Vec<Packed>,
     /// What was passed over, and said.
     pub warnings: Vec<Problem>,
     /// Bytes of the secrets that it makes, by their `source`; in compat mode only, from plaintext files as docker reads
     /// them.
     pub values: BTreeMap<String, Vec<u8>>,
+}
+
+/// A service in a tenth of the memory that its tree would take: a stack without a manifest may be of any size, and is
+/// gone through once.
+#[derive(Debug)]
+pub struct Packed(Box<str>);
+
+impl Packed {
+    fn of(key: &str, spec: &ServiceSpec) -> serde_json::Result<Self> {
+        serde_json::to_string(&(key, spec)).map(|text| Self(text.into()))
+    }
+
+    /// Its key and what it shall be.
+    ///
+    /// # Errors
+    /// None, as long as what is written can be read.
+    pub fn open(&self) -> serde_json::Result<(String, ServiceSpec)> {
+        serde_json::from_str(&self.0)
+    }
 }
 
 /// Compiles a stack for which there is no manifest. External secrets are somebody else's and there already. In compat
@@ -104,8 +125,8 @@ pub fn compile_alone(
 ) -> Result<Alone, Vec<Problem>> {
     let mut loader = load::Loader::new(input, read);
     loader.log.alone = true;
-    let (output, values) = finish(loader, input)?;
-    Ok(Alone { stack: output.stack, warnings: output.warnings, values })
+    let (output, values, services) = finish(loader, input)?;
+    Ok(Alone { stack: output.stack, services, warnings: output.warnings, values })
 }
 
 /// Compiles a stack. `read` returns the bytes of a file that compose files or the manifest name.
@@ -116,14 +137,17 @@ pub fn compile(
     input: &Input<'_>,
     read: &dyn Fn(&Path) -> io::Result<Vec<u8>>,
 ) -> Result<Output, Vec<Problem>> {
-    finish(load::Loader::new(input, read), input).map(|(output, _)| output)
+    finish(load::Loader::new(input, read), input).map(|(output, ..)| output)
 }
 
 /// Bytes of plaintext secrets, by their `source`.
 type Values = BTreeMap<String, Vec<u8>>;
 
-/// Reads, merges and converts, and returns what was found with the values that only a stack alone has.
-fn finish(mut loader: load::Loader<'_>, input: &Input<'_>) -> Result<(Output, Values), Vec<Problem>> {
+/// Reads, merges and converts, and returns what was found with the values and services that only a stack alone has.
+fn finish(
+    mut loader: load::Loader<'_>,
+    input: &Input<'_>,
+) -> Result<(Output, Values, Vec<Packed>), Vec<Problem>> {
     let stack = loader.files().map(|files| {
         let file = merge::merge(files, &mut loader.log);
         let stack = convert::stack(&file, input, &mut loader);
@@ -132,7 +156,7 @@ fn finish(mut loader: load::Loader<'_>, input: &Input<'_>) -> Result<(Output, Va
     let mut log = loader.log;
     match stack {
         Some((stack, published)) if log.errors.is_empty() => {
-            Ok((Output { stack, warnings: log.warnings, published }, loader.values))
+            Ok((Output { stack, warnings: log.warnings, published }, loader.values, loader.packed))
         }
         _ => {
             let order: BTreeMap<_, _> =

@@ -11,9 +11,8 @@ const LONGEST: usize = 63;
 
 /// The full names of what a stack makes. Configs and secrets get names that fit, unless the file fixes them.
 pub(super) fn check(file: &File, out: &StackSpec, log: &mut Log) {
-    for (key, service) in out.services.iter().filter(|(key, _)| fits(key)) {
-        let place = file.services.get(key).map_or(log.home, |service| service.place);
-        full("service", &service.name, place, log);
+    for (key, service) in file.services.iter().filter(|(key, _)| fits(key)) {
+        full("service", &format!("{}_{key}", out.name), service.place, log);
     }
     for (key, network) in out.networks.iter().filter(|(key, _)| fits(key)) {
         let place = file.networks.get(key).map_or(log.home, |network| network.place);

@@ -111,10 +111,10 @@ impl From<Scalar> for Kind {
     }
 }
 
-/// Types `node` and everything below it. The depth is limited by the parser.
-pub(super) fn build(node: &Node, file: usize, env: &Environment, log: &mut Log) -> Tree {
+/// Types `node` and everything below it, which goes as it is read: a large file is not there twice. The depth is limited by the parser.
+pub(super) fn build(node: Node, file: usize, env: &Environment, log: &mut Log) -> Tree {
     let place = Place { file, span: node.span };
-    let kind = match &node.value {
+    let kind = match node.value {
         Value::Scalar(scalar) => {
             let kind = match scalar.tag.as_deref() {
                 None if scalar.plain => scalar::resolve(&scalar.text).into(),
@@ -145,7 +145,7 @@ pub(super) fn build(node: &Node, file: usize, env: &Environment, log: &mut Log) 
                 other => other,
             }
         }
-        Value::List(items) => Kind::List(items.iter().map(|item| build(item, file, env, log)).collect()),
+        Value::List(items) => Kind::List(items.into_iter().map(|item| build(item, file, env, log)).collect()),
         Value::Map(entries) => {
             let mut fields = Vec::with_capacity(entries.len());
             let mut merged = Vec::new();
@@ -160,7 +160,7 @@ pub(super) fn build(node: &Node, file: usize, env: &Environment, log: &mut Log) 
                             "list the anchors under one: `<<: [*a, *b]`",
                         );
                     }
-                    merged.extend(merge_sources(build(&entry.value, file, env, log), log));
+                    merged.extend(merge_sources(build(entry.value, file, env, log), log));
                     continue;
                 }
                 if entry.key_plain && !matches!(scalar::resolve(&entry.key), Scalar::Text(_)) {
@@ -168,8 +168,8 @@ pub(super) fn build(node: &Node, file: usize, env: &Environment, log: &mut Log) 
                     log.rule(Rule::YamlKeyType, key_place, message, format!("quote it: `\"{}\"`", entry.key));
                 }
                 names::key(&entry.key, key_place, log);
-                let value = build(&entry.value, file, env, log);
-                fields.push(Field { key: entry.key.clone(), key_place, value });
+                let value = build(entry.value, file, env, log);
+                fields.push(Field { key: entry.key, key_place, value });
             }
             add_merged(&mut fields, merged);
             Kind::Map(fields)

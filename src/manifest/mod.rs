@@ -12,6 +12,7 @@ mod model;
 mod registry;
 mod relative;
 mod schema;
+mod secret;
 mod stacks;
 pub mod template;
 
@@ -23,9 +24,9 @@ pub use gate::{
 pub use installed::{Folder, Installed, RENDERED};
 pub use load::{Loaded, examine, load};
 pub use model::{
-    Engine, Host, Identities, Image, ImageConfig, Ipam, Keep, Manifest, Network, Node, Paths, Secret,
-    SecretFormat, Subnet, Swarm, Template,
+    Engine, Host, Identities, Image, ImageConfig, Ipam, Keep, Manifest, Network, Node, Paths, Subnet, Swarm,
 };
 pub use registry::{ImagePolicy, Password, Registry};
 pub use schema::schema;
+pub use secret::{Secret, SecretFormat, Template};
 pub use stacks::{Certificate, Delivery, LeftField, Material, Mode, Publish, Stack, Traefik};

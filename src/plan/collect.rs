@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +13,7 @@ use super::builder::{Builder, Draft};
 use super::stack::converge;
 use super::{Action, Consequence, FilesAction, Group, Step, SwarmAction, Verb};
 use crate::address::{Address, Kind};
-use crate::observed::{Object, Ownership, STACK_LABEL, at};
+use crate::observed::{Object, Observed, Ownership, STACK_LABEL, at};
 
 /// Why things go.
 pub(super) const LEFT: &str = "left the manifest";
@@ -263,6 +264,19 @@ fn remove(builder: &mut Builder<'_>, address: Address, group: Group, action: Act
 /// Label of the config that mirrors the ownership record.
 pub(super) const MIRROR_LABEL: &str = "holdfast.instance";
 
+/// Label of the same config: the state folder of the instance, where other instances of the host find its generations.
+pub(super) const STATE_LABEL: &str = "holdfast.state";
+
+/// State folders that other instances of this swarm said they have, whatever host they are on.
+#[must_use]
+pub fn siblings(instance: &str, observed: &Observed) -> BTreeSet<PathBuf> {
+    let others = observed
+        .configs
+        .values()
+        .filter(|config| config.labels.get(MIRROR_LABEL).is_some_and(|of| of != instance));
+    others.filter_map(|config| config.labels.get(STATE_LABEL)).map(PathBuf::from).collect()
+}
+
 /// The record is mirrored in one config, so that every manager can read what is ours.
 fn mirror(builder: &mut Builder<'_>) {
     let own = builder.ownership();
@@ -271,7 +285,9 @@ fn mirror(builder: &mut Builder<'_>) {
     let address = Address::single(Kind::Ownership);
     if !builder.observed.configs.contains_key(&name) {
         let data = STANDARD.encode(&text);
-        let body = json!({ "Name": name, "Labels": { MIRROR_LABEL: own.instance }, "Data": data });
+        let state = builder.desired.compiled.manifest.paths.state.display().to_string();
+        let labels = json!({ MIRROR_LABEL: own.instance, STATE_LABEL: state });
+        let body = json!({ "Name": name, "Labels": labels, "Data": data });
         let draft = Draft::new(
             address.clone(),
             Verb::Create,

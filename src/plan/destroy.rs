@@ -83,19 +83,20 @@ pub fn destroy(
 }
 
 /// Adds the removal of the images that came because of us and that nobody else uses, after all the rest; says which
-/// stay. Services of ours and their containers are gone by then.
+/// stay, but for those that generations of other instances name (`kept`). Services of ours and their containers are gone by then.
 pub fn destroy_images(
     plan: &mut Plan,
     own: &Ownership,
     observed: &Observed,
     (images, containers): (&BTreeSet<String>, &[Container]),
+    kept: &BTreeMap<String, u64>,
 ) {
     let is_ours = |object: &Object| object.stack().is_some_and(|stack| own.stacks.contains(stack));
     let (ours, services): (Vec<&Object>, Vec<&Object>) =
         observed.services.values().partition(|service| is_ours(service));
     let of_ours = |container: &&Container| ours.iter().any(|service| service.id == container.service);
     let containers: Vec<Container> = containers.iter().filter(|one| !of_ours(one)).cloned().collect();
-    let users = Users { observed, services: &services, containers: &containers, kept: &BTreeMap::new() };
+    let users = Users { observed, services: &services, containers: &containers, kept };
     let (names, stays) = users.unused(images);
     for name in names {
         let address = Address::new(Kind::Image, &name);

@@ -55,6 +55,7 @@ use serde::Serialize;
 
 pub use action::{Action, Awaited, FilesAction, HostAction, ImageAction, NewSecret, SwarmAction};
 pub use choose::running_image;
+pub use collect::siblings;
 pub use destroy::{destroy, destroy_images, leftovers};
 pub use diff::diff;
 pub use effect::{Class, Downtime, Effect, Order};

@@ -1,5 +1,7 @@
 //! `collect`: what earlier runs brought and nothing needs any more goes.
 
+use std::collections::BTreeMap;
+
 use super::begin::Run;
 use super::compile;
 use super::order::{Said, Tell};
@@ -61,6 +63,7 @@ fn hoard(manifest: &Manifest, kept: &[Generation], observed: &Observed) -> Resul
     let mut hoard = Hoard {
         images: read_images(&manifest.paths.state)?,
         recorded: recorded(manifest, observed)?,
+        kept_images: elsewhere(manifest, observed)?,
         versions: manifest.keep.objects,
         ..Hoard::default()
     };
@@ -68,14 +71,31 @@ fn hoard(manifest: &Manifest, kept: &[Generation], observed: &Observed) -> Resul
         let needs = generation.needs()?;
         hoard.current_objects.clone_from(&needs.objects);
         hoard.kept_objects.extend(needs.objects);
-        // Its own specs say it, as a rollback reads them: one that cannot be read must not count as needing nothing.
-        let compiled = compile::finish(compile::open(&generation.folder)?)?.compiled;
-        let services = compiled.stacks.values().flat_map(|stack| stack.services.values());
-        let images = services.map(|service| image_of(&service.body).to_owned());
-        let declared = compiled.images.values().map(|image| image.reference.clone());
-        hoard.kept_images.extend(images.chain(declared).map(|image| (image, generation.number)));
+        hoard.kept_images.extend(images(generation)?);
     }
     Ok(hoard)
+}
+
+/// The images that generations of other instances on this host name: we may have brought what they go back to.
+pub(super) fn elsewhere(manifest: &Manifest, observed: &Observed) -> Result<BTreeMap<String, u64>, Stop> {
+    let mut found = BTreeMap::new();
+    let states = plan::siblings(&manifest.instance, observed);
+    for state in states.iter().filter(|state| **state != manifest.paths.state) {
+        for generation in Generations::new(state).list()? {
+            found.extend(images(&generation)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The images that a generation names. Its own specs say it, as a rollback reads them: one that cannot be read must not
+/// count as needing nothing.
+fn images(generation: &Generation) -> Result<Vec<(String, u64)>, Stop> {
+    let compiled = compile::finish(compile::open(&generation.folder)?)?.compiled;
+    let services = compiled.stacks.values().flat_map(|stack| stack.services.values());
+    let named = services.map(|service| image_of(&service.body).to_owned());
+    let declared = compiled.images.values().map(|image| image.reference.clone());
+    Ok(named.chain(declared).map(|image| (image, generation.number)).collect())
 }
 
 /// What is gone is not ours any more.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::begin::Run;
+use super::collect::elsewhere;
 use super::order::{Said, Tell};
 use super::removal::remove;
 use super::stop::Stop;
@@ -52,7 +53,15 @@ pub(super) async fn all(
     let before = engine.inventory(&observed).await?;
     let images = read_images(&manifest.paths.state)?;
     if part.is_none() {
-        plan::destroy_images(&mut plan, &own, &observed, (&images, &before.containers));
+        match elsewhere(manifest, &observed) {
+            Ok(kept) => {
+                plan::destroy_images(&mut plan, &own, &observed, (&images, &before.containers), &kept)
+            }
+            Err(stop) => run.record.warnings.push(format!(
+                "images stay, as what another instance needs cannot be read: {}",
+                stop.lines().join("; ")
+            )),
+        }
     }
     run.record.plan.clone_from(&plan);
     tell.borrow_mut()(Said::Plan(&plan));

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::stop::Stop;
-use crate::address::{Address, Kind};
+use crate::address::Kind;
 use crate::compose;
-use crate::desired::{Compiled, Desired, StackSpec};
+use crate::desired::{Compiled, Desired, ObjectRef, ServiceSpec, StackSpec};
 use crate::manifest::{Manifest, Mode, Stack};
 use crate::observed::{Object, Observed, SwarmState};
 use crate::pins::Pins;
-use crate::plan::{self, Action, Plan, Step};
+use crate::plan::{self, Action, Step};
 use crate::report::Exit;
 use crate::secrets::{SecretBytes, Unlocked};
 use crate::source::Problem;
@@ -39,8 +39,8 @@ pub struct TranscriptOrder {
 /// bytes of secrets that docker would read from files. An exit code ends the transcript.
 pub type Sink<'a> = dyn FnMut(&[u8]) -> Result<(), Exit> + 'a;
 
-/// Looks again at most this often: networks and objects, then services, then what waits for services.
-const ROUNDS: usize = 1000;
+/// So many services are planned and sent at once, and then forgotten.
+const CHUNK: usize = 256;
 
 /// Says what would be sent; returns what was worth a warning. Nothing was said where the files are refused.
 ///
@@ -60,59 +60,58 @@ pub fn transcript(order: &TranscriptOrder, sink: &mut Sink<'_>) -> Result<Vec<Pr
     let mut unlocked = Unlocked::default();
     unlocked.values =
         alone.values.into_iter().map(|(source, bytes)| (source, SecretBytes::new(bytes))).collect();
-    send(&order.name, alone.stack, &unlocked, sink)?;
+    let mut engine = empty(&alone.stack);
+    let mut compiled = compiled(&order.name, alone.stack)?;
+    send(&compiled, &mut engine, &unlocked, sink)?;
+    // What a service waits for was sent before it, and nobody looks at services again.
+    let mut services = alone.services.into_iter();
+    loop {
+        let chunk = services.by_ref().take(CHUNK).map(|packed| packed.open());
+        let mut chunk: BTreeMap<String, ServiceSpec> = chunk.collect::<Result<_, _>>().map_err(internal)?;
+        let Some(stack) = compiled.stacks.get_mut(&order.name).filter(|_| !chunk.is_empty()) else { break };
+        for service in chunk.values_mut() {
+            service.depends_on.clear();
+            take_as_present(&mut engine, service);
+        }
+        stack.services = chunk;
+        send(&compiled, &mut engine, &unlocked, sink)?;
+    }
     Ok(alone.warnings)
 }
 
-/// Plans and sends, stage by stage as `apply` does, to an engine that takes everything.
-fn send(name: &str, stack: StackSpec, values: &Unlocked, sink: &mut Sink<'_>) -> Result<(), Stop> {
+fn internal(error: serde_json::Error) -> Stop {
+    Stop::Other(Exit::Internal, error.to_string())
+}
+
+fn compiled(name: &str, stack: StackSpec) -> Result<Compiled, Stop> {
     let bare = json!({ "version": 1, "host": { "name": "transcript" } });
-    let manifest: Manifest =
-        serde_json::from_value(bare).map_err(|error| Stop::Other(Exit::Internal, error.to_string()))?;
-    let mut engine = empty(&stack);
-    let compiled = Compiled {
+    Ok(Compiled {
         compiled: Compiled::FORMAT,
-        manifest,
+        manifest: serde_json::from_value::<Manifest>(bare).map_err(internal)?,
         images: BTreeMap::new(),
         generated: Vec::new(),
         stacks: BTreeMap::from([(name.to_owned(), stack)]),
-    };
-    let desired = Desired::bare(&compiled);
-    let whole = Address::new(Kind::Stack, name);
-    for _ in 0..ROUNDS {
-        let plan = plan::plan(&desired, &engine, None).map_err(Stop::Refused)?;
-        let mine = |step: &&Step| whole.covers(&step.address);
-        // What the last stage makes is looked at by nobody.
-        let is_last = !plan.steps.iter().filter(mine).any(|step| step.stage > 0);
-        let sent = stage(&plan, &mine, values, (&mut engine, is_last), sink)?;
-        if sent == 0 || is_last {
-            break;
-        }
-    }
-    Ok(())
+    })
 }
 
-/// Sends the first stage of a plan, group by group; returns how many requests that were.
-fn stage(
-    plan: &Plan,
-    mine: &dyn Fn(&&Step) -> bool,
+/// Plans and sends as `apply` does, group by group, to an engine that takes everything.
+fn send(
+    compiled: &Compiled,
+    engine: &mut Observed,
     values: &Unlocked,
-    (engine, is_last): (&mut Observed, bool),
     sink: &mut Sink<'_>,
-) -> Result<usize, Stop> {
-    let mut ready: Vec<&Step> = plan.steps.iter().filter(|step| step.stage == 0).filter(mine).collect();
+) -> Result<(), Stop> {
+    let plan = plan::plan(&Desired::bare(compiled), engine, None).map_err(Stop::Refused)?;
+    let mine = |step: &&Step| step.address.outer.kind == Kind::Stack;
+    let mut ready: Vec<&Step> = plan.steps.iter().filter(mine).collect();
     ready.sort_by_key(|step| step.group);
-    let mut sent = 0;
     for step in ready {
         let Action::Swarm(action) = &step.action else { continue };
         let Some(write) = Write::of(action, values).map_err(Stop::Engine)? else { continue };
         sink(&request_line(&write)).map_err(Stop::Apply)?;
-        if !is_last {
-            take(engine, &write);
-        }
-        sent += 1;
+        take(engine, &write);
     }
-    Ok(sent)
+    Ok(())
 }
 
 fn request_line(write: &Write) -> Vec<u8> {
@@ -125,12 +124,14 @@ fn empty(stack: &StackSpec) -> Observed {
     let mut engine = Observed { swarm: SwarmState::Manager(Box::default()), ..Observed::default() };
     let object = |name: &String| (name.clone(), object(name, json!({ "Scope": "swarm" })));
     engine.networks = stack.external_networks.iter().map(|network| object(&network.name)).collect();
-    for service in stack.services.values() {
-        let foreign = |reference: &&crate::desired::ObjectRef| reference.external;
-        engine.secrets.extend(service.secrets.iter().filter(foreign).map(|it| object(&it.key)));
-        engine.configs.extend(service.configs.iter().filter(foreign).map(|it| object(&it.key)));
-    }
     engine
+}
+
+/// Secrets and configs that a service names and the stack does not make.
+fn take_as_present(engine: &mut Observed, service: &ServiceSpec) {
+    let object = |reference: &ObjectRef| (reference.key.clone(), object(&reference.key, Value::Null));
+    engine.secrets.extend(service.secrets.iter().filter(|it| it.external).map(object));
+    engine.configs.extend(service.configs.iter().filter(|it| it.external).map(object));
 }
 
 fn object(name: &str, raw: Value) -> Object {
@@ -139,13 +140,15 @@ fn object(name: &str, raw: Value) -> Object {
 
 /// Keeps what a request makes, as far as the next look needs it.
 fn take(engine: &mut Observed, write: &Write) {
+    if write.path == "/services/create" {
+        return;
+    }
     let Ok(body) = serde_json::from_slice::<Value>(&write.body) else { return };
     let name = body.get("Name").and_then(Value::as_str).unwrap_or_default().to_owned();
     let (table, raw) = match write.path.as_str() {
         "/networks/create" => (&mut engine.networks, body),
         "/secrets/create" => (&mut engine.secrets, Value::Null),
         "/configs/create" => (&mut engine.configs, json!({ "Spec": body })),
-        "/services/create" => (&mut engine.services, json!({ "Spec": body })),
         _ => return,
     };
     let made = object(&name, raw);

@@ -14,12 +14,12 @@ use serde_json::{Map, Value};
 
 use crate::desired::StackSpec;
 
-use super::Input;
 use super::load::Loader;
 use super::model::{File, Texts};
 use super::place::{At, Log};
 use super::refused::nearest;
 use super::rules::Rule;
+use super::{Input, Packed};
 
 /// What converting a service looks at.
 struct Scope<'a> {
@@ -67,11 +67,16 @@ pub(super) fn stack(file: &File, input: &Input<'_>, loader: &mut Loader<'_>) -> 
     let log = &mut loader.log;
     object::trusted(&scope, input, &mut out, log);
     let mut volumes = BTreeSet::new();
-    for (key, service) in &file.services {
+    for key in if log.alone { order::starts(file, log) } else { file.services.keys().collect() } {
+        let Some(service) = file.services.get(key) else { continue };
         let image = image::of(key, service, input, log).unwrap_or_default();
         let spec = service::convert(&scope, key, service, image, log);
         volumes.extend(volume::names(&scope, service));
-        out.services.insert(key.clone(), spec);
+        if log.alone {
+            loader.packed.extend(Packed::of(key, &spec));
+        } else {
+            out.services.insert(key.clone(), spec);
+        }
     }
     out.volumes = volumes.into_iter().collect();
     volume::check_unused(&scope, log);

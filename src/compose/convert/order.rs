@@ -109,6 +109,34 @@ pub(super) fn check(file: &File, out: &mut StackSpec, log: &mut Log) {
     }
 }
 
+/// The keys of all services, each behind those that it waits for; where they wait in a circle, in any order.
+pub(super) fn starts<'f>(file: &'f File, log: &Log) -> Vec<&'f String> {
+    let mut left: BTreeMap<&String, usize> = file.services.keys().map(|key| (key, 0)).collect();
+    let mut awaited: BTreeMap<&str, BTreeSet<&String>> = BTreeMap::new();
+    // Docker looks at none of them.
+    for (key, service) in file.services.iter().filter(|_| !log.exact()) {
+        let others: BTreeSet<&str> = service.depends_on.iter().map(|at| at.value.service.as_str()).collect();
+        for other in others.into_iter().filter(|other| file.services.contains_key(*other)) {
+            awaited.entry(other).or_default().insert(key);
+            *left.entry(key).or_default() += 1;
+        }
+    }
+    let mut out: Vec<&String> = left.iter().filter(|(_, count)| **count == 0).map(|(key, _)| *key).collect();
+    let mut at = 0;
+    while let Some(key) = out.get(at) {
+        for other in awaited.get(key.as_str()).into_iter().flatten() {
+            let count = left.entry(other).or_default();
+            *count -= 1;
+            if *count == 0 {
+                out.push(other);
+            }
+        }
+        at += 1;
+    }
+    out.extend(left.into_iter().filter(|(_, count)| *count > 0).map(|(key, _)| key));
+    out
+}
+
 /// Takes out every service that none of the rest holds back, each with the work of its own edges.
 fn peel<'f>(rest: &mut BTreeSet<&'f str>, holds: &Edges<'f>, held: &Edges<'f>) {
     let mut left: BTreeMap<&str, usize> = BTreeMap::new();

@@ -190,3 +190,45 @@ fn killed_in_the_middle_the_next_one_finishes() {
         yard.assert_collected();
     }
 }
+
+/// A second instance on the host of `yard`, with a stack and folders of its own, that runs the image of a version.
+fn sibling(yard: &Yard, version: u8, args: &[&str]) -> Ran {
+    let mut manifest = yard.world.manifest();
+    manifest["instance"] = json!("second");
+    manifest["images"]["app"]["config"]["env"] = json!([format!("VERSION={version}")]);
+    manifest["paths"] = json!({ "run": "run-second", "state": "state-second" });
+    manifest["stacks"] = json!({ "second": { "compose": ["second.yml"], "images": { "app": "app" } } });
+    manifest["gates"] = json!({});
+    for key in ["networks", "secrets", "templates", "swarm", "node"] {
+        manifest.as_object_mut().unwrap().remove(key);
+    }
+    let service = "services: {app: {image: app, deploy: {replicas: 0, endpoint_mode: dnsrr}}}\n";
+    std::fs::write(yard.world.path("second.yml"), service).unwrap();
+    let file = yard.world.path("second.json");
+    std::fs::write(&file, manifest.to_string()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    command.args(args).arg(&file).stdin(Stdio::null()).env_remove("HOLDFAST_MANIFEST");
+    Ran::new(&command.output().expect("the program runs")).expect(0)
+}
+
+#[test]
+fn an_image_that_only_another_instance_can_go_back_to_stays() {
+    let yard = Yard::new(Flavour::usual(), 0);
+    let first = yard.version(1);
+    sibling(&yard, 1, &["apply", "--no-verify"]);
+    for version in 2..=4 {
+        yard.version(version);
+        sibling(&yard, version, &["apply", "--no-verify"]);
+    }
+    yard.collect(&[], 0);
+    assert!(yard.images().contains(&first), "the first generation of the other instance names it");
+    yard.assert_collected();
+    // Nor does `destroy` take it away.
+    yard.world.run(&["destroy"]).expect(0);
+    assert!(yard.images().contains(&first), "{:?}", yard.images());
+    let state = yard.world.path("state-second");
+    let mut back = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    back.args(["rollback", "1", "--no-verify", "--state-dir"]).arg(&state).env_remove("HOLDFAST_MANIFEST");
+    Ran::new(&back.output().expect("the program runs")).expect(0);
+    assert_eq!(yard.docker(&["service", "inspect", "--format", IMAGE, "second_app"]), first);
+}

@@ -9,8 +9,8 @@ use serde_json::Value;
 use crate::support::relay::{Relay, When};
 use crate::support::world::{World, unmount_below};
 
-/// Applies through a relay; returns the writes that a whole run makes.
-fn through(world: &World, at: Option<(usize, When)>) -> usize {
+/// Applies through a relay, and is killed where one says so; returns the writes that a whole run makes.
+pub(super) fn through(world: &World, at: Option<(usize, When)>) -> usize {
     let relay = Relay::start(&world.path("relay.sock"), &world.engine.socket, at);
     let address = format!("unix://{}", relay.socket.display());
     let mut child = world

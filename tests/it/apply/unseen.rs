@@ -2,12 +2,12 @@
 //! for on its own.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::relay::{Relay, When};
+use super::killed::through;
+use crate::support::relay::When;
 use crate::support::world::World;
 
 /// Declares the stack `odd` with one service per script, and nothing else.
@@ -42,21 +42,6 @@ fn eventually(what: &str, is_so: &dyn Fn() -> bool) {
     }
 }
 
-/// Applies, and is killed as soon as the engine has taken write number `at`.
-fn killed_after(world: &World, at: usize) {
-    let relay = Relay::start(&world.path("relay.sock"), &world.engine.socket, Some((at, When::After)));
-    let address = format!("unix://{}", relay.socket.display());
-    let mut child = world
-        .command(&["apply", "--no-verify", "-H", &address])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program runs");
-    assert!(relay.wait(60), "write {at} never came");
-    child.kill().expect("kill -9");
-    child.wait().expect("it ends");
-}
-
 fn inspect(world: &World, format: &str) -> String {
     let output = world.engine.docker_output(&["service", "inspect", "--format", format, "odd_app"]);
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
@@ -84,7 +69,7 @@ fn a_service_that_a_killed_run_wrote_is_green_only_once_it_was_seen_to_converge(
     let restart =
         "      restart_policy: { delay: 100ms }\n      update_config: { failure_action: continue }\n";
     declare(&world, &[("app", "sleep 1; exit 3", &deploy(restart))], "60s");
-    killed_after(&world, 1);
+    through(&world, Some((1, When::After)));
     let runs = || {
         !world
             .engine
@@ -125,7 +110,7 @@ fn an_update_that_swarm_paused_goes_on_with_the_next_run() {
     // What it needs is not there yet; nobody sees that, and Swarm pauses the update with half of it done.
     let needs = "test -e /flag/ok || exit 3; sleep 601";
     declare(&world, &[("app", needs, &with(&deploy(more)))], "60s");
-    killed_after(&world, 1);
+    through(&world, Some((1, When::After)));
     eventually("swarm pauses it", &|| inspect(&world, "{{.UpdateStatus.State}}") == "paused");
     std::fs::write(flag.join("ok"), "").expect("the flag");
     let planned = world.run(&["plan", "--detailed-exitcode"]).expect(2).out;

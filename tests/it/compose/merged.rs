@@ -7,12 +7,12 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{LazyLock, Mutex};
+use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::harness::{Case, entries, golden, require_docker};
-use super::transcript::{listed, ours, sorted, strict};
+use super::harness::{entries, require_docker};
+use super::transcript::{each_fixture, listed, only, ours, sorted, strict};
 
 /// What a comparison found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,9 +64,6 @@ pub(super) fn compare(files: &[PathBuf], env: &BTreeMap<String, String>) -> Resu
         (Ok(files), Ok(merged)) => {
             let (files, merged) = (sorted(files), sorted(merged));
             if files != merged {
-                let only = |left: &[String], right: &[String]| {
-                    left.iter().filter(|line| !right.contains(line)).cloned().collect::<Vec<_>>().join("\n")
-                };
                 let (left, right) = (only(&files, &merged), only(&merged, &files));
                 return Err(shown(&format!("compat differs\n  files:  {left}\n  merged: {right}")));
             }
@@ -105,24 +102,7 @@ fn beside(files: &[PathBuf], temp: &Path) -> PathBuf {
 
 #[test]
 fn what_docker_stack_config_prints_becomes_the_requests_of_its_files() {
-    let root = golden();
-    let kinds = ["accepted", "refused", "translated", "recipes"];
-    let folders: Vec<PathBuf> = kinds.iter().flat_map(|name| entries(&root.join(name))).collect();
-    let queue = Mutex::new(folders.iter());
-    let results = Mutex::new(BTreeMap::new());
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let Some(folder) = queue.lock().unwrap().next() else { break };
-                    let case = Case::open(folder);
-                    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    results.lock().unwrap().insert(name, compare(&case.files, &case.env));
-                }
-            });
-        }
-    });
-    let results = results.into_inner().unwrap();
+    let results = each_fixture(|case| compare(&case.files, &case.env));
     let count =
         |wanted: &dyn Fn(&Agreement) -> bool| results.values().flatten().filter(|it| wanted(it)).count();
     let (compat, strict) = (count(&|it| it.compat), count(&|it| it.strict));

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::merged;
-use super::transcript::compare;
+use super::transcript::{compare, strict};
 
 /// Cases without `HOLDFAST_RANDOM_STACKS`; each costs docker a process.
 const CASES: u32 = 1000;
@@ -49,6 +49,61 @@ fn pools() -> BTreeMap<String, Pool> {
     pools
 }
 
+/// Values of every kind, and of those the ones that strict takes where nothing else stands beside them.
+struct Pools {
+    all: BTreeMap<String, Pool>,
+    careful: BTreeMap<String, Pool>,
+}
+
+/// Sections of a file beside the services, in the order in which they are tried: services refer to what they hold.
+const SECTIONS: [&str; 4] = ["networks", "volumes", "secrets", "configs"];
+
+impl Pools {
+    fn read() -> Self {
+        let all = pools();
+        let mut careful: BTreeMap<String, Pool> = BTreeMap::new();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("0.yml");
+        around(folder.path());
+        for section in SECTIONS.into_iter().chain(["top", "service", "deploy"]) {
+            let mut kept = Pool::new();
+            for (key, (common, _)) in &all[section] {
+                let taken = common.iter().filter(|value| {
+                    fs::write(&path, alone(&careful, section, &format!("{key}: {value}"))).unwrap();
+                    strict(std::slice::from_ref(&path), &variables()).is_ok()
+                });
+                kept.insert(key.clone(), (taken.cloned().collect(), Vec::new()));
+            }
+            careful.insert(section.to_owned(), kept);
+        }
+        Self { all, careful }
+    }
+}
+
+/// A file with one line of a section, and what the line may refer to.
+fn alone(careful: &BTreeMap<String, Pool>, section: &str, line: &str) -> String {
+    let mine = |name: &str, indent: &str| {
+        if name == section { format!("{indent}{line}\n") } else { String::new() }
+    };
+    let image = if line.starts_with("image:") { "" } else { IMAGE };
+    let deploy = mine("deploy", "    deploy:\n      ");
+    let mut text = format!("{}services:\n  one:\n{IMAGE}  two:\n{IMAGE}", mine("top", ""));
+    write!(text, "  three:\n{image}{}{deploy}", mine("service", "    ")).unwrap();
+    for name in SECTIONS {
+        let known = careful.get(name).into_iter().flatten();
+        let known = known.filter_map(|(key, (common, _))| Some(format!("  {key}: {}\n", common.first()?)));
+        let body: String = known.chain([mine(name, "  ")]).collect();
+        if !body.is_empty() {
+            write!(text, "{name}:\n{body}").unwrap();
+        }
+    }
+    text
+}
+
+fn variables() -> BTreeMap<String, String> {
+    VARIABLES.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
 /// How often things stand in a file, in thousandths.
 #[derive(Clone, Copy)]
 struct Odds {
@@ -77,7 +132,9 @@ fn file(
     services: usize,
     dice: &mut dyn Iterator<Item = u32>,
 ) -> String {
-    let odds = |common: u32| Odds { common, rare: 3 };
+    // Careful ones have no rare values.
+    let careful = pools.values().flatten().all(|(_, (_, rare))| rare.is_empty());
+    let odds = |common: u32| Odds { common, rare: if careful { 0 } else { 3 } };
     let mut text = lines(&pools["top"], odds(60), "", dice);
     text.push_str("services:\n");
     for name in &["one", "two", "three"][..services] {
@@ -96,8 +153,9 @@ fn file(
     if text.ends_with("services:\n") {
         text.push_str("  one:\n    hostname: q\n");
     }
-    for section in ["networks", "volumes", "secrets", "configs"] {
-        let body = lines(&pools[section], odds(if at == 0 { 997 } else { 100 }), "  ", dice);
+    for section in SECTIONS {
+        let later = if careful { 0 } else { 100 };
+        let body = lines(&pools[section], odds(if at == 0 { 997 } else { later }), "  ", dice);
         if !body.is_empty() {
             write!(text, "{section}:\n{body}").unwrap();
         }
@@ -105,8 +163,8 @@ fn file(
     text
 }
 
-/// Writes the files of a stack; returns them in order.
-fn stack(folder: &Path, pools: &BTreeMap<String, Pool>, shape: (usize, usize), dice: &[u32]) -> Vec<PathBuf> {
+/// Files that stacks name.
+fn around(folder: &Path) {
     for (name, text) in [
         ("conf.txt", "x"),
         ("empty.txt", ""),
@@ -117,7 +175,14 @@ fn stack(folder: &Path, pools: &BTreeMap<String, Pool>, shape: (usize, usize), d
     ] {
         fs::write(folder.join(name), text).unwrap();
     }
+}
+
+/// Writes the files of a stack; returns them in order. Of two in three, strict may take everything by itself.
+fn stack(folder: &Path, pools: &Pools, shape: (usize, usize), dice: &[u32]) -> Vec<PathBuf> {
+    around(folder);
     let mut dice = dice.iter().copied();
+    let careful = dice.next().unwrap_or_default() % 9 < 6;
+    let pools = if careful { &pools.careful } else { &pools.all };
     let paths = (0..shape.0).map(|at| {
         let path = folder.join(format!("{at}.yml"));
         fs::write(&path, file(pools, at, shape.1, &mut dice)).unwrap();
@@ -131,9 +196,7 @@ fn random_stacks_become_the_requests_of_docker_or_are_refused_by_both() {
     let wanted = std::env::var_os("HOLDFAST_RANDOM_STACKS");
     let wanted = wanted
         .map_or(CASES, |text| text.to_string_lossy().parse().expect("HOLDFAST_RANDOM_STACKS is a number"));
-    let pools = pools();
-    let env: BTreeMap<String, String> =
-        VARIABLES.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let (pools, env) = (Pools::read(), variables());
     let (sent, refused) = (AtomicU32::new(0), AtomicU32::new(0));
     let (merged, strict) = (AtomicU32::new(0), AtomicU32::new(0));
     std::thread::scope(|scope| {
@@ -189,4 +252,5 @@ fn random_stacks_become_the_requests_of_docker_or_are_refused_by_both() {
     eprintln!("{sent} random stacks sent the same, {refused} refused by both");
     eprintln!("{merged} of them through `docker stack config` too, {strict} of those in strict as well");
     assert!(sent > wanted / 5 && refused > wanted / 50, "too few stacks of either kind prove anything");
+    assert!(strict > merged / 4 && strict < merged, "too few stacks prove anything of strict");
 }

@@ -45,8 +45,13 @@ pub(super) fn strict(files: &[PathBuf], env: &BTreeMap<String, String>) -> Resul
 
 fn sent(files: &[PathBuf], env: &BTreeMap<String, String>, compat: bool) -> Result<Vec<Sent>, String> {
     let order = TranscriptOrder { name: STACK.to_owned(), files: files.to_owned(), env: env.clone(), compat };
-    match transcript(&order) {
-        Ok(transcript) => Ok(read(&transcript.lines)),
+    let mut lines = Vec::new();
+    let mut keep = |line: &[u8]| {
+        lines.extend_from_slice(line);
+        Ok(())
+    };
+    match transcript(&order, &mut keep) {
+        Ok(_) => Ok(read(&lines)),
         Err(Stop::Problems(problems)) => {
             let text = |problem: &holdfast::source::Problem| {
                 format!("{problem} [{}]", problem.rule.unwrap_or("no rule"))
@@ -84,11 +89,36 @@ pub(super) fn compare(files: &[PathBuf], env: &BTreeMap<String, String>) -> Resu
     if docker == ours {
         return Ok(true);
     }
-    let only = |left: &[String], right: &[String], mark: &str| -> String {
-        let lines = left.iter().filter(|line| !right.contains(line)).map(|line| format!("  {mark} {line}"));
-        lines.collect::<Vec<_>>().join("\n")
-    };
-    Err(format!("\n{}\n{}", only(&docker, &ours, "docker:"), only(&ours, &docker, "ours:  ")))
+    Err(format!("\n  docker: {}\n  ours:   {}", only(&docker, &ours), only(&ours, &docker)))
+}
+
+/// The lines that the other side has not.
+pub(super) fn only(lines: &[String], other: &[String]) -> String {
+    lines.iter().filter(|line| !other.contains(line)).cloned().collect::<Vec<_>>().join("\n    ")
+}
+
+/// Holds every fixture against something, two at a time; what came of each, by name.
+pub(super) fn each_fixture<T: Send>(
+    compare: impl Fn(&Case) -> Result<T, String> + Sync,
+) -> BTreeMap<String, Result<T, String>> {
+    let root = golden();
+    let kinds = ["accepted", "refused", "translated", "recipes"];
+    let folders: Vec<PathBuf> = kinds.iter().flat_map(|name| entries(&root.join(name))).collect();
+    let queue = Mutex::new(folders.iter());
+    let results = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let Some(folder) = queue.lock().unwrap().next() else { break };
+                    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    let result = compare(&Case::open(folder));
+                    results.lock().unwrap().insert(name, result);
+                }
+            });
+        }
+    });
+    results.into_inner().unwrap()
 }
 
 /// One text for each request, keys sorted (as [`Value`] keeps them); within a kind docker's order is that of a Go map.
@@ -111,26 +141,7 @@ pub(super) fn listed(section: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_fixture_becomes_the_requests_of_docker_or_is_refused_by_both() {
-    let root = golden();
-    let folders: Vec<PathBuf> = ["accepted", "refused", "translated", "recipes"]
-        .iter()
-        .flat_map(|name| entries(&root.join(name)))
-        .collect();
-    let queue = Mutex::new(folders.iter());
-    let results = Mutex::new(BTreeMap::new());
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                loop {
-                    let Some(folder) = queue.lock().unwrap().next() else { break };
-                    let case = Case::open(folder);
-                    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                    results.lock().unwrap().insert(name, compare(&case.files, &case.env));
-                }
-            });
-        }
-    });
-    let results = results.into_inner().unwrap();
+    let results = each_fixture(|case| compare(&case.files, &case.env));
     let count = |want: bool| results.values().filter(|result| **result == Ok(want)).count();
     eprintln!(
         "{} of {} fixtures sent the same, {} refused by both",
@@ -172,16 +183,23 @@ fn the_program_prints_one_request_a_line_and_exits_78_where_docker_refuses() {
     let paths: Vec<&str> = sent.iter().map(|sent| sent.0.as_str()).collect();
     assert_eq!(paths, ["/networks/create", "/secrets/create", "/services/create", "/services/create"]);
     assert_eq!(sent[1].1["Data"], "b3Blbg==");
-    // A service that needs the id of a secret goes after those that need none.
-    let names: Vec<&Value> = sent[2..].iter().map(|sent| &sent.1["Name"]).collect();
-    assert_eq!(names, ["web_db", "web_app"]);
-    let container = &sent[3].1["TaskTemplate"]["ContainerSpec"];
+    // Docker has no order of services.
+    let names = |sent: &[Sent]| -> Vec<Value> { sent.iter().map(|sent| sent.1["Name"].clone()).collect() };
+    assert_eq!(names(&sent[2..]), ["web_app", "web_db"]);
+    let container = &sent[2].1["TaskTemplate"]["ContainerSpec"];
     assert_eq!(container["Image"], "nginx:1.27");
     assert_eq!(container["Secrets"][0]["SecretID"], "id_web_pw");
     // Strict mode has rules of its own, among them that no secret comes from a plain file.
     let strict = run(&["--env", "TAG=1.27"]);
     assert_eq!(strict.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&strict.stderr).contains("secret-plain"));
+    // In strict a service stands behind those that it waits for.
+    let pinned = text.replace(", secrets: [pw]", "").replace("image: db", "image: db@sha256:DIGEST");
+    let pinned = pinned.replace("${TAG}", "1@sha256:DIGEST").replace("secrets: {pw: {file: pw}}\n", "");
+    fs::write(&file, pinned.replace("DIGEST", &"a".repeat(64))).unwrap();
+    let strict = run(&[]);
+    assert!(strict.status.success(), "{}", String::from_utf8_lossy(&strict.stderr));
+    assert_eq!(names(&read(&strict.stdout)[1..]), ["web_db", "web_app"]);
     fs::write(&file, "services: {app: {image: a, unknown: 1}}\n").unwrap();
     let refused = run(&["--compat"]);
     assert_eq!(refused.status.code(), Some(78));

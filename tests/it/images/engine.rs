@@ -294,7 +294,7 @@ fn a_stack_that_docker_deployed_from_the_registry_is_taken_over_without_a_restar
 
 #[test]
 fn what_was_pulled_for_an_earlier_generation_is_collected_and_what_somebody_else_pulled_is_not() {
-    let harbour = Harbour::new();
+    let mut harbour = Harbour::new();
     let engine = &harbour.world.engine;
     let names = || {
         let listed = engine.docker(&["image", "ls", "--digests", "--format", "{{.Repository}}@{{.Digest}}"]);
@@ -336,4 +336,12 @@ fn what_was_pulled_for_an_earlier_generation_is_collected_and_what_somebody_else
     );
     let again = harbour.world.run(&["collect", "--json"]).expect(0).json();
     assert_eq!(again["writes"], 0);
+
+    // The way back needs neither the registry nor the file of secrets: the image is on the node, as that generation is
+    // kept.
+    harbour.registry.stop();
+    fs::remove_file(harbour.world.path("secrets.yaml")).expect("secrets.yaml");
+    harbour.world.run_on_state(&["rollback", "3", "--no-verify"]).expect(0);
+    let running = harbour.service("{{.Spec.TaskTemplate.ContainerSpec.Image}}");
+    assert!(digests[2].ends_with(running.rsplit('@').next().unwrap()), "{running} is not {}", digests[2]);
 }
