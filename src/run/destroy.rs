@@ -11,7 +11,8 @@ use super::stop::Stop;
 use super::unlock::recorded;
 use crate::address::{Address, Kind};
 use crate::desired::{Compiled, HostWanted};
-use crate::observed::{Inventory, Observed, Ownership};
+use crate::manifest::Manifest;
+use crate::observed::{Container, Inventory, Observed, Ownership};
 use crate::plan::{self, Plan, engine_name};
 use crate::report::{Exit, Leaks};
 use crate::secrets::files;
@@ -24,6 +25,23 @@ use crate::swarm::Engine;
 /// How long the engine may take to let go of what a service leaves.
 const LETS_GO: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(250);
+
+/// Adds the removal of images, unless what another instance goes back to cannot be read.
+fn own_images(
+    run: &mut Run<'_>,
+    (manifest, own): (&Manifest, &Ownership),
+    observed: &Observed,
+    there: (&BTreeSet<String>, &[Container]),
+    plan: &mut Plan,
+) {
+    match elsewhere(manifest, observed) {
+        Ok(kept) => plan::destroy_images(plan, own, observed, there, &kept),
+        Err(stop) => run.record.warnings.push(format!(
+            "images stay, as what another instance needs cannot be read: {}",
+            stop.lines().join("; ")
+        )),
+    }
+}
 
 /// Removes everything, or the part that is asked for, and looks again.
 pub(super) async fn all(
@@ -53,15 +71,7 @@ pub(super) async fn all(
     let before = engine.inventory(&observed).await?;
     let images = read_images(&manifest.paths.state)?;
     if part.is_none() {
-        match elsewhere(manifest, &observed) {
-            Ok(kept) => {
-                plan::destroy_images(&mut plan, &own, &observed, (&images, &before.containers), &kept)
-            }
-            Err(stop) => run.record.warnings.push(format!(
-                "images stay, as what another instance needs cannot be read: {}",
-                stop.lines().join("; ")
-            )),
-        }
+        own_images(run, (manifest, &own), &observed, (&images, &before.containers), &mut plan);
     }
     run.record.plan.clone_from(&plan);
     tell.borrow_mut()(Said::Plan(&plan));

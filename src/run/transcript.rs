@@ -67,7 +67,8 @@ pub fn transcript(order: &TranscriptOrder, sink: &mut Sink<'_>) -> Result<Vec<Pr
     let mut services = alone.services.into_iter();
     loop {
         let chunk = services.by_ref().take(CHUNK).map(|packed| packed.open());
-        let mut chunk: BTreeMap<String, ServiceSpec> = chunk.collect::<Result<_, _>>().map_err(internal)?;
+        let mut chunk: BTreeMap<String, ServiceSpec> =
+            chunk.collect::<Result<_, _>>().map_err(|error| internal(&error))?;
         let Some(stack) = compiled.stacks.get_mut(&order.name).filter(|_| !chunk.is_empty()) else { break };
         for service in chunk.values_mut() {
             service.depends_on.clear();
@@ -79,7 +80,7 @@ pub fn transcript(order: &TranscriptOrder, sink: &mut Sink<'_>) -> Result<Vec<Pr
     Ok(alone.warnings)
 }
 
-fn internal(error: serde_json::Error) -> Stop {
+fn internal(error: &serde_json::Error) -> Stop {
     Stop::Other(Exit::Internal, error.to_string())
 }
 
@@ -87,7 +88,7 @@ fn compiled(name: &str, stack: StackSpec) -> Result<Compiled, Stop> {
     let bare = json!({ "version": 1, "host": { "name": "transcript" } });
     Ok(Compiled {
         compiled: Compiled::FORMAT,
-        manifest: serde_json::from_value::<Manifest>(bare).map_err(internal)?,
+        manifest: serde_json::from_value::<Manifest>(bare).map_err(|error| internal(&error))?,
         images: BTreeMap::new(),
         generated: Vec::new(),
         stacks: BTreeMap::from([(name.to_owned(), stack)]),

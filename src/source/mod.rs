@@ -18,4 +18,4 @@ mod render;
 pub use decode::{MOST_PROBLEMS, decode};
 pub use node::{Entry, Node, Scalar, Span, Value};
 pub use parse::{Limits, parse};
-pub use problem::{Problem, Severity, Source};
+pub use problem::{Problem, Severity, Source, Text};

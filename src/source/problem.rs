@@ -1,6 +1,7 @@
 //! What is wrong with a text, and where.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use super::node::Span;
@@ -11,9 +12,23 @@ pub struct Source {
     /// What to call it: usually the path.
     pub name: Arc<str>,
     /// The whole text.
-    pub text: Arc<str>,
-    /// Known places of the text, found when the first line is asked for.
-    marks: Arc<OnceLock<Vec<Mark>>>,
+    pub text: Arc<Text>,
+}
+
+/// A text that knows where its lines are.
+#[derive(Debug)]
+pub struct Text {
+    all: Box<str>,
+    /// Known places, found when the first line is asked for.
+    marks: OnceLock<Vec<Mark>>,
+}
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.all
+    }
 }
 
 /// A known place of a text, one every [`STRIDE`] bytes: places of large files are asked for by the thousand.
@@ -30,8 +45,8 @@ const STRIDE: usize = 1024;
 
 impl Source {
     /// A text under a name.
-    pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), text: text.into(), marks: Arc::default() }
+    pub fn new(name: impl Into<Arc<str>>, text: impl Into<Box<str>>) -> Self {
+        Self { name: name.into(), text: Arc::new(Text { all: text.into(), marks: OnceLock::new() }) }
     }
 
     /// The text of a file.
@@ -68,7 +83,7 @@ impl Source {
     #[must_use]
     pub fn line_column(&self, offset: usize) -> (usize, usize) {
         let offset = if self.text.is_char_boundary(offset) { offset } else { self.text.len() };
-        let marks = self.marks.get_or_init(|| marks(&self.text));
+        let marks = self.text.marks.get_or_init(|| marks(&self.text));
         let near = marks.partition_point(|mark| mark.at <= offset);
         let Some(mark) = near.checked_sub(1).and_then(|at| marks.get(at)) else { return (1, 1) };
         self.text.get(mark.at..offset).unwrap_or_default().chars().fold(mark.place, follow)

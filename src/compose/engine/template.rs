@@ -82,12 +82,11 @@ fn action(text: &str) -> Option<(&str, &str)> {
             Some(_) if escaped => escaped = false,
             Some('"' | '\'') if c == '\\' => escaped = true,
             Some(open) if c == open => quote = None,
-            Some(_) => {}
             None if matches!(c, '"' | '`' | '\'') => quote = Some(c),
             None if text.get(at..).is_some_and(|rest| rest.starts_with("}}")) => {
                 return text.split_at_checked(at).and_then(|(action, rest)| Some((action, rest.get(2..)?)));
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
     None
