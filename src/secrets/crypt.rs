@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256, Sha512};
 use zeroize::Zeroizing;
 
 use super::error::SecretError;
+use super::iv::Ivs;
 use super::metadata::Metadata;
 use super::rules::Active;
 use super::scalar::Leaf;
@@ -25,6 +26,8 @@ pub(super) struct Opened {
     pub(super) uncovered: HashSet<String>,
     /// What is allowed and still worth saying, each with its place.
     pub(super) warnings: Vec<String>,
+    /// What makes the same tokens again of what does not change.
+    pub(super) ivs: Ivs,
 }
 
 /// Decrypts in place.
@@ -42,7 +45,7 @@ pub(super) fn open(
         walk.map(document)?;
     }
     let macs = [hex(walk.hash.finalize()), hex(walk.other.finalize())];
-    Ok(Opened { macs, uncovered: walk.uncovered, warnings: walk.warnings })
+    Ok(Opened { macs, uncovered: walk.uncovered, warnings: walk.warnings, ivs: walk.ivs })
 }
 
 /// Encrypts in place and gives the token of the MAC.
@@ -55,7 +58,21 @@ pub(super) fn seal(
     key: &DataKey,
     format: SecretFormat,
 ) -> Result<String, SecretError> {
-    let mut walk = Walk::new(metadata, key, format, Direction::Seal);
+    seal_again(documents, metadata, key, format, Ivs::default())
+}
+
+/// As [`seal`]; what stands in a file already keeps the token that it has there. `ivs` are those of [`open`].
+///
+/// # Errors
+/// As [`seal`].
+pub(super) fn seal_again(
+    documents: &mut [Vec<Entry>],
+    metadata: &Metadata,
+    key: &DataKey,
+    format: SecretFormat,
+    ivs: Ivs,
+) -> Result<String, SecretError> {
+    let mut walk = Walk { ivs, ..Walk::new(metadata, key, format, Direction::Seal) };
     for document in documents {
         walk.map(document)?;
     }
@@ -113,6 +130,7 @@ struct Walk<'d> {
     bound: HashMap<String, Vec<String>>,
     uncovered: HashSet<String>,
     warnings: Vec<String>,
+    ivs: Ivs,
 }
 
 impl<'d> Walk<'d> {
@@ -135,6 +153,7 @@ impl<'d> Walk<'d> {
             bound: HashMap::new(),
             uncovered: HashSet::new(),
             warnings: Vec::new(),
+            ivs: Ivs::default(),
         }
     }
 
@@ -242,8 +261,26 @@ impl<'d> Walk<'d> {
         let text = std::str::from_utf8(text).map_err(|_| self.wrong("is no token"))?;
         let token = Token::parse(text).map_err(|reason| self.wrong(reason))?;
         let kind = token.kind;
-        let plain = token.open(self.key, &aad).map_err(|reason| self.wrong(reason))?;
+        let plain = self.opened(token, &aad).map_err(|reason| self.wrong(reason))?;
         Ok((kind, plain))
+    }
+
+    /// The plaintext of a token; its IV is remembered.
+    fn opened(&mut self, token: Token, aad: &str) -> Result<Zeroizing<Vec<u8>>, &'static str> {
+        let (kind, iv) = (token.kind, token.iv());
+        let plain = token.open(self.key, aad)?;
+        self.ivs.keep(self.key, (kind, aad), &plain, iv);
+        Ok(plain)
+    }
+
+    /// A token, the same as before where nothing changed.
+    fn sealed(&self, plain: &[u8], kind: Type) -> Result<String, SecretError> {
+        let aad = self.aad();
+        let token = match self.ivs.of(self.key, kind, &aad, plain) {
+            Some(iv) => Token::seal_with(iv, plain, kind, self.key, &aad),
+            None => Token::seal(plain, kind, self.key, &aad),
+        };
+        token.map_err(no_random)
     }
 
     /// Two places with one AAD could be exchanged unseen.
@@ -272,7 +309,7 @@ impl<'d> Walk<'d> {
         }
         let Some(kind) = leaf.kind() else { return Ok(()) };
         let plain = leaf.hashed(false);
-        let token = Token::seal(&plain, kind, self.key, &self.aad()).map_err(no_random)?;
+        let token = self.sealed(&plain, kind)?;
         *leaf = Leaf::Text(SecretBytes::new(token.into_bytes()));
         Ok(())
     }
@@ -302,8 +339,7 @@ impl<'d> Walk<'d> {
             self.open_comment(comment);
             return Ok(());
         }
-        let token =
-            Token::seal(comment.text.expose(), Type::Comment, self.key, &self.aad()).map_err(no_random)?;
+        let token = self.sealed(comment.text.expose(), Type::Comment)?;
         if self.metadata.rules.clears_token(token.as_bytes()) {
             let why = "`unencrypted_comment_regex` also finds encrypted comments, so that the file could not be read";
             return Err(SecretError::Metadata(why.to_owned()));
@@ -318,7 +354,8 @@ impl<'d> Walk<'d> {
             return;
         }
         let text = std::str::from_utf8(comment.text.expose()).unwrap_or_default();
-        match Token::parse(text).and_then(|token| token.open(self.key, &self.aad())) {
+        let aad = self.aad();
+        match Token::parse(text).and_then(|token| self.opened(token, &aad)) {
             // sops forgets here where it stood, and writes it above its value.
             Ok(plain) => *comment = Comment { text: plain.into(), inline: false },
             Err(_) => self.warnings.push(format!("a comment in `{}` does not decrypt", self.place())),
@@ -335,7 +372,8 @@ impl<'d> Walk<'d> {
         if token.kind != Type::Comment {
             return None;
         }
-        let text: SecretBytes = token.open(self.key, &self.aad()).ok()?.into();
+        let aad = self.aad();
+        let text: SecretBytes = self.opened(token, &aad).ok()?.into();
         self.other.update(text.expose());
         Some(Comment { text, inline: false })
     }

@@ -62,7 +62,7 @@ const TYPES: [Type; 7] =
 
 impl Type {
     /// The name in a token.
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Str => "str",
             Self::Int => "int",
@@ -112,10 +112,32 @@ impl Token {
         })
     }
 
+    /// What it was encrypted under.
+    pub(super) fn iv(&self) -> [u8; 32] {
+        self.iv
+    }
+
+    /// What it was encrypted to.
+    #[cfg(test)]
+    pub(super) fn data(&self) -> &[u8] {
+        &self.data
+    }
+
     /// Encrypts under 32 fresh random bytes, and authenticates `aad` with it.
     pub(super) fn seal(plain: &[u8], kind: Type, key: &DataKey, aad: &str) -> Result<String, &'static str> {
         let mut iv = [0_u8; 32];
         super::random::fill(&mut iv).map_err(|_| "the system gives no random bytes")?;
+        Self::seal_with(iv, plain, kind, key, aad)
+    }
+
+    /// Encrypts under `iv`, which must be fresh, or that of the same plaintext under the same key and `aad`.
+    pub(super) fn seal_with(
+        iv: [u8; 32],
+        plain: &[u8],
+        kind: Type,
+        key: &DataKey,
+        aad: &str,
+    ) -> Result<String, &'static str> {
         let cipher = AesGcm::<Aes256, U32>::new(GenericArray::from_slice(key.0.as_slice()));
         let mut data = Zeroizing::new(plain.to_vec());
         let tag = cipher
