@@ -86,6 +86,38 @@ fn find<'e>(entries: &'e mut [Entry], key: &str) -> Option<&'e mut Node> {
     })
 }
 
+/// The path with positions that count values, of one whose positions count comments too, as those of sops do.
+pub(super) fn by_values(entries: &[Entry], path: &[Step]) -> Result<Vec<Step>, &'static str> {
+    let mut found = Vec::with_capacity(path.len());
+    let mut node: Option<&Node> = None;
+    for (depth, step) in path.iter().enumerate() {
+        let next = match (step, node) {
+            (Step::Key(key), None) if depth == 0 => pair(entries, key),
+            (Step::Key(key), Some(Node::Map(entries))) => pair(entries, key),
+            (Step::Index(index), Some(Node::List(items))) => {
+                let before = items.iter().take(*index).filter_map(Item::node).count();
+                found.push(Step::Index(before + index.saturating_sub(items.len())));
+                node = match items.get(*index) {
+                    Some(Item::Comment(_)) => {
+                        return Err("is a comment (positions in a list count comments)");
+                    }
+                    Some(Item::Node(node)) => Some(node),
+                    None => None,
+                };
+                continue;
+            }
+            _ => None,
+        };
+        found.push(step.clone());
+        node = next;
+    }
+    Ok(found)
+}
+
+fn pair<'e>(entries: &'e [Entry], key: &str) -> Option<&'e Node> {
+    entries.iter().filter_map(Entry::pair).find(|(name, _)| *name == key).map(|(_, node)| node)
+}
+
 fn values(items: &mut [Item]) -> impl Iterator<Item = &mut Node> {
     items.iter_mut().filter_map(|item| match item {
         // An encrypted comment is none of the values.

@@ -6,6 +6,7 @@ use regex::Regex;
 
 use super::encrypt::Policy;
 use super::error::SecretError;
+use super::layout::Layout;
 use super::store;
 use super::tree::Node;
 use crate::manifest::SecretFormat;
@@ -142,6 +143,7 @@ fn policy(rule: &Node) -> Result<Policy, String> {
         threshold,
         rules: set.filter(|(_, text)| !text.is_empty()).collect(),
         mac_only_encrypted: text(rule, "mac_only_encrypted").as_deref() == Some("true"),
+        layout: Layout::default(),
     })
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::crypt;
 use super::error::SecretError;
 use super::identity::Identities;
+use super::layout::Layout;
 use super::metadata::Metadata;
 use super::scalar::Leaf;
 use super::store::{self, File, Indent};
@@ -33,6 +34,7 @@ pub struct Document {
     pub(super) file: File,
     uncovered: HashSet<String>,
     warnings: Vec<String>,
+    pub(super) layout: Layout,
 }
 
 /// Decrypts the bytes of a sops file and verifies its MAC before anything is released.
@@ -78,7 +80,7 @@ pub fn decrypt_with(
         crypt::verify(&found, &metadata, &key)?;
     }
     let warnings = std::mem::take(&mut found.warnings);
-    Ok(Document { format, file, uncovered: found.uncovered, warnings })
+    Ok(Document { format, file, uncovered: found.uncovered, warnings, layout: Layout::default() })
 }
 
 impl Document {
@@ -113,12 +115,23 @@ impl Document {
         self.written(self.format)
     }
 
+    /// How clear text of a form is indented; that of a binary file is not.
+    pub(super) fn indent(&self, format: SecretFormat) -> Result<Indent, SecretError> {
+        if matches!(format, SecretFormat::Binary) { Ok(Indent::Default) } else { self.layout.of(format) }
+    }
+
+    /// The same, to be printed with other indentation.
+    #[must_use]
+    pub fn with_layout(self, layout: Layout) -> Self {
+        Self { layout, ..self }
+    }
+
     /// The whole plaintext in another form.
     ///
     /// # Errors
     /// What that form cannot hold.
     pub fn written(&self, format: SecretFormat) -> Result<SecretBytes, SecretError> {
-        store::write(format, &self.file, Indent::Default)
+        store::write(format, &self.file, self.indent(format)?)
     }
 
     /// What is allowed and still worth saying, each with its place.

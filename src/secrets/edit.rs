@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::change::{apply, copy, same, set_in};
+use super::change::{apply, by_values, copy, same, set_in};
 use super::crypt;
 use super::document::{FILE_CAP, Opener};
 use super::error::SecretError;
+use super::iv::Ivs;
 use super::metadata::Metadata;
 use super::opened::{data_key, read};
 use super::path::{Step, shown};
@@ -69,8 +70,8 @@ fn edited(
             bytes.len()
         )));
     }
-    let mut data = None;
-    let mut changed = || -> Result<(Expected, Metadata), SecretError> {
+    let (mut data, mut steps) = (None, Vec::new());
+    let mut changed = || -> Result<(Expected, Metadata, Ivs), SecretError> {
         let (mut file, metadata) = read(bytes, format)?;
         let key = match &mut data {
             Some(key) => key,
@@ -78,17 +79,21 @@ fn edited(
         };
         let opened = crypt::open(&mut file.documents, &metadata, key, format)?;
         crypt::verify(&opened, &metadata, key)?;
-        apply(&mut file, path, value.map(json).transpose()?)?;
-        Ok((Expected { file, warnings: opened.warnings.len() }, metadata))
+        let document = file.documents.first().map_or(&[][..], Vec::as_slice);
+        let counted =
+            by_values(document, path).map_err(|reason| SecretError::Key { path: shown(path), reason })?;
+        apply(&mut file, &counted, value.map(json).transpose()?)?;
+        steps = counted;
+        Ok((Expected { file, warnings: opened.warnings.len() }, metadata, opened.ivs))
     };
-    let (expected, _) = changed()?;
-    let (Expected { file: mut sealed, .. }, mut metadata) = changed()?;
+    let (expected, ..) = changed()?;
+    let (Expected { file: mut sealed, .. }, mut metadata, ivs) = changed()?;
     let key = data.ok_or(SecretError::NoMac)?;
     metadata.lastmodified = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    metadata.mac = crypt::seal(&mut sealed.documents, &metadata, &key, format)?;
+    metadata.mac = crypt::seal_again(&mut sealed.documents, &metadata, &key, format, ivs)?;
     let document = sealed.documents.first().map_or(&[][..], Vec::as_slice);
     let change = Change {
-        path,
+        path: &steps,
         document: value.is_some().then_some(document),
         mac: &metadata.mac,
         lastmodified: &metadata.lastmodified,
@@ -144,7 +149,7 @@ fn anew(
         set_in(section, &[Step::Key(name.to_owned())], Node::text(text.as_bytes()))
             .map_err(|reason| SecretError::Metadata(reason.to_owned()))?;
     }
-    store::write(format, &file, Indent::Default)
+    store::write(format, &file, Indent::of(format, bytes))
 }
 
 /// What was set; behind the end of a list it is the last item.

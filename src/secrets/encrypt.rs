@@ -6,10 +6,11 @@ use super::crypt;
 use super::document::{FILE_CAP, Opener, decrypt_with};
 use super::error::SecretError;
 use super::identity::{Ask, Environment, Plugins};
+use super::layout::Layout;
 use super::metadata::{Metadata, Wrap};
 use super::recipient::{Recipient, wrap};
 use super::rules::Rules;
-use super::store::{self, File, Indent};
+use super::store::{self, File};
 use super::token::DataKey;
 use super::tree::{Entry, Node};
 use super::value::SecretBytes;
@@ -26,6 +27,8 @@ pub struct Policy {
     pub rules: Vec<(String, String)>,
     /// Leave clear values out of the MAC.
     pub mac_only_encrypted: bool,
+    /// How the new file is indented.
+    pub layout: Layout,
 }
 
 /// Encrypts a clear file of the form `from` into a sops file of the form `to`, dated `now`. Plugins that recipients need
@@ -60,7 +63,7 @@ pub fn encrypt(
     let mut metadata = metadata(policy, from, wrap(&groups, policy.threshold, &key)?, now)?;
     metadata.mac = crypt::seal(&mut file.documents, &metadata, &key, to)?;
     file.metadata = Some(metadata.node());
-    let written = store::write(to, &file, Indent::Default)?;
+    let written = store::write(to, &file, policy.layout.of(to)?)?;
     // A form may not be able to hold its clear values; nobody shall find that out later.
     let key = SecretBytes::new(key.expose().to_vec());
     match decrypt_with(written.expose(), to, &Opener::DataKey(&key), false) {

@@ -7,7 +7,7 @@ use super::error::SecretError;
 pub enum Step {
     /// To the value of a key.
     Key(String),
-    /// To the item of a list, counted from 0; comments are not counted.
+    /// To the item of a list, counted from 0; comments are counted, as sops does.
     Index(usize),
 }
 

@@ -115,7 +115,8 @@ pub fn reseal(
         return Ok(Edited { bytes, laid_out_anew: false });
     }
     fresh.metadata = Some(section);
-    let bytes = store::write(to, &fresh, Indent::Default)?;
+    let indent = if from == to { Indent::of(to, bytes) } else { Indent::Default };
+    let bytes = store::write(to, &fresh, indent)?;
     if holds(bytes.expose(), to, &key, &expected) {
         Ok(Edited { bytes, laid_out_anew: true })
     } else {

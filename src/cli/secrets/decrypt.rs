@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 
 use super::file::FileArgs;
+use super::rule::Config;
 use super::stop;
 use crate::cli::keys::Keys;
 use crate::cli::settings::Settings;
@@ -28,6 +29,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FD", hide = true, conflicts_with = "data_key_hex")]
     data_key_fd: Option<u32>,
     #[command(flatten)]
+    config: Config,
+    #[command(flatten)]
     keys: Keys,
 }
 
@@ -35,6 +38,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Exit {
     let bytes = match args.file.read() {
         Ok(bytes) => bytes,
+        Err(text) => return stop(Exit::BadConfig, &text),
+    };
+    let layout = match args.config.layout() {
+        Ok(layout) => layout,
         Err(text) => return stop(Exit::BadConfig, &text),
     };
     let key = match data_key(args) {
@@ -53,6 +60,7 @@ pub(crate) fn run(args: &Args) -> Exit {
             Settings::say(&format!("warning: {warning}\n"));
         }
         let (_, to) = args.file.forms();
+        let document = document.with_layout(layout);
         match &args.extract {
             Some(path) => document.extract(path, to),
             None => document.written(to),

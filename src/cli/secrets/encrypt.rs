@@ -95,6 +95,7 @@ fn policy(args: &Args) -> Result<Policy, String> {
         return Err("nobody is named who could open the file: give `--age RECIPIENT`, or a creation rule in `.sops.yaml`"
             .to_owned());
     }
+    policy.layout = args.config.layout()?;
     policy.mac_only_encrypted |= args.mac_only_encrypted;
     policy.threshold = args.shamir_secret_sharing_threshold.unwrap_or(policy.threshold);
     Ok(policy)

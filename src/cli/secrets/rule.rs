@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::input;
-use crate::secrets::{Policy, SecretError, creation_rule};
+use crate::secrets::{Layout, Policy, SecretError, creation_rule};
 
 /// How many folders up `.sops.yaml` is looked for.
 const FOLDERS: usize = 100;
@@ -31,6 +31,13 @@ impl Config {
         let folder = input::base(&config);
         let name = if name.as_os_str().is_empty() { Path::new("/dev/stdin") } else { name };
         creation_rule(&bytes, &folder, &absolute(name)?).map_err(|error: SecretError| wrong(&error))
+    }
+
+    /// How what is written shall be indented.
+    pub(crate) fn layout(&self) -> Result<Layout, String> {
+        let Some(config) = self.path() else { return Ok(Layout::default()) };
+        let wrong = |error: &dyn std::fmt::Display| format!("`{}`: {error}", config.display());
+        Layout::read(&input::read(&config).map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))
     }
 }
 

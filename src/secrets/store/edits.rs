@@ -37,6 +37,31 @@ impl<'t> Edits<'t> {
         text.ok()
     }
 
+    /// Other pairs in the place of those of flat metadata: values are exchanged, lines that are no more are removed, and
+    /// new ones, which `line` writes, follow those that they follow in `new`. `old` tells keys, lines and values.
+    pub(super) fn put_flat(
+        &mut self,
+        old: &[(&str, Range<usize>, Range<usize>)],
+        new: &[(String, SecretBytes)],
+        line: impl Fn(&str, &SecretBytes) -> SecretBytes,
+    ) -> Option<()> {
+        let known = |name: &str| old.iter().find(|(key, ..)| *key == name);
+        let mut at = old.first()?.1.start;
+        for (name, value) in new {
+            if let Some((_, lines, place)) = known(name) {
+                self.put(place.clone(), value.clone());
+                at = lines.end;
+            } else {
+                self.put(at..at, line(name, value));
+            }
+        }
+        // Behind what is inserted where they start.
+        for (_, lines, _) in old.iter().filter(|(key, ..)| !new.iter().any(|(name, _)| name == key)) {
+            self.put(lines.clone(), SecretBytes::new(Vec::new()));
+        }
+        Some(())
+    }
+
     /// The line end that the line before `at` has.
     pub(super) fn line_end(&self, at: usize) -> &'static [u8] {
         let before = self.text.get(..at).unwrap_or_default();

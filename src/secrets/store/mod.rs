@@ -33,6 +33,30 @@ pub(super) struct File {
 pub(super) enum Indent {
     /// What sops does without a configuration: a tab in JSON, four blanks in YAML.
     Default,
+    /// So many blanks; YAML takes two where they are less than two or more than nine.
+    Blanks(u8),
+}
+
+impl Indent {
+    /// How the first line of a file that is further to the right than its top is moved there.
+    pub(super) fn of(format: SecretFormat, bytes: &[u8]) -> Self {
+        let (comment, most) = match format {
+            SecretFormat::Yaml => (b'#', 9),
+            _ => (b'/', u8::MAX),
+        };
+        let mut lines = bytes.split(|byte| *byte == b'\n').filter_map(|line| {
+            let words = line.trim_ascii_start();
+            let first = words.first().filter(|first| **first != comment && **first != b'-')?;
+            let blanks = line.get(..line.len() - words.len())?;
+            (*first != b'\r' && !blanks.is_empty()).then_some(blanks)
+        });
+        match lines.next() {
+            Some(blanks) if blanks.iter().all(|byte| *byte == b' ') => {
+                u8::try_from(blanks.len()).map_or(Self::Default, |count| Self::Blanks(count.min(most)))
+            }
+            _ => Self::Default,
+        }
+    }
 }
 
 /// Reads a file of `format`; a binary one is an encrypted one.
@@ -62,20 +86,25 @@ pub(super) fn write(format: SecretFormat, file: &File, indent: Indent) -> Result
     }
 }
 
-/// Writes one value as `sops decrypt --extract` prints it.
+/// Writes one value as `sops decrypt --extract` prints it; in YAML a list does not know of `indent` there.
 ///
 /// # Errors
 /// What the form has no text for.
-pub(super) fn write_value(format: SecretFormat, node: &Node) -> Result<SecretBytes, SecretError> {
+pub(super) fn write_value(
+    format: SecretFormat,
+    node: &Node,
+    indent: Indent,
+) -> Result<SecretBytes, SecretError> {
     let no_text = |reason| Err(SecretError::Key { path: "--extract".to_owned(), reason });
     match (format, node) {
         (_, Node::Leaf(Leaf::Text(bytes))) => Ok(bytes.clone()),
-        (SecretFormat::Json | SecretFormat::Ini, _) => json::write_value(node),
+        (SecretFormat::Json, _) | (SecretFormat::Ini, Node::Leaf(_)) => json::write_value(node, indent),
+        (SecretFormat::Ini, _) => no_text("leads to a list, which an INI file cannot hold"),
         (SecretFormat::Yaml, Node::Leaf(leaf)) => {
             let word = leaf.printed(format).unwrap_or_else(|| SecretBytes::new(b"null".to_vec()));
             Ok(SecretBytes::new([word.expose(), b"\n"].concat()))
         }
-        (SecretFormat::Yaml, _) => no_text("leads to a list; name one of its positions, or ask for JSON"),
+        (SecretFormat::Yaml, _) => yaml::write_value(node),
         (SecretFormat::Dotenv, _) => no_text("leads to no text, and a dotenv file holds nothing else"),
         (SecretFormat::Binary, _) => no_text("leads to no text, and a binary file holds nothing else"),
     }
@@ -113,15 +142,18 @@ pub(super) fn refitted(
     tokens: &[(SecretBytes, SecretBytes)],
     section: &Node,
 ) -> Option<SecretBytes> {
-    let is_json = match format {
-        SecretFormat::Json | SecretFormat::Binary => true,
-        SecretFormat::Yaml => false,
-        SecretFormat::Dotenv | SecretFormat::Ini => return None,
+    let text = std::str::from_utf8(bytes);
+    let resectioned = match format {
+        SecretFormat::Dotenv => dotenv::resectioned(bytes, section)?,
+        SecretFormat::Ini => ini::resectioned(text.ok()?, section)?,
+        SecretFormat::Yaml | SecretFormat::Json | SecretFormat::Binary => {
+            let is_json = !matches!(format, SecretFormat::Yaml);
+            SecretBytes::new(yaml::resectioned(text.ok()?, is_json, section)?.as_bytes().to_vec())
+        }
     };
-    let words = yaml::resectioned(std::str::from_utf8(bytes).ok()?, is_json, section)?;
     let known: HashMap<&[u8], &[u8]> = tokens.iter().map(|(old, new)| (old.expose(), new.expose())).collect();
-    let mut out = Vec::with_capacity(words.len());
-    let mut rest = words.as_bytes();
+    let mut out = Vec::with_capacity(resectioned.expose().len());
+    let mut rest = resectioned.expose();
     while let Some(at) = rest.windows(TOKEN.len()).position(|window| window == TOKEN) {
         let (before, token) = rest.split_at(at);
         let end = token.iter().position(|byte| *byte == b']')? + 1;

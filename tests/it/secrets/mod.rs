@@ -16,6 +16,7 @@ mod linked;
 mod older;
 mod opened;
 mod oracle;
+mod printed;
 mod readers;
 mod refused;
 mod regrouped;

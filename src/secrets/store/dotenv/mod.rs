@@ -4,7 +4,7 @@ mod splice;
 
 use std::collections::HashSet;
 
-pub(super) use self::splice::spliced;
+pub(super) use self::splice::{resectioned, spliced};
 use super::out::{replaced, written};
 use super::{File, wrong};
 use crate::secrets::error::SecretError;

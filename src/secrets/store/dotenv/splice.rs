@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::PREFIX;
+use crate::secrets::flatten::flatten;
 use crate::secrets::path::Step;
 use crate::secrets::scalar::Leaf;
 use crate::secrets::store::edits::Edits;
@@ -45,6 +46,24 @@ pub(in crate::secrets::store) fn spliced(bytes: &[u8], change: &Change<'_>) -> O
         (Some(leaf), Some((_, place))) => edits.put(place, replaced(leaf.flat().expose(), b"\n", b"\\n")),
         (Some(leaf), None) => add(&mut edits, bytes, &lines, key, leaf)?,
     }
+    edits.applied()
+}
+
+/// The text with another `sops` section; nothing where a line of it is not one.
+pub(in crate::secrets::store) fn resectioned(bytes: &[u8], section: &Node) -> Option<SecretBytes> {
+    let lines = lines(bytes)?;
+    let old = lines.iter().filter_map(|line| {
+        let (key, value) = line.pair.as_ref()?;
+        let key = std::str::from_utf8(key).ok().filter(|key| key.starts_with(PREFIX))?;
+        Some((key, line.whole.clone(), value.clone()))
+    });
+    let new = flatten(section, PREFIX).into_iter();
+    let new: Vec<_> = new.map(|(key, leaf)| (key, replaced(leaf.flat().expose(), b"\n", b"\\n"))).collect();
+    let mut edits = Edits::new(bytes);
+    let line = |key: &str, value: &SecretBytes| {
+        SecretBytes::new([key.as_bytes(), b"=", value.expose(), b"\n"].concat())
+    };
+    edits.put_flat(&old.collect::<Vec<_>>(), &new, line)?;
     edits.applied()
 }
 

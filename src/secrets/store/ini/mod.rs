@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-pub(super) use self::splice::spliced;
 use self::splice::{Pair, Place};
+pub(super) use self::splice::{resectioned, spliced};
 pub(super) use self::write::write;
 use super::out::replaced;
 use super::{File, wrong};

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::write::{put_sections, put_value, quoted, section};
 use super::{DEFAULT, METADATA, Reader};
+use crate::secrets::flatten::flatten;
 use crate::secrets::path::Step;
 use crate::secrets::store::edits::Edits;
 use crate::secrets::store::out::{replaced, written};
@@ -82,6 +83,35 @@ pub(in crate::secrets::store) fn spliced(text: &str, change: &Change<'_>) -> Opt
         _ => return None,
     }
     splice.edits.applied()
+}
+
+/// The text with another `sops` section; nothing where it has none.
+pub(in crate::secrets::store) fn resectioned(text: &str, section: &Node) -> Option<SecretBytes> {
+    let mut reader = Reader::new(text);
+    reader.sections().ok()?;
+    let own = reader.places.iter().find(|place| place.name == METADATA)?;
+    let old: Vec<_> =
+        own.pairs.iter().map(|pair| (pair.key.as_str(), pair.lines.clone(), pair.value.clone())).collect();
+    let new = flatten(section, "").into_iter();
+    let new: Vec<_> = new
+        .map(|(key, leaf)| {
+            let value = replaced(leaf.flat().expose(), b"\n", b"\\n");
+            let value = written(|out| {
+                put_value(out, value.expose());
+                Ok::<(), ()>(())
+            });
+            Some((key, value.ok()?))
+        })
+        .collect::<Option<_>>()?;
+    let widest = own.pairs.iter().map(|pair| pair.sign - pair.start).max().unwrap_or(0);
+    let mut edits = Edits::new(text.as_bytes());
+    let end = edits.line_end(own.header.end);
+    let line = |key: &str, value: &SecretBytes| {
+        let start = format!("{key:0$}= ", widest.max(key.len() + 1));
+        SecretBytes::new([start.as_bytes(), value.expose(), end].concat())
+    };
+    edits.put_flat(&old, &new, line)?;
+    edits.applied()
 }
 
 struct Splice<'t> {

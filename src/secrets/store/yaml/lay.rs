@@ -65,7 +65,8 @@ impl<'t> Laid<'t> {
         Self { shape, head: Remark::default(), line: Remark::default(), foot: Remark::default() }
     }
 
-    fn node(node: &'t Node) -> Self {
+    /// A value without comments of its own.
+    pub(super) fn node(node: &'t Node) -> Self {
         match node {
             Node::Leaf(leaf) => Self::new(Shape::Scalar(Word::of(leaf))),
             Node::List(items) => Self::list(items),

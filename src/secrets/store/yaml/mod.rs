@@ -28,6 +28,7 @@ use super::out::written;
 use super::{File, Indent, take};
 use crate::secrets::document::FILE_CAP;
 use crate::secrets::error::SecretError;
+use crate::secrets::tree::Node;
 use crate::secrets::value::SecretBytes;
 use crate::source::{Limits, Problem, Source, parse};
 
@@ -121,6 +122,15 @@ fn mended(text: &str, at: usize) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(kept.chars().chain(blanks).chain(after.chars()).collect()))
 }
 
+/// Writes a list or map by itself, as sops prints one that it takes out of a file.
+pub(super) fn write_value(node: &Node) -> Result<SecretBytes, SecretError> {
+    let laid = Laid::node(node);
+    written(|out| {
+        Emitter::new(out, 4, false).document(&laid, true);
+        Ok(())
+    })
+}
+
 /// Writes YAML; the metadata stands at the end of every document. A file with metadata is stored and read again: in it
 /// the few texts are in double quotes for which sops would write what nothing reads.
 pub(super) fn write(file: &File, indent: Indent) -> Result<SecretBytes, SecretError> {
@@ -128,6 +138,8 @@ pub(super) fn write(file: &File, indent: Indent) -> Result<SecretBytes, SecretEr
     let laid: Vec<Laid<'_>> = file.documents.iter().map(|entries| Laid::map(entries, last)).collect();
     let step = match indent {
         Indent::Default => 4,
+        Indent::Blanks(count @ 2..=9) => count,
+        Indent::Blanks(_) => 2,
     };
     written(|out| {
         let mut emitter = Emitter::new(out, step, last.is_some());

@@ -3,6 +3,9 @@
 //! A token that is looked at takes up the remarks that start at it or before; the next value keeps them. So what
 //! matters is which token is looked at when, and each function here looks in go-yaml's order.
 
+mod block;
+mod flow;
+
 use std::collections::HashMap;
 
 use super::remarks::{Remark, Side};
@@ -271,195 +274,10 @@ impl<'t> Parts<'t> {
         }
     }
 
-    fn block_list(&mut self, id: Id) -> Found<()> {
-        self.at += 1;
-        loop {
-            match self.look() {
-                Kind::Dash => {
-                    let item = self.item(&[Kind::Dash, Kind::BlockEnd])?;
-                    self.push(id, item);
-                }
-                Kind::BlockEnd => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                _ => return Err(self.lost()),
-            }
-        }
-    }
-
-    /// A list in the column of the key that it belongs to.
-    fn dashes(&mut self, id: Id) -> Found<()> {
-        while *self.look() == Kind::Dash {
-            let item = self.item(&[Kind::Dash, Kind::Key, Kind::Colon, Kind::BlockEnd])?;
-            self.push(id, item);
-        }
-        Ok(())
-    }
-
-    /// The item behind a dash; nothing where one of `empty` follows.
-    fn item(&mut self, empty: &[Kind]) -> Found<Id> {
-        let above = self.head.len();
-        self.at += 1;
-        let kind = self.look();
-        if above > 0 && matches!(kind, Kind::BlockList | Kind::BlockMap) {
-            self.split_stem(above);
-        }
-        if empty.contains(self.look()) { Ok(self.empty()) } else { self.value(true, false) }
-    }
-
-    /// What stands above the dash belongs to the list or map behind it, not to its first item.
-    fn split_stem(&mut self, above: usize) {
-        let rest = self.head.get(above + 1..).unwrap_or_default().to_owned();
-        let stem = self.head.get(..above).unwrap_or_default().to_owned();
-        self.stem = Some(Words::new(stem));
-        self.head = Words::new(rest);
-    }
-
     fn push(&mut self, list: Id, item: Id) {
         if let Some(Part { shape: Shape::List(items), .. }) = self.all.get_mut(list) {
             items.push(item);
         }
-    }
-
-    fn block_map(&mut self, id: Id) -> Found<()> {
-        const EMPTY: [Kind; 3] = [Kind::Key, Kind::Colon, Kind::BlockEnd];
-        self.at += 1;
-        let mut last = None;
-        loop {
-            let key = match self.look() {
-                Kind::Key => {
-                    self.at += 1;
-                    if EMPTY.contains(self.look()) { self.empty() } else { self.value(true, true)? }
-                }
-                Kind::BlockEnd => {
-                    let [_, line, foot] = self.take();
-                    self.at += 1;
-                    self.end(id, line, Words::default());
-                    match (last, foot.is_empty()) {
-                        (Some(key), false) => self.set_foot(key, foot),
-                        _ => self.set_foot(id, foot),
-                    }
-                    return Ok(());
-                }
-                _ => return Err(self.lost()),
-            };
-            // A comment further to the left than this key is below the one before.
-            if let Some(before) = last {
-                let foot = self.all.get_mut(key).map(|key| std::mem::take(&mut key.foot)).unwrap_or_default();
-                if !foot.is_empty() {
-                    self.set_foot(before, foot);
-                }
-            }
-            let value = if *self.look() == Kind::Colon {
-                self.at += 1;
-                if EMPTY.contains(self.look()) { self.empty() } else { self.value(true, true)? }
-            } else {
-                self.empty()
-            };
-            self.pair(id, key, value);
-            last = Some(key);
-        }
-    }
-
-    fn flow_list(&mut self, id: Id) -> Found<()> {
-        self.at += 1;
-        let mut first = true;
-        loop {
-            if *self.look() != Kind::FlowListEnd && !std::mem::take(&mut first) {
-                self.comma()?;
-            }
-            match self.look() {
-                Kind::FlowListEnd => {
-                    self.flow_end(id);
-                    return Ok(());
-                }
-                Kind::Key => {
-                    let item = self.pair_in_list()?;
-                    self.push(id, item);
-                }
-                _ => {
-                    let item = self.value(false, false)?;
-                    self.push(id, item);
-                }
-            }
-        }
-    }
-
-    /// A map of one pair without brackets, in a list.
-    fn pair_in_list(&mut self) -> Found<Id> {
-        const EMPTY: [Kind; 2] = [Kind::Comma, Kind::FlowListEnd];
-        let map = self.add(Shape::Map(Vec::new()), None, <[Words; 3]>::default());
-        self.at += 1;
-        let kind = self.look();
-        let key = if *kind == Kind::Colon || EMPTY.contains(kind) {
-            self.empty()
-        } else {
-            self.value(false, false)?
-        };
-        let value = if *self.look() == Kind::Colon {
-            self.at += 1;
-            if EMPTY.contains(self.look()) { self.empty() } else { self.value(false, false)? }
-        } else {
-            self.empty()
-        };
-        self.pair(map, key, value);
-        self.look();
-        Ok(map)
-    }
-
-    fn flow_map(&mut self, id: Id) -> Found<()> {
-        const EMPTY: [Kind; 2] = [Kind::Comma, Kind::FlowMapEnd];
-        self.at += 1;
-        let mut first = true;
-        loop {
-            if *self.look() != Kind::FlowMapEnd && !std::mem::take(&mut first) {
-                self.comma()?;
-            }
-            let key = match self.look() {
-                Kind::FlowMapEnd => {
-                    self.flow_end(id);
-                    return Ok(());
-                }
-                Kind::Key => {
-                    self.at += 1;
-                    let kind = self.look();
-                    if *kind == Kind::Colon || EMPTY.contains(kind) {
-                        self.empty()
-                    } else {
-                        self.value(false, false)?
-                    }
-                }
-                _ => {
-                    let key = self.value(false, false)?;
-                    self.look();
-                    let value = self.empty();
-                    self.pair(id, key, value);
-                    continue;
-                }
-            };
-            let value = if *self.look() == Kind::Colon {
-                self.at += 1;
-                if EMPTY.contains(self.look()) { self.empty() } else { self.value(false, false)? }
-            } else {
-                self.empty()
-            };
-            self.pair(id, key, value);
-        }
-    }
-
-    fn comma(&mut self) -> Found<()> {
-        if *self.look() != Kind::Comma {
-            return Err(self.lost());
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    fn flow_end(&mut self, id: Id) {
-        let [_, line, foot] = self.take();
-        self.at += 1;
-        self.end(id, line, foot);
     }
 
     /// Adds a pair; what is below the value belongs to the key, where that has nothing yet.

@@ -1,18 +1,17 @@
 //! Changes in the text of a YAML or JSON file: only the characters of what changes, all else stays as it is written.
 
+mod text;
+
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::emit::Emitter;
 use super::lay::Laid;
 use super::parsable;
 use super::parts::{Id, Part, Parts, Place, Shape};
 use super::scalars::Scalars;
 use super::tokens::{Scanner, Words};
 use crate::secrets::path::Step;
-use crate::secrets::store::json;
-use crate::secrets::store::out::written;
 use crate::secrets::tree::{Entry, Item, Node};
 
 /// What a file shall become.
@@ -295,113 +294,6 @@ impl Splice<'_> {
 
     fn flows(&self, id: Id) -> Option<bool> {
         Some(self.part(id)?.place.flow)
-    }
-
-    fn insert(&mut self, at: usize, text: Words) -> Option<()> {
-        self.letters.get(..at)?;
-        self.edits.push((at..at, text));
-        Some(())
-    }
-
-    /// Whole lines; `at` is where a line starts, or the end of a text without a last line end.
-    fn insert_lines(&mut self, at: usize, column: usize, text: &str) -> Option<()> {
-        let open = at > 0 && !matches!(self.letters.get(at - 1), Some('\n'));
-        let lines = format!("{}{:column$}{text}\n", if open { "\n" } else { "" }, "");
-        self.insert(at, Words::new(lines))
-    }
-
-    fn column(&self, at: usize) -> usize {
-        let before = self.letters.get(..at).unwrap_or_default();
-        before.iter().rev().take_while(|letter| **letter != '\n').count()
-    }
-
-    fn column_of_key(&self, map: Id) -> Option<usize> {
-        let Shape::Map(pairs) = &self.part(map)?.shape else { return None };
-        Some(self.column(self.part(pairs.first()?.0)?.place.start))
-    }
-
-    /// Behind the line end of the line.
-    fn after_line(&self, at: usize) -> usize {
-        let rest = self.letters.get(at..).unwrap_or_default();
-        at + rest.iter().position(|letter| *letter == '\n').map_or(rest.len(), |end| end + 1)
-    }
-
-    /// The line end and the blanks before what starts its line; nothing where other text does.
-    fn blank_before(&self, at: usize) -> String {
-        let before = self.letters.get(..at).unwrap_or_default();
-        let blanks = before.iter().rev().take_while(|letter| matches!(letter, ' ' | '\t')).count();
-        let start = before.len() - blanks;
-        if start == 0 || before.get(start - 1) != Some(&'\n') {
-            return String::new();
-        }
-        before.get(start - 1..).unwrap_or_default().iter().collect()
-    }
-
-    /// A value as JSON; in a JSON file laid out below the line of `from`, else in one line.
-    fn json(&self, node: &Node, from: usize) -> Option<Words> {
-        let bytes = json::write_value(node).ok()?;
-        let text = std::str::from_utf8(bytes.expose()).ok()?;
-        let blank = self.blank_before(from);
-        let (line_end, tabs) =
-            if self.is_json && !blank.is_empty() { (blank.as_str(), "\t") } else { ("", "") };
-        let mut out = Words::default();
-        for (index, line) in text.split('\n').enumerate() {
-            let words = line.trim_start_matches('\t');
-            if index > 0 {
-                out.push_str(line_end);
-                out.push_str(&tabs.repeat(line.len() - words.len()));
-            }
-            out.push_str(words);
-        }
-        Some(out)
-    }
-
-    /// A value in the style of blocks, without `prefix` and the last line end.
-    fn block(&self, laid: &Laid<'_>, column: usize, prefix: &str) -> Option<Words> {
-        let step = self.step();
-        let bytes = written(|out| {
-            Emitter::new(out, step, true).document(laid, true);
-            Ok::<(), ()>(())
-        });
-        let bytes = bytes.ok()?;
-        let text = std::str::from_utf8(bytes.expose()).ok()?.strip_prefix(prefix)?;
-        let mut lines = Words::default();
-        for (index, line) in text.strip_suffix('\n').unwrap_or(text).split('\n').enumerate() {
-            if index > 0 {
-                lines.push('\n');
-                lines.push_str(&" ".repeat(if line.is_empty() { 0 } else { column }));
-            }
-            lines.push_str(line);
-        }
-        Some(lines)
-    }
-
-    /// How far the first nested block of the file is indented.
-    fn step(&self) -> u8 {
-        let nested = self.all.iter().filter(|part| !part.place.flow && part.place.end > 0);
-        let columns = nested.filter_map(|part| match &part.shape {
-            Shape::Map(pairs) => Some(self.column(self.part(pairs.first()?.0)?.place.start)),
-            _ => None,
-        });
-        columns
-            .filter(|column| *column > 0)
-            .min()
-            .and_then(|column| u8::try_from(column).ok())
-            .unwrap_or(4)
-            .clamp(2, 9)
-    }
-
-    fn applied(mut self) -> Option<Words> {
-        self.edits.sort_by_key(|(range, _)| range.start);
-        let mut out = Words::default();
-        let mut at = 0;
-        for (range, text) in &self.edits {
-            out.extend(self.letters.get(at..range.start)?);
-            out.push_str(text);
-            at = range.end;
-        }
-        out.extend(self.letters.get(at..)?);
-        Some(out)
     }
 }
 
