@@ -17,6 +17,7 @@ mod older;
 mod opened;
 mod oracle;
 mod printed;
+mod random;
 mod readers;
 mod refused;
 mod regrouped;
