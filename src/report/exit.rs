@@ -36,6 +36,11 @@ pub enum Exit {
     Interrupted,
     /// SIGTERM.
     Terminated,
+    /// An editor changed nothing, as sops says it.
+    Unmodified,
+    /// A program that was run for its own sake ended so; never in a record.
+    #[serde(skip)]
+    Child(u8),
 }
 
 impl Exit {
@@ -56,6 +61,8 @@ impl Exit {
             Self::BadConfig => 78,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::Unmodified => 200,
+            Self::Child(code) => code,
         }
     }
 
@@ -76,6 +83,8 @@ impl Exit {
             Self::BadConfig => "bad-config",
             Self::Interrupted => "interrupted",
             Self::Terminated => "terminated",
+            Self::Unmodified => "unmodified",
+            Self::Child(_) => "child",
         }
     }
 
@@ -98,7 +107,9 @@ impl Exit {
             Self::Vacuous => 8,
             Self::Internal => 9,
             Self::Changes => 10,
-            Self::Ok => 11,
+            Self::Unmodified => 11,
+            Self::Child(_) => 12,
+            Self::Ok => 13,
         }
     }
 }

@@ -49,12 +49,7 @@ pub fn encrypt(
             "has {length} bytes, more than {FILE_CAP} are not encrypted"
         )));
     }
-    let mut file = clear(bytes, from)?;
-    if file.metadata.is_some() || file.documents.iter().flatten().any(|entry| reserved(entry, to)) {
-        return Err(SecretError::Metadata(
-            "it has a key that sops keeps for itself, so it is encrypted already (rename the key if it is not)".to_owned(),
-        ));
-    }
+    let mut file = plain(bytes, from, to)?;
     let key =
         DataKey::generate().map_err(|error| SecretError::Metadata(format!("no random bytes: {error}")))?;
     let plugins = Plugins { environment, ask };
@@ -70,6 +65,20 @@ pub fn encrypt(
         Ok(_) => Ok(written),
         Err(error) => Err(SecretError::Syntax(format!("cannot be written in this form: {error}"))),
     }
+}
+
+/// A clear file of the form `from` that shall become one of the form `to`.
+///
+/// # Errors
+/// What is not of that form, or has a key that metadata has.
+pub(super) fn plain(bytes: &[u8], from: SecretFormat, to: SecretFormat) -> Result<File, SecretError> {
+    let file = clear(bytes, from)?;
+    if file.metadata.is_some() || file.documents.iter().flatten().any(|entry| reserved(entry, to)) {
+        return Err(SecretError::Metadata(
+            "it has a key that sops keeps for itself, so it is encrypted already (rename the key if it is not)".to_owned(),
+        ));
+    }
+    Ok(file)
 }
 
 /// A clear file; a binary one becomes the text under a key.

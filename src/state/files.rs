@@ -19,7 +19,8 @@ pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, State
     if holds(path, bytes) {
         return Ok(false);
     }
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(folder).map_err(StateError::io("make the folder", folder))?;
     let mut staged = path.as_os_str().to_owned();
     staged.push(".new");

@@ -36,6 +36,7 @@ fn the_exit_codes_are_the_published_ones() {
     for (exit, meaning) in EXITS {
         writeln!(page, "| {} | {} | {meaning} |", exit.code(), exit.name()).unwrap();
     }
+    page.push_str("\n`secrets exec` ends as the command that it runs.\n");
     page.push_str("\nWhere two causes apply, the first of this order wins: ");
     let mut ranked: Vec<Exit> =
         EXITS.iter().map(|(exit, _)| *exit).filter(|exit| *exit != Exit::Ok).collect();
@@ -60,6 +61,7 @@ const EXITS: &[(Exit, &str)] = &[
     (Exit::BadConfig, "manifest, compose file or policy is wrong"),
     (Exit::Interrupted, "interrupted by SIGINT"),
     (Exit::Terminated, "ended by SIGTERM"),
+    (Exit::Unmodified, "`secrets edit`: nothing was changed, so nothing was written"),
 ];
 
 #[test]

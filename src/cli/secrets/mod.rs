@@ -3,11 +3,16 @@
 mod change;
 mod check;
 mod decrypt;
+mod diff;
+mod edit;
 mod encrypt;
+mod exec;
 mod exposed;
 mod file;
 mod install;
 mod keygen;
+mod merge;
+mod program;
 mod recipients;
 mod rotate;
 mod rule;
@@ -39,9 +44,17 @@ enum Command {
     Decrypt(Box<decrypt::Args>),
     /// Make a sops file of a clear one.
     Encrypt(Box<encrypt::Args>),
+    /// Print a sops file as lines to compare, or what differs between two; values by id. For git's `textconv`.
+    Diff(diff::Args),
+    /// Edit a sops file as clear text in memory, or make a new one.
+    Edit(Box<edit::Args>),
+    /// Run a command with the values of a sops file, in its environment or as a file.
+    Exec(exec::Args),
     /// Make a new age identity, or print the one that an SSH key is.
     Keygen(keygen::Args),
-    /// Print the age recipients of SSH keys.
+    /// Make one sops file of two versions since a common one, path by path. A merge driver for git.
+    Merge(merge::Args),
+    /// List who can read which file, by name; or print the age recipients of SSH keys.
     Recipients(recipients::Args),
     /// Give a sops file a new data key, and add or remove readers.
     Rotate(Box<rotate::Args>),
@@ -61,6 +74,10 @@ pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
         Command::Check(args) => check::run(args, settings),
         Command::Decrypt(args) => decrypt::run(args),
         Command::Encrypt(args) => encrypt::run(args),
+        Command::Diff(args) => diff::run(args),
+        Command::Merge(args) => merge::run(args),
+        Command::Edit(args) => edit::run(args, settings),
+        Command::Exec(args) => exec::run(args, settings),
         Command::Keygen(args) => keygen::run(args),
         Command::Recipients(args) => recipients::run(args, settings),
         Command::Rotate(args) => rotate::run(args),

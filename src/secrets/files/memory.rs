@@ -111,7 +111,7 @@ fn checked(path: PathBuf) -> Result<OwnedFd, FilesError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = open(&path, flags, Mode::empty()).map_err(FilesError::io("open", &path))?;
     let stat = fstatfs(&folder).map_err(FilesError::io("look at", &path))?;
-    if !matches!(u64::try_from(stat.f_type).unwrap_or(0), TMPFS_MAGIC | RAMFS_MAGIC) {
+    if !is_memory(u64::try_from(stat.f_type).unwrap_or(0)) {
         return Err(FilesError::Foreign { path, reason: "is no longer on a memory file system" });
     }
     let device = fstat(&folder).map_err(FilesError::io("look at", &path))?.st_dev;
@@ -119,6 +119,16 @@ fn checked(path: PathBuf) -> Result<OwnedFd, FilesError> {
         Standing::Memory(listed) if listed == format!("{}:{}", major(device), minor(device)) => Ok(folder),
         _ => Err(FilesError::Foreign { path, reason: "is hidden under another mount" }),
     }
+}
+
+/// True for the number of a file system that lives in memory.
+pub(super) const fn is_memory(magic: u64) -> bool {
+    matches!(magic, TMPFS_MAGIC | RAMFS_MAGIC)
+}
+
+/// True where a memory file system is mounted at the path that is never swapped.
+pub(super) fn never_swapped(path: &Path) -> bool {
+    fs::canonicalize(path).is_ok_and(|path| matches!(standing(&path), Ok(Standing::Memory(_))))
 }
 
 fn standing(path: &Path) -> Result<Standing, FilesError> {

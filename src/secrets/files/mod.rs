@@ -6,6 +6,7 @@
 //! made has a folder of its own, `<run>/secrets-for-users`. Links to installed files may stand anywhere else.
 
 mod account;
+mod den;
 mod error;
 mod folder;
 mod generated;
@@ -14,6 +15,7 @@ mod link;
 mod memory;
 mod wanted;
 
+pub use den::{Den, in_memory, may_be_swapped};
 pub use error::FilesError;
 pub use generated::{generated, observe_generated, put, remove};
 pub use generation::{fall_back, generation, install, observe, prune};

@@ -25,7 +25,7 @@ pub(super) struct Command {
 
 impl Command {
     pub(super) fn new(text: &str, environment: &Environment) -> Self {
-        let words = split(text).map_err(str::to_owned).and_then(|words| match words.first() {
+        let words = split_words(text).map_err(str::to_owned).and_then(|words| match words.first() {
             Some(program) if Path::new(program).is_absolute() => Ok(words),
             Some(program) => Err(format!("`{program}` is not an absolute path")),
             None => Err("is empty".to_owned()),
@@ -62,7 +62,10 @@ impl Command {
 }
 
 /// Words as a shell would split them: blanks part, quotes and backslashes keep together, nothing is expanded.
-fn split(text: &str) -> Result<Vec<String>, &'static str> {
+///
+/// # Errors
+/// A quote that is not closed, a backslash at the end; reads behind the name of the text.
+pub fn split_words(text: &str) -> Result<Vec<String>, &'static str> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -104,10 +107,10 @@ mod tests {
             (r#"x$HOME `y` "\n" '\n' a"b"c"#, vec!["x$HOME", "`y`", "\\n", "\\n", "abc"]),
             ("", vec![]),
         ] {
-            assert_eq!(split(text).unwrap(), expected, "{text}");
+            assert_eq!(split_words(text).unwrap(), expected, "{text}");
         }
-        assert!(split("a 'b").is_err());
-        assert!(split("a\\").is_err());
+        assert!(split_words("a 'b").is_err());
+        assert!(split_words("a\\").is_err());
     }
 
     #[test]

@@ -33,6 +33,7 @@ use ssh::Locked;
 pub use ask::Ask;
 pub use child::Environment;
 pub(super) use child::run;
+pub use command::split_words;
 pub(super) use plugin::{Plugins, Recipient as PluginRecipient, name_of as plugin_of};
 
 /// Key files are small; more than this is no key file.

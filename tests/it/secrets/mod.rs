@@ -2,17 +2,21 @@
 
 mod age;
 mod attacks;
+mod by_editor;
 mod canary;
 mod checked;
 mod edited;
 mod edited_lines;
+mod executed;
 mod flips;
 mod identities;
+mod in_git;
 mod installed;
 mod isolated;
 mod keygen;
 mod killed;
 mod linked;
+mod named;
 mod older;
 mod opened;
 mod oracle;
