@@ -10,15 +10,9 @@ use super::settings::Settings;
 use crate::report::Exit;
 use crate::run;
 
-/// Arguments of `credentials`.
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// Commands of `credentials`.
 #[derive(clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Answer `LoadCredential=NAME:SOCKET` of units, each with what the manifest gives it.
     ///
     /// The listening socket is standard input, as a unit with `StandardInput=socket` has it; systemd starts it with the
@@ -28,7 +22,7 @@ enum Command {
 
 /// Arguments of `credentials serve`.
 #[derive(clap::Args)]
-struct ServeArgs {
+pub(super) struct ServeArgs {
     #[command(flatten)]
     manifest: ManifestArg,
     #[command(flatten)]
@@ -36,8 +30,8 @@ struct ServeArgs {
 }
 
 /// Runs `credentials`.
-pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
-    match &args.command {
+pub(super) async fn run(command: &Command, settings: &Settings) -> Exit {
+    match command {
         Command::Serve(args) => serve(args, settings).await,
     }
 }

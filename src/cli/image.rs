@@ -10,15 +10,9 @@ use super::settings::Settings;
 use crate::report::Exit;
 use crate::run::{self, LockOrder, LockOutcome, Locking};
 
-/// Arguments of `image`.
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// Commands of `image`.
 #[derive(clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Ask registries what the tags of a manifest stand for, and write it down beside the manifest.
     ///
     /// Images that are in the lock file already are not asked for again, unless `--update` names them. When a registry
@@ -28,7 +22,7 @@ enum Command {
 
 /// Arguments of `image lock`.
 #[derive(clap::Args)]
-struct LockArgs {
+pub(super) struct LockArgs {
     #[command(flatten)]
     manifest: ManifestArg,
     /// Ask again for this image (`nginx:1.27`, or `nginx` for every tag of it); may be given several times.
@@ -49,8 +43,8 @@ struct LockArgs {
 }
 
 /// Runs `image`.
-pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
-    match &args.command {
+pub(super) async fn run(command: &Command, settings: &Settings) -> Exit {
+    match command {
         Command::Lock(args) => lock(args, settings).await,
     }
 }

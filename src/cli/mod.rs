@@ -12,6 +12,7 @@ mod completions;
 mod credentials;
 mod destroy;
 mod flags;
+mod group;
 mod hygiene;
 mod image;
 mod input;
@@ -37,6 +38,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::report::Exit;
+use group::Group;
 use later::Later;
 use settings::Settings;
 
@@ -71,13 +73,13 @@ enum Command {
     /// Remove what is recorded as ours.
     Destroy(Later<destroy::Args>),
     /// Lock what images of registries stand for.
-    Image(Later<image::Args>),
+    Image(Later<Group<image::Command>>),
     /// Work with keys and sops files, and install what is in them.
-    Secrets(Later<secrets::Args>),
+    Secrets(Later<Group<secrets::Command>>),
     /// Give secrets to units of systemd, without a file.
-    Credentials(Later<credentials::Args>),
+    Credentials(Later<Group<credentials::Command>>),
     /// Show what compose files become.
-    Stack(Later<stack::Args>),
+    Stack(Later<Group<stack::Command>>),
     /// Print the JSON Schema of the manifest.
     Schema(Later<schema::Args>),
     /// Pass on the GET requests of Traefik's Swarm provider to the engine, and refuse everything else.
@@ -114,10 +116,10 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
         Command::Rollback(Later(args)) => wait(rollback::run(&args, settings)),
         Command::Collect(Later(args)) => wait(collect::run(&args, settings)),
         Command::Destroy(Later(args)) => wait(destroy::run(&args, settings)),
-        Command::Image(Later(args)) => wait(image::run(&args, settings)),
-        Command::Secrets(Later(args)) => wait(secrets::run(&args, settings)),
-        Command::Credentials(Later(args)) => wait(credentials::run(&args, settings)),
-        Command::Stack(Later(args)) => stack::run(args, settings),
+        Command::Image(Later(Group { command })) => wait(image::run(&command, settings)),
+        Command::Secrets(Later(Group { command })) => wait(secrets::run(&command, settings)),
+        Command::Credentials(Later(Group { command })) => wait(credentials::run(&command, settings)),
+        Command::Stack(Later(Group { command })) => stack::run(command, settings),
         Command::Schema(Later(args)) => schema::run(&args, settings),
         Command::SocketProxy(Later(args)) => wait(socket_proxy::run(args)),
         Command::Completions(Later(args)) => completions::run(&args, settings),

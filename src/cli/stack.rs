@@ -11,15 +11,9 @@ use crate::run::{self, Stop, TranscriptOrder};
 /// So many bytes are printed at once.
 const PIECE: usize = 64 << 10;
 
-/// Arguments of `stack`.
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// Commands of `stack`.
 #[derive(clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Print the write requests that compose files become on an empty swarm, one JSON object a line.
     ///
     /// No engine is asked; an object has the id `id_NAME`. External objects are taken as present. With `--compat` the
@@ -29,7 +23,7 @@ enum Command {
 
 /// Arguments of `stack transcript`.
 #[derive(clap::Args)]
-struct TranscriptArgs {
+pub(super) struct TranscriptArgs {
     /// The stack's name.
     #[arg(value_name = "NAME")]
     name: String,
@@ -50,8 +44,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 /// Runs `stack`.
-pub(crate) fn run(args: Args, settings: &Settings) -> Exit {
-    match args.command {
+pub(super) fn run(command: Command, settings: &Settings) -> Exit {
+    match command {
         Command::Transcript(args) => transcript(args, settings),
     }
 }

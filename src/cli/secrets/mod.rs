@@ -24,15 +24,9 @@ use super::settings::Settings;
 use crate::report::Exit;
 use crate::secrets::lock_memory;
 
-/// Arguments of `secrets`.
-#[derive(clap::Args)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
+/// Commands of `secrets`.
 #[derive(clap::Subcommand)]
-enum Command {
+pub(super) enum Command {
     /// Install secrets and templates, make links to them, and tell the units that use what changed.
     ///
     /// No engine is needed. `apply` does the same; this is for a boot, before the engine is started.
@@ -67,9 +61,9 @@ enum Command {
 }
 
 /// Runs `secrets`.
-pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
+pub(super) async fn run(command: &Command, settings: &Settings) -> Exit {
     lock_memory();
-    match &args.command {
+    match command {
         Command::Install(args) => install::run(args, settings).await,
         Command::Check(args) => check::run(args, settings),
         Command::Decrypt(args) => decrypt::run(args),
