@@ -197,7 +197,9 @@ fn quoted(leaf: &Leaf) -> SecretBytes {
     }
     // JSON has quotes for a text in a list.
     let list = Node::List(vec![Item::Node(Node::Leaf(leaf.clone()))]);
-    let Ok(text) = store::write_value(SecretFormat::Json, &list) else { return leaf.flat() };
+    let Ok(text) = store::write_value(SecretFormat::Json, &list, store::Indent::Default) else {
+        return leaf.flat();
+    };
     let inner = text.expose().trim_ascii();
     let inner = inner.strip_prefix(b"[").and_then(|inner| inner.strip_suffix(b"]")).unwrap_or(inner);
     SecretBytes::new(inner.trim_ascii().to_vec())
