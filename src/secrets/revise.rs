@@ -71,7 +71,7 @@ pub(super) fn revised(
         return Ok(Some(Edited { bytes, laid_out_anew: false }));
     }
     fresh.metadata = Some(metadata.renewed(written));
-    let bytes = store::write(format, &fresh, Indent::Default)?;
+    let bytes = store::write(format, &fresh, Indent::of(format, bytes))?;
     if opens(&bytes) {
         Ok(Some(Edited { bytes, laid_out_anew: true }))
     } else {

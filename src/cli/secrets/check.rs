@@ -12,7 +12,7 @@ use crate::secrets::Finding;
 
 /// Arguments of `secrets check`.
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// Folders whose files are looked at, or single files; this folder without one.
     folder: Vec<PathBuf>,
     /// Manifest whose host must be able to open its secrets; may be given again.

@@ -13,7 +13,7 @@ use crate::run::{Said, install as run_install};
 
 /// Arguments of `secrets install`.
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     manifest: ManifestArg,
     /// Only what is needed before users are made.
