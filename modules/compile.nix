@@ -11,7 +11,7 @@ let
 in
 {
   services.holdfast = {
-    host = lib.mkDefault { name = config.networking.hostName; };
+    host.name = lib.mkDefault config.networking.hostName;
     manifest = pkgs.runCommand "holdfast-manifest" { } ''
       ${lib.getExe cfg.package} compile ${source} -o $out
     '';

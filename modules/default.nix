@@ -2,7 +2,7 @@
 { self }:
 {
   imports = [
-    ./options.nix
+    ./options
     (import ./package.nix { inherit self; })
     ./compile.nix
     ./oneshot.nix

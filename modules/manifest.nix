@@ -1,19 +1,23 @@
 # Pure: the values of `services.holdfast` → the manifest. Uses nothing but builtins, so plain `nix eval` tests it.
-cfg:
+# What is null is left out, and so is what only the options know (other spellings, values that are computed).
 let
-  sections = removeAttrs cfg [
-    "enable"
-    "package"
-    "manifest"
-  ];
-  set = builtins.filter (name: sections.${name} != null) (builtins.attrNames sections);
+  inherit (import ./schema.nix) plain schema;
+  without_nulls =
+    values:
+    removeAttrs values (builtins.filter (name: values.${name} == null) (builtins.attrNames values));
+  taken =
+    one: value:
+    let
+      inherit (plain one) is;
+      known = builtins.intersectAttrs is.properties value;
+    in
+    if is ? properties then
+      builtins.mapAttrs (name: taken is.properties.${name}) (without_nulls known)
+    else if is ? additionalProperties then
+      builtins.mapAttrs (_: taken is.additionalProperties) (without_nulls value)
+    else if is ? items then
+      map (taken is.items) value
+    else
+      value;
 in
-{
-  version = 1;
-}
-// builtins.listToAttrs (
-  map (name: {
-    inherit name;
-    value = sections.${name};
-  }) set
-)
+cfg: { version = 1; } // taken schema cfg

@@ -7,10 +7,9 @@
 let
   cfg = config.services.holdfast;
   program = lib.getExe cfg.package;
-  entries = section: if section == null then [ ] else lib.attrValues section;
-  declared = entries cfg.secrets ++ entries cfg.templates;
+  declared = lib.attrValues cfg.secrets ++ lib.attrValues cfg.templates;
   install = "${program} secrets install ${cfg.manifest} --lock-wait 5m";
-  for_users = lib.any (one: one.needed_for_users or false) declared;
+  for_users = lib.any (one: one.needed_for_users == true) declared;
   # Where users are made by a unit and not by the activation script.
   by_unit = config.systemd.sysusers.enable || (config.services.userborn.enable or false);
   oneshot = {
@@ -59,7 +58,7 @@ in
     };
 
     systemd.sockets.holdfast-credentials =
-      lib.mkIf (lib.any (one: (one.credentials or [ ]) != [ ]) declared)
+      lib.mkIf (lib.any (one: one.credentials != null && one.credentials != [ ]) declared)
         {
           description = "Secrets for units, by LoadCredential=NAME:/run/holdfast/credentials.sock";
           wantedBy = [ "sockets.target" ];
@@ -70,7 +69,7 @@ in
         };
 
     systemd.services.holdfast-credentials =
-      lib.mkIf (lib.any (one: (one.credentials or [ ]) != [ ]) declared)
+      lib.mkIf (lib.any (one: one.credentials != null && one.credentials != [ ]) declared)
         {
           description = "Give secrets to units that load them as credentials";
           serviceConfig = {

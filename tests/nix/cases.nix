@@ -18,7 +18,7 @@ let
     networking.hostName = "web";
     services.holdfast = {
       enable = true;
-      swarm = { };
+      swarm.advertise = "192.0.2.10";
     }
     // settings;
   };
@@ -74,13 +74,59 @@ in
         (enabled { })
         { systemd.timers.holdfast-collect.enable = false; }
       ]).config.rendered;
-    nothing_without_enable = (system { services.holdfast.swarm = { }; }).config.rendered;
+    nothing_without_enable =
+      (system { services.holdfast.swarm.advertise = "192.0.2.10"; }).config.rendered;
     manifest = import ../../modules/manifest.nix (
       removeAttrs (system (enabled (secret { }))).config.services.holdfast [
         "package"
         "manifest"
       ]
     );
+    secrets_in_the_words_of_sops_nix =
+      let
+        holdfast =
+          (system (enabled {
+            defaultSopsFile = "/etc/secrets/all.yaml";
+            secrets = {
+              one = {
+                restartUnits = [ "app.service" ];
+                reloadUnits = [ "web.service" ];
+                uid = 1000;
+                gid = 100;
+                path = "/var/lib/app/one";
+              };
+              two = {
+                sopsFile = "/etc/secrets/two.yaml";
+                key = "a/b";
+                neededForUsers = true;
+              };
+              three = {
+                file = "/etc/secrets/three.json";
+                restart_units = [ "db.service" ];
+                owner = "app";
+              };
+            };
+            templates.env = {
+              content = "TOKEN={{ one | env }}";
+              neededForUsers = false;
+            };
+          })).config.services.holdfast;
+      in
+      {
+        manifest = {
+          inherit (import ../../modules/manifest.nix holdfast) secrets templates;
+        };
+        places = lib.mapAttrs (_: one: one.file_path) (holdfast.secrets // holdfast.templates);
+      };
+    files_of_the_checkout_go_to_the_store =
+      (import ../../modules/manifest.nix
+        (system (enabled {
+          stacks.app = {
+            compose = [ ../../hosts/demo/app.compose.yml ];
+            env.HOST = "app.example.org";
+          };
+        })).config.services.holdfast
+      ).stacks.app;
     docker_is_on = (system (enabled { })).config.virtualisation.docker.enable;
 
     merging = {
@@ -185,6 +231,36 @@ in
         (units {
           manifest = builtins.toFile "manifest.json" "{}";
         });
+    an_unknown_field_of_a_secret =
+      refused "The option `services.holdfast.secrets.token.fil' does not exist"
+        (units {
+          secrets.token.fil = "/etc/secrets/web.yaml";
+        });
+    a_secret_without_a_file =
+      refused "The option `services.holdfast.secrets.token.file' was accessed but has no value defined"
+        (units {
+          secrets.token = { };
+        });
+    a_private_key_in_the_store =
+      refused "is not of type `absolute path outside of the Nix store, which everybody can read'"
+        (units {
+          identities.age_key_files = [ "${builtins.storeDir}/00000000000000000000000000000000-key.txt" ];
+        });
+    a_private_key_of_the_checkout = refused "is not of type `absolute path outside" (units {
+      identities.ssh_key_files = [ ./cases.nix ];
+    });
+    a_mode_that_is_none = refused "is not of type `null or one of \"strict\", \"compat\"'" (units {
+      stacks.app = {
+        compose = [ ];
+        mode = "loose";
+      };
+    });
+    a_percentage_that_is_none = refused "integer between 0 and" (units {
+      gates.page.certificate = {
+        name = "app.example.org";
+        min_lifetime_percent = 300;
+      };
+    });
     an_unknown_option_of_the_system =
       refused "The option `virtualisation.holdfast' does not exist"
         (system {

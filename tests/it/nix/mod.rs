@@ -4,6 +4,7 @@
 
 mod cases;
 mod flake;
+mod options;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

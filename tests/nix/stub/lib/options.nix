@@ -54,7 +54,9 @@ in
   };
   showOption = lib.concatMapStringsSep "." (
     part:
-    if builtins.match "[a-zA-Z_][a-zA-Z0-9_'-]*" part == null && part != "*" then
+    if
+      builtins.match "[a-zA-Z_][a-zA-Z0-9_'-]*" part == null && builtins.match "\\*|<.*>" part == null
+    then
       builtins.toJSON part
     else
       part

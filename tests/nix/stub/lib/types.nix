@@ -59,8 +59,10 @@ let
     description: check: more:
     {
       _type = "option-type";
+      class = "noun";
       inherit description check;
       merge = same;
+      getSubOptions = _: { };
     }
     // more;
   narrowed =
@@ -71,6 +73,19 @@ let
       check = value: base.check value && check value;
     };
 
+  # In words of others a description of one of these classes stands as it is.
+  within = classes: one: if elem one.class classes then one.description else "(${one.description})";
+  of_each = within [
+    "noun"
+    "composite"
+  ];
+  as_choice = within [
+    "noun"
+    "conjunction"
+  ];
+
+  clause = base: base // { class = "clause"; };
+
   is_path =
     value:
     builtins.isPath value || (isString value && lib.hasPrefix "/" value) || lib.isDerivation value;
@@ -80,8 +95,10 @@ let
   # The types of single parts of a set, joined by name; `lazy` keeps names whose every definition is switched off.
   sets =
     lazy: element:
-    type "attribute set of ${element.description}" isAttrs {
+    type "attribute set of ${of_each element}" isAttrs {
+      class = "composite";
       empty = { };
+      getSubOptions = loc: element.getSubOptions (loc ++ [ "<name>" ]);
       merge =
         loc: definitions:
         let
@@ -106,6 +123,7 @@ in
 {
   types = {
     inherit int;
+    addCheck = base: check: narrowed base base.description check;
     raw = type "raw value" (_: true) { merge = single; };
     unspecified = type "unspecified value" (_: true) { merge = anything.merge; };
     anything = type "anything" (_: true) {
@@ -150,19 +168,23 @@ in
     };
     port = between 0 65535 "16 bit unsigned integer;";
     ints = {
-      inherit between;
-      unsigned = narrowed int "unsigned integer, meaning >=0" (value: value >= 0);
-      positive = narrowed int "positive integer, meaning >0" (value: value > 0);
+      between = low: high: between low high "integer";
+      unsigned = clause (narrowed int "unsigned integer, meaning >=0" (value: value >= 0));
+      positive = clause (narrowed int "positive integer, meaning >0" (value: value > 0));
       u16 = port;
     };
     enum =
       allowed:
-      type "one of ${lib.concatMapStringsSep ", " shown allowed}" (value: elem value allowed) { };
+      type "one of ${lib.concatMapStringsSep ", " shown allowed}" (value: elem value allowed) {
+        class = "conjunction";
+      };
 
     listOf =
       element:
-      type "list of ${element.description}" isList {
+      type "list of ${of_each element}" isList {
+        class = "composite";
         empty = [ ];
+        getSubOptions = loc: element.getSubOptions (loc ++ [ "*" ]);
         merge =
           loc: definitions:
           let
@@ -182,7 +204,9 @@ in
 
     nullOr =
       element:
-      type "null or ${element.description}" (value: value == null || element.check value) {
+      type "null or ${as_choice element}" (value: value == null || element.check value) {
+        class = "conjunction";
+        inherit (element) getSubOptions;
         merge =
           loc: definitions:
           if all (value: value == null) (values definitions) then
@@ -194,7 +218,8 @@ in
       };
     either =
       one: other:
-      type "${one.description} or ${other.description}" (value: one.check value || other.check value) {
+      type "${as_choice one} or ${as_choice other}" (value: one.check value || other.check value) {
+        class = "conjunction";
         merge =
           loc: definitions:
           let
@@ -227,8 +252,17 @@ in
         ...
       }:
       type "submodule" (value: isAttrs value || lib.isFunction value || builtins.isPath value) {
+        class = "set";
         empty = { };
-        inherit modules;
+        getSubOptions =
+          loc:
+          removeAttrs
+            (lib.evalModules {
+              inherit specialArgs;
+              prefix = loc;
+              modules = modules ++ [ { _module.args.name = lib.mkOptionDefault "‹name›"; } ];
+            }).options
+            [ "_module" ];
         merge =
           loc: definitions:
           let
