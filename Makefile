@@ -54,9 +54,9 @@ fmt: ## Formats everything.
 
 docs: ## Writes the generated reference pages again.
 	rm -rf target/golden
-	cargo test -q --test it -- docs schema >/dev/null 2>&1 || true
+	cargo test -q --test it -- docs schema nix::options >/dev/null 2>&1 || true
 	[ ! -d target/golden/docs ] || cp -rv target/golden/docs/. docs/
-	cargo test -q --test it -- docs schema
+	cargo test -q --test it -- docs schema nix::options
 
 bench: setup ## Measures no-op runs and start-up on a private engine; writes docs/reference/benchmarks.md.
 	tests/bench/run.sh

@@ -26,7 +26,8 @@ fn the_page_of_options_says_what_the_modules_have() {
         assert!(options.len() >= 193, "{name}: only {} options", options.len());
         let mut page = HEAD.to_owned();
         for option in &options {
-            write!(page, "\n## {}\n\n{}\n\nType: {}", option.name, option.description.trim(), option.r#type).unwrap();
+            write!(page, "\n## {}\n\n{}\n\nType: {}", option.name, option.description.trim(), option.r#type)
+                .unwrap();
             page.push_str(if option.read_only { ", read only" } else { "" });
             match &option.default {
                 Some(Value::Null) => page.push_str("; left out by default"),
