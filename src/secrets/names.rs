@@ -84,7 +84,7 @@ mod tests {
             ("age1ccc", "carol"),
             (SSH, "db"),
             ("ssh-rsa AAAAB3Nza", "erin@home"),
-            ("ssh-rsa AAAAother frank@home", "frank@home"),
+            ("ssh-rsa AAAAB3 frank@home", "frank@home"),
         ] {
             assert_eq!(names.of(recipient), [expected], "{recipient}");
         }
