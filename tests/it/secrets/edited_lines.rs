@@ -6,7 +6,7 @@ use std::fs;
 use jiff::Timestamp;
 use regex::Regex;
 
-use crate::support::sops::{Form, Keys};
+use crate::support::sops::{Form, Keys, run};
 use holdfast::secrets::{Opener, SecretBytes, format_of, parse_path, set, unset};
 
 const DOTENV: &str =
@@ -146,4 +146,35 @@ fn in_ini_only_the_value_changes_and_sops_reads_it() {
     bench.removes(r#"["s"]["a"]"#, r"; ENC.*\r\n\r\n\r\na  = .*\r\n");
     bench.removes(r#"["last"]["k"]"#, r"; ENC.*\r\nk = .*\r\n");
     bench.removes(r#"["t"]"#, r"\[t\]\r\nx_unencrypted=.*\r\n\r\n");
+}
+
+#[test]
+fn a_rotated_file_keeps_its_layout_and_the_order_of_its_metadata() {
+    let other = Keys::new().recipient(Form::AgeFile);
+    // Metadata that sops does not know, blank lines, other quotes, and the first keys last.
+    let dotenv = [
+        (r"(?m)^(B=.*\n)", "$1\n"),
+        (r"(?m)^(sops_age__list_0__map_enc=.*\n)(?s:(.*))$", "sops_added=kept\n\n$2$1"),
+    ];
+    let ini = [
+        (r"(?m)^a     =", "\n  a="),
+        (r"(?m)^bee   = (.*)$", "bee : '$1'"),
+        (r"(?m)^(age__list_0__map_enc .*\n)(?s:(.*))$", "added=kept\n; a remark\n$2\n$1"),
+    ];
+    for (name, plain, changes) in [("r.env", DOTENV, &dotenv[..]), ("r.ini", INI, &ini[..])] {
+        let bench = Bench::new(name, plain, changes);
+        let clear = bench.keys.decrypt(name, &[]);
+        let mut command = bench.keys.opening(env!("CARGO_BIN_EXE_holdfast"));
+        run(command.args(["secrets", "rotate", "-i", "--add-age", &other, name]));
+        assert_eq!(bench.keys.decrypt(name, &[]), clear, "{name}");
+        let after = fs::read_to_string(bench.keys.path(name)).expect("the file");
+        let rest = |text: &str| {
+            let values =
+                Regex::new(r"ENC\[[^\]]*\]|-----BEGIN.*|\d{4}-\d\d-\d\dT\S*").expect("an expression");
+            values.replace_all(text, "<>").lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        let (new, old): (Vec<_>, Vec<_>) = rest(&after).into_iter().partition(|line| line.contains("list_1"));
+        assert_eq!(old, rest(&bench.before), "{name}");
+        assert!(new.len() == 2 && new.iter().any(|line| line.ends_with(&other)), "{name}: {new:?}");
+    }
 }

