@@ -161,6 +161,7 @@ fn a_rotated_file_keeps_its_layout_and_the_order_of_its_metadata() {
         (r"(?m)^bee   = (.*)$", "bee : '$1'"),
         (r"(?m)^(age__list_0__map_enc .*\n)(?s:(.*))$", "added=kept\n; a remark\n$2\n$1"),
     ];
+    let values = Regex::new(r"ENC\[[^\]]*\]|-----BEGIN.*|\d{4}-\d\d-\d\dT\S*").expect("an expression");
     for (name, plain, changes) in [("r.env", DOTENV, &dotenv[..]), ("r.ini", INI, &ini[..])] {
         let bench = Bench::new(name, plain, changes);
         let clear = bench.keys.decrypt(name, &[]);
@@ -168,11 +169,7 @@ fn a_rotated_file_keeps_its_layout_and_the_order_of_its_metadata() {
         run(command.args(["secrets", "rotate", "-i", "--add-age", &other, name]));
         assert_eq!(bench.keys.decrypt(name, &[]), clear, "{name}");
         let after = fs::read_to_string(bench.keys.path(name)).expect("the file");
-        let rest = |text: &str| {
-            let values =
-                Regex::new(r"ENC\[[^\]]*\]|-----BEGIN.*|\d{4}-\d\d-\d\dT\S*").expect("an expression");
-            values.replace_all(text, "<>").lines().map(str::to_owned).collect::<Vec<_>>()
-        };
+        let rest = |text: &str| values.replace_all(text, "<>").lines().map(str::to_owned).collect::<Vec<_>>();
         let (new, old): (Vec<_>, Vec<_>) = rest(&after).into_iter().partition(|line| line.contains("list_1"));
         assert_eq!(old, rest(&bench.before), "{name}");
         assert!(new.len() == 2 && new.iter().any(|line| line.ends_with(&other)), "{name}: {new:?}");

@@ -212,14 +212,27 @@ fn yaml(tree: &Tree, indent: usize, remarks: &mut impl Iterator<Item = bool>, ou
     }
 }
 
+/// Without texts of several lines whose first one starts with a tab: sops writes `null` for them, and Holdfast does not,
+/// as the reference of YAML files says.
+fn without_tabs(tree: Tree) -> Tree {
+    match tree {
+        Tree::Text(text) if text.contains('\n') => Tree::Text(text.trim_start_matches('\t').to_owned()),
+        Tree::List(items) => Tree::List(items.into_iter().map(without_tabs).collect()),
+        Tree::Map(pairs) => {
+            Tree::Map(pairs.into_iter().map(|(key, value)| (key, without_tabs(value))).collect())
+        }
+        other => other,
+    }
+}
+
 fn yaml_files() -> impl Strategy<Value = Vec<u8>> {
-    let one = (tree(&YAML_WORDS), prop::collection::vec(prop::bool::weighted(0.08), 40)).prop_map(
-        |(tree, remarks)| {
-            let mut text = String::new();
-            yaml(&tree, 0, &mut remarks.into_iter(), &mut text);
-            text.trim_start_matches(['\n', ' ']).to_owned() + "\n"
-        },
-    );
+    let one =
+        (tree(&YAML_WORDS).prop_map(without_tabs), prop::collection::vec(prop::bool::weighted(0.08), 40))
+            .prop_map(|(tree, remarks)| {
+                let mut text = String::new();
+                yaml(&tree, 0, &mut remarks.into_iter(), &mut text);
+                text.trim_start_matches(['\n', ' ']).to_owned() + "\n"
+            });
     prop::collection::vec(one, 1..3).prop_map(|documents| documents.join("---\n").into_bytes())
 }
 
