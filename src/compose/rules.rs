@@ -213,7 +213,7 @@ rules! {
     DurationShort "duration-short" Engine "engine": "a time of a health check between nothing and a millisecond" => "sends it";
     HealthcheckTest "healthcheck-test" Engine "node": "a health check whose list does not begin with `CMD`, `CMD-SHELL` or `NONE`, so that it never runs" => "sends it";
     IngressDnsrr "ingress-dnsrr" Engine "engine": "an ingress port of a service with `endpoint_mode: dnsrr`" => "sends it";
-    NetworkIngress "network-ingress" Engine "engine": "the engine's network `ingress` as a network of the stack" => "sends it";
+    NetworkIngress "network-ingress" Engine "engine": "an external network `ingress`, `none`, `default` or `container:NAME`, which no service can join" => "sends it";
     LabelPredefined "label-predefined" Engine "engine": "the label of networks that the engine keeps for its own" => "sends it";
     TemplateInvalid "template-invalid" Engine "engine": "a template that does not end, or with a field or function that the engine does not have" => "sends it";
     CapabilityUnknown "capability-unknown" Engine "node": "a capability that Linux does not have" => "sends it";

@@ -166,14 +166,11 @@ fn networks(file: &File, log: &mut Log) {
     for (key, at) in &file.networks {
         let network = &at.value;
         let name = network.name.as_ref().map_or(key.as_str(), |name| name.value.as_str());
-        if super::model::is_true(&network.external) && name == "ingress" {
-            let message = "no service can join `ingress`, the engine's network for published ports";
-            log.rule(
-                Rule::NetworkIngress,
-                at.place,
-                message,
-                "publish the ports, and use a network of its own",
-            );
+        let own = matches!(name, "ingress" | "none" | "default") || name.starts_with("container:");
+        if own && super::model::is_true(&network.external) {
+            let message = format!("the engine has no network `{name}` that services can join");
+            let fix = "use a network of the stack, or one that was made for it";
+            log.rule(Rule::NetworkIngress, at.place, message, fix);
         }
         if let Some(label) = network.labels.get("com.docker.swarm.predefined") {
             let message = "the label `com.docker.swarm.predefined` is the engine's own";

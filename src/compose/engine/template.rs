@@ -100,7 +100,12 @@ fn judge(action: &str) -> Result<(), String> {
     };
     let name = |c: char| c.is_alphanumeric() || c == '_';
     let path = first.starts_with('.') && first.chars().all(|c| name(c) || c == '.');
-    if path && first != "." && !FIELDS.contains(&first) && !first.starts_with(".Service.Labels.") {
+    if let Some(label) = first.strip_prefix(".Service.Labels.").filter(|_| path) {
+        return Err(format!(
+            "reads a label by a path, which no engine finds: `index .Service.Labels \"{label}\"` does"
+        ));
+    }
+    if path && first != "." && !FIELDS.contains(&first) {
         return Err(format!("names `{first}`, which the engine does not have"));
     }
     if first.starts_with(char::is_alphabetic) && first.chars().all(name) && !WORDS.contains(&first) {
@@ -126,7 +131,6 @@ mod tests {
             "{{if eq .Task.Slot \"1\"}}a{{else}}b{{end}}",
             "{{ join \",\" .Node.ID .Task.ID }}",
             "{{`}}`}}",
-            "{{.Service.Labels.x}}",
         ] {
             assert_eq!(read(text), Ok(()), "{text}");
         }

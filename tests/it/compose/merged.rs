@@ -10,9 +10,10 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde_json::Value;
 
 use super::harness::{entries, require_docker};
-use super::transcript::{each_fixture, listed, only, ours, sorted, strict};
+use super::transcript::{Sent, each_fixture, listed, only, ours, sorted, strict};
 
 /// What a comparison found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,11 +77,27 @@ pub(super) fn compare(files: &[PathBuf], env: &BTreeMap<String, String>) -> Resu
     // What strict takes has lost nothing on the way; what it refuses may be lost already.
     let lossless = |files: &[PathBuf]| if nested(files) { None } else { strict(files, env).ok() };
     let Some(files) = lossless(files) else { return Ok(Agreement { compat: accepted, strict: false }) };
-    match strict(&merged, env).map(sorted) {
-        Ok(merged) if sorted(files) == merged => Ok(Agreement { compat: accepted, strict: true }),
-        Ok(_) => Err(shown("strict differs")),
+    match strict(&merged, env).map(any_order) {
+        Ok(merged) if any_order(files.clone()) == merged => Ok(Agreement { compat: accepted, strict: true }),
+        Ok(merged) => {
+            let files = any_order(files);
+            let (left, right) = (only(&files, &merged), only(&merged, &files));
+            Err(shown(&format!("strict differs\n  files:  {left}\n  merged: {right}")))
+        }
         Err(error) => Err(shown(&format!("strict refuses what docker prints: {error}"))),
     }
+}
+
+/// As [`sorted`], with the mounts of a service in any order: those of `tmpfs`, which docker stack has no word for, stand
+/// behind those of the last file or between those of the first.
+fn any_order(mut sent: Vec<Sent>) -> Vec<String> {
+    for (_, body) in &mut sent {
+        let mounts = body.pointer_mut("/TaskTemplate/ContainerSpec/Mounts").and_then(Value::as_array_mut);
+        if let Some(mounts) = mounts {
+            mounts.sort_by_key(ToString::to_string);
+        }
+    }
+    sorted(sent)
 }
 
 /// True where a default holds a variable, which strict reads otherwise than docker.
