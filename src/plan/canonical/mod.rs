@@ -123,10 +123,21 @@ pub fn node_spec(spec: &Value) -> Value {
 const VXLAN_IDS: &str = "com.docker.network.driver.overlay.vxlanid_list";
 
 /// The fields in which a network that is there differs from the body that would create it. The engine cannot change
-/// a network, so anything in here means making it anew. Subnets and gateways that are not asked for may be any.
+/// a network, so anything in here means making it anew. Subnets and gateways that are not asked for may be any; of one
+/// that was made a moment ago the engine does not say yet what it was made with.
 #[must_use]
 pub fn network_diff(stored: &Value, wanted: &Value) -> Vec<Change> {
     let (mut before, after) = (network(stored), network(wanted));
+    let driver = at(stored, "/Driver").as_str().unwrap_or_default();
+    if driver.is_empty() && at(stored, "/Scope").as_str() == Some("swarm") {
+        for key in ["Driver", "IPAM", "Options"] {
+            remove(&mut before, "", key);
+            let asked = after.get(key).map(|asked| (key.to_owned(), asked.clone()));
+            if let Some(fields) = before.as_object_mut() {
+                fields.extend(asked);
+            }
+        }
+    }
     match after.pointer("/IPAM/Config").and_then(Value::as_array) {
         None => remove(&mut before, "/IPAM", "Config"),
         Some(asked) => {

@@ -87,6 +87,14 @@ fn a_network_is_compared_by_what_was_asked_for() {
         body.as_object_mut().unwrap().insert(field.into(), value);
         asked(body)
     };
+    // Not allocated yet: the engine knows what it was made with, and does not say it.
+    let fresh = json!({"Name": "proxy", "Id": "x", "Scope": "swarm", "Driver": "", "Options": null, "Attachable": true,
+        "IPAM": {"Driver": "", "Options": null, "Config": []}});
+    let body = json!({"Name": "proxy", "Driver": "macvlan", "Attachable": true, "Options": {"encrypted": ""},
+        "IPAM": {"Driver": "default", "Config": [{"Subnet": "198.51.100.0/24"}]}});
+    assert_eq!(network_diff(&fresh, &body), []);
+    let other = json!({"Name": "proxy", "Driver": "macvlan", "Attachable": false});
+    assert_eq!(network_diff(&fresh, &other).len(), 1);
     assert_eq!(with("Attachable", json!(false)), ["Attachable"]);
     assert_eq!(with("Internal", json!(true)), ["Internal"]);
     assert_eq!(with("EnableIPv6", json!(true)), ["EnableIPv6"]);

@@ -345,7 +345,9 @@ impl Lab {
         loop {
             let observed = self.look().await;
             let waits = |network: &Value| {
-                network["Driver"] == "overlay" && network["IPAM"]["Config"].get(0).is_none()
+                let driver = network["Driver"].as_str().unwrap_or_default();
+                let overlay = driver == "overlay" || (driver.is_empty() && network["Scope"] == "swarm");
+                overlay && network["IPAM"]["Config"].get(0).is_none()
             };
             let left: Vec<_> = observed.networks.values().filter(|network| waits(&network.raw)).collect();
             if left.is_empty() {
