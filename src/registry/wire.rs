@@ -17,6 +17,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use zeroize::Zeroizing;
 
 use crate::secrets::SecretBytes;
 
@@ -120,7 +121,7 @@ where
         .body(Empty::<Bytes>::new())
         .map_err(|error| format!("the request cannot be made: {error}"))?;
     if let Some(authorization) = ask.authorization {
-        let bytes = Bytes::from_owner(authorization.expose().to_vec());
+        let bytes = Bytes::from_owner(Zeroizing::new(authorization.expose().to_vec()));
         let mut value =
             HeaderValue::from_maybe_shared(bytes).map_err(|_| "the login cannot be sent in a header")?;
         value.set_sensitive(true);

@@ -11,8 +11,8 @@ use super::order::Order;
 use super::stop::Stop;
 use crate::desired::Compiled;
 use crate::manifest::Manifest;
-use crate::report::Record;
-use crate::state::{Generation, Generations, Lock};
+use crate::report::{Exit, Record};
+use crate::state::{Generation, Generations, Lock, touched_by_others};
 
 /// A run under way.
 pub(super) struct Run<'o> {
@@ -100,7 +100,11 @@ impl<'o> Run<'o> {
 
     /// One writer at a time.
     pub(super) fn lock(&mut self, opened: &Compilation) -> Result<Lock, Stop> {
-        let lock = Lock::take(&opened.compiled.manifest.paths.run, &self.holder(), self.order.lock_wait)?;
+        let paths = &opened.compiled.manifest.paths;
+        ours_alone(&paths.run, &paths.state)?;
+        let lock = Lock::take(&paths.run, &self.holder(), self.order.lock_wait)?;
+        // Made just now, perhaps, where others may make things too.
+        ours_alone(&paths.run, &paths.state)?;
         self.writes = true;
         Ok(lock)
     }
@@ -143,4 +147,23 @@ impl<'o> Run<'o> {
         self.record.elapsed_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.record
     }
+}
+
+/// Refuses run and state folders that somebody else could exchange for others in the middle of a run.
+fn ours_alone(run: &Path, state: &Path) -> Result<(), Stop> {
+    for (field, path) in [("paths.run", run), ("paths.state", state)] {
+        let touched = touched_by_others(path).map_err(|error| {
+            Stop::Other(Exit::BadConfig, format!("`{field}`: `{}`: {error}", path.display()))
+        })?;
+        if let Some(touched) = touched {
+            let text = format!(
+                "`{field}`: `{}` belongs to user {} and others may change it, so they could lead this run elsewhere; \
+                 name a place that root alone can write to",
+                touched.path.display(),
+                touched.owner
+            );
+            return Err(Stop::Other(Exit::BadConfig, text));
+        }
+    }
+    Ok(())
 }

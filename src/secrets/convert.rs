@@ -34,9 +34,12 @@ pub(super) fn secret_of(openssh: &[u8], passphrase: Option<&str>) -> Option<Secr
     }
     let pair = key.key_data().ed25519()?;
     let mut hash = Sha512::digest(pair.private.as_ref());
-    let text = bech32::encode_upper::<Bech32>(Hrp::parse("age-secret-key-").ok()?, hash.get(..32)?);
+    // A secret key has 74 characters: the text never moves.
+    let mut text = Zeroizing::new(String::with_capacity(80));
+    let prefix = Hrp::parse("age-secret-key-").ok()?;
+    let written = bech32::encode_upper_to_fmt::<Bech32, String>(&mut text, prefix, hash.get(..32)?);
     hash.as_mut_slice().zeroize();
-    Some(SecretBytes::new(text.ok()?.into_bytes()))
+    written.ok().map(|()| SecretBytes::new(text.as_bytes().to_vec()))
 }
 
 /// As [`secret_of`] with the recipient before it; a protected key is asked for. `name` names the key to people.

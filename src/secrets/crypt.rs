@@ -24,6 +24,8 @@ pub(super) struct Opened {
     pub(super) macs: [Zeroizing<Vec<u8>>; 2],
     /// Places of values that are not in the MAC.
     pub(super) uncovered: HashSet<String>,
+    /// Places of values that stand there in clear text.
+    pub(super) clear: HashSet<String>,
     /// What is allowed and still worth saying, each with its place.
     pub(super) warnings: Vec<String>,
     /// What makes the same tokens again of what does not change.
@@ -45,7 +47,8 @@ pub(super) fn open(
         walk.map(document)?;
     }
     let macs = [hex(walk.hash.finalize()), hex(walk.other.finalize())];
-    Ok(Opened { macs, uncovered: walk.uncovered, warnings: walk.warnings, ivs: walk.ivs })
+    let Walk { uncovered, clear, warnings, ivs, .. } = walk;
+    Ok(Opened { macs, uncovered, clear, warnings, ivs })
 }
 
 /// Encrypts in place and gives the token of the MAC.
@@ -129,6 +132,7 @@ struct Walk<'d> {
     /// What tokens were bound to so far (keys joined by `:`), and the keys themselves.
     bound: HashMap<String, Vec<String>>,
     uncovered: HashSet<String>,
+    clear: HashSet<String>,
     warnings: Vec<String>,
     ivs: Ivs,
 }
@@ -152,6 +156,7 @@ impl<'d> Walk<'d> {
             active: Vec::new(),
             bound: HashMap::new(),
             uncovered: HashSet::new(),
+            clear: HashSet::new(),
             warnings: Vec::new(),
             ivs: Ivs::default(),
         }
@@ -316,6 +321,9 @@ impl<'d> Walk<'d> {
 
     /// Takes a value into the MAC.
     fn count(&mut self, leaf: &Leaf, encrypted: bool) {
+        if !encrypted {
+            self.clear.insert(self.place());
+        }
         if self.metadata.mac_only_encrypted && !encrypted {
             self.uncovered.insert(self.place());
             return;

@@ -33,6 +33,7 @@ pub struct Document {
     format: SecretFormat,
     pub(super) file: File,
     uncovered: HashSet<String>,
+    clear: HashSet<String>,
     warnings: Vec<String>,
     pub(super) layout: Layout,
 }
@@ -80,7 +81,8 @@ pub fn decrypt_with(
         crypt::verify(&found, &metadata, &key)?;
     }
     let warnings = std::mem::take(&mut found.warnings);
-    Ok(Document { format, file, uncovered: found.uncovered, warnings, layout: Layout::default() })
+    let (uncovered, clear) = (found.uncovered, found.clear);
+    Ok(Document { format, file, uncovered, clear, warnings, layout: Layout::default() })
 }
 
 impl Document {
@@ -138,6 +140,11 @@ impl Document {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    /// True for a value that stands in the file in clear text: nothing binds it to its key.
+    pub(super) fn is_clear(&self, path: &str) -> bool {
+        self.clear.contains(path)
     }
 
     fn at(&self, path: &str) -> Result<&Node, &'static str> {

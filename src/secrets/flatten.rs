@@ -1,6 +1,6 @@
 //! Metadata as the flat forms hold it: `age__list_0__map_enc`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::scalar::Leaf;
 use super::tree::{Entry, Item, Node};
@@ -8,6 +8,10 @@ use super::value::SecretBytes;
 
 const MAP: &str = "__map_";
 const LIST: &str = "__list_";
+/// Metadata of sops goes five steps deep; what goes much deeper is there to overflow a stack.
+const MOST_STEPS: usize = 16;
+/// Characters of a key that are told; nobody wants to read a megabyte.
+const TOLD: usize = 80;
 
 /// One step of a flat key.
 enum Step<'k> {
@@ -20,6 +24,8 @@ enum Step<'k> {
 struct Place<'k> {
     value: Option<SecretBytes>,
     keys: Vec<(&'k str, Place<'k>)>,
+    /// Where each of `keys` is: there may be as many as fit into a file.
+    known: HashMap<&'k str, usize>,
     items: BTreeMap<usize, Place<'k>>,
 }
 
@@ -32,31 +38,38 @@ pub(super) fn unflatten(pairs: Vec<(String, SecretBytes)>) -> Result<Node, Strin
     let (keys, values): (Vec<String>, Vec<SecretBytes>) = pairs.into_iter().unzip();
     for (key, value) in keys.iter().zip(values) {
         let mut place = &mut root;
-        for step in steps(key).ok_or_else(|| format!("`{key}` has a list position that is no number"))? {
+        for step in steps(key).map_err(|why| format!("`{}` {why}", told(key)))? {
             place = match step {
                 Step::Key(name) => {
-                    let at = place.keys.iter().position(|(known, _)| *known == name);
-                    let at = at.unwrap_or_else(|| {
+                    let at = *place.known.entry(name).or_insert_with(|| {
                         place.keys.push((name, Place::default()));
                         place.keys.len() - 1
                     });
                     match place.keys.get_mut(at) {
                         Some((_, place)) => place,
-                        None => return Err(format!("`{key}` cannot be placed")),
+                        None => return Err(format!("`{}` cannot be placed", told(key))),
                     }
                 }
                 Step::Index(index) => place.items.entry(index).or_default(),
             };
         }
         if place.value.replace(value).is_some() {
-            return Err(format!("`{key}` stands there twice"));
+            return Err(format!("`{}` stands there twice", told(key)));
         }
     }
     node(root)
 }
 
+/// A key for people.
+fn told(key: &str) -> String {
+    if key.chars().count() <= TOLD {
+        return key.to_owned();
+    }
+    key.chars().take(TOLD).chain("...".chars()).collect()
+}
+
 fn node(place: Place<'_>) -> Result<Node, String> {
-    let Place { value, keys, items } = place;
+    let Place { value, keys, items, .. } = place;
     match (value, keys.is_empty(), items.is_empty()) {
         (Some(value), true, true) => Ok(Node::Leaf(Leaf::Text(value))),
         (None, false, true) => {
@@ -75,21 +88,26 @@ fn node(place: Place<'_>) -> Result<Node, String> {
     }
 }
 
-fn steps(key: &str) -> Option<Vec<Step<'_>>> {
+fn steps(key: &str) -> Result<Vec<Step<'_>>, &'static str> {
+    const NO_NUMBER: &str = "has a list position that is no number";
     let mut steps = Vec::new();
     let (mut rest, mut is_list) = (key, false);
     loop {
         let next = [rest.find(MAP).map(|at| (at, MAP)), rest.find(LIST).map(|at| (at, LIST))];
         let next = next.into_iter().flatten().min_by_key(|(at, _)| *at);
-        let word = next.map_or(Some(rest), |(at, _)| rest.get(..at))?;
+        let word = next.map_or(Some(rest), |(at, _)| rest.get(..at)).ok_or(NO_NUMBER)?;
         let digits = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
         steps.push(match is_list {
-            true if !digits => return None,
-            true => Step::Index(word.parse().ok()?),
+            true if !digits => return Err(NO_NUMBER),
+            true => Step::Index(word.parse().map_err(|_| NO_NUMBER)?),
             false => Step::Key(word),
         });
-        let Some((at, separator)) = next else { return Some(steps) };
-        (rest, is_list) = (rest.get(at + separator.len()..)?, separator == LIST);
+        let Some((at, separator)) = next else { return Ok(steps) };
+        if steps.len() == MOST_STEPS {
+            return Err("is nested too deeply");
+        }
+        rest = rest.get(at + separator.len()..).ok_or(NO_NUMBER)?;
+        is_list = separator == LIST;
     }
 }
 
@@ -160,5 +178,15 @@ mod tests {
         ] {
             assert!(read(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_goes_very_deep_is_refused_and_told_in_short() {
+        for separator in [MAP, LIST] {
+            let key = format!("a{}", format!("{separator}0").repeat(100_000));
+            let error = read(&[&key]).expect_err("too deep");
+            assert!(error.contains("nested too deeply") && error.len() < 200, "{error}");
+        }
+        assert!(read(&["a__map_b__map_c__map_d__map_e__map_f__list_0__list_0"]).is_ok());
     }
 }

@@ -1,9 +1,10 @@
 //! The value token, `ENC[AES256_GCM,data:...,iv:...,tag:...,type:...]`.
 
+use aes::Aes256;
+use aes_gcm::AesGcm;
 use aes_gcm::aead::consts::U32;
 use aes_gcm::aead::generic_array::GenericArray;
 use aes_gcm::aead::{AeadInPlace, KeyInit};
-use aes_gcm::{AesGcm, aes::Aes256};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;

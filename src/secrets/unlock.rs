@@ -44,6 +44,14 @@ pub fn unlock(manifest: &Manifest, identities: &Identities, kept: Option<&Path>)
             .and_then(|document| value(document, &key, format))
         {
             Ok(found) => {
+                if loaded.document.as_ref().is_ok_and(|document| document.is_clear(&key)) {
+                    unlocked.warnings.push(format!(
+                        "{}: the value at `{key}` stands there in clear text, and sops protects neither its key nor \
+                         where it ends: whoever may write to the file could exchange it for another clear one; \
+                         encrypt it if that matters",
+                        secret.file.display()
+                    ));
+                }
                 let opened = Opened { ciphertext: Arc::clone(&loaded.ciphertext), format, key };
                 unlocked.values.insert(name.clone(), found);
                 unlocked.opened.insert(name.clone(), opened);

@@ -36,6 +36,7 @@ mod needs;
 mod ownership;
 mod proven;
 mod recreating;
+mod trust;
 mod unseen;
 
 use std::path::PathBuf;
@@ -54,6 +55,7 @@ pub use needs::{Needs, Origin};
 pub use ownership::{read_ownership, write_ownership};
 pub use proven::Proven;
 pub use recreating::Recreating;
+pub use trust::{Touched, touched_by_others};
 pub use unseen::{read_unseen, write_unseen};
 
 use crate::report::Exit;

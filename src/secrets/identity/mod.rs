@@ -16,6 +16,8 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use age::armor::ArmoredReader;
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::error::SecretError;
@@ -25,6 +27,7 @@ use super::shamir;
 use super::token::DataKey;
 use super::value::SecretBytes;
 use crate::manifest;
+use crate::state;
 use command::Command;
 use plugin::Plugins as Helpers;
 use source::Protected;
@@ -38,6 +41,8 @@ pub(super) use plugin::{Plugins, Recipient as PluginRecipient, name_of as plugin
 
 /// Key files are small; more than this is no key file.
 const KEY_FILE_CAP: u64 = 1 << 20;
+/// How files are opened: never for a writer that may never come, as the other end of a pipe.
+const OPENED: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// What the command line and the environment say of identities, beside the manifest.
 #[derive(Default)]
@@ -93,17 +98,23 @@ impl Identities {
         if let Some(text) = &env.age_key {
             all.age_text("SOPS_AGE_KEY", text.expose());
         }
-        for path in env.age_key_file.iter().chain(&cfg.age_key_files) {
-            all.file(path, Self::age_text);
+        if let Some(path) = &env.age_key_file {
+            all.file(path, read_capped, Self::age_text);
         }
-        for path in env.ssh_key_file.iter().chain(&cfg.ssh_key_files) {
-            all.file(path, Self::ssh_key);
+        for path in &cfg.age_key_files {
+            all.file(path, read_guarded, Self::age_text);
+        }
+        if let Some(path) = &env.ssh_key_file {
+            all.file(path, read_capped, Self::ssh_key);
+        }
+        for path in &cfg.ssh_key_files {
+            all.file(path, read_guarded, Self::ssh_key);
         }
         for path in env.age_key_places.iter().filter(|path| path.exists()) {
-            all.file(path, Self::age_text);
+            all.file(path, read_capped, Self::age_text);
         }
         for path in env.ssh_key_places.iter().filter(|path| path.exists()) {
-            all.file(path, Self::ssh_key);
+            all.file(path, read_capped, Self::ssh_key);
         }
         for (name, text) in [(source::AGE_COMMAND, &env.age_key_cmd), (source::SSH_COMMAND, &env.ssh_key_cmd)]
         {
@@ -141,9 +152,14 @@ impl Identities {
             && self.protected.is_empty()
     }
 
-    fn file(&mut self, path: &Path, take: impl FnOnce(&mut Self, &str, &[u8])) {
+    fn file(
+        &mut self,
+        path: &Path,
+        read: impl FnOnce(&Path) -> io::Result<Zeroizing<Vec<u8>>>,
+        take: impl FnOnce(&mut Self, &str, &[u8]),
+    ) {
         let name = path.display().to_string();
-        match read_capped(path) {
+        match read(path) {
             Ok(bytes) => take(self, &name, &bytes),
             Err(error) => self.failed.push(format!("{name} (not read: {error})")),
         }
@@ -257,9 +273,28 @@ fn open<'i>(
     Some(plain)
 }
 
-/// Reads a small file whole.
+/// Reads a small file whole. A pipe in its place is not waited for.
 pub(super) fn read_capped(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let file = File::open(path)?;
+    read_open(File::from(rustix::fs::open(path, OPENED, Mode::empty())?))
+}
+
+/// As [`read_capped`], for a file that a manifest names: where somebody else could exchange a folder above it, or the
+/// file, no link is followed, so that nobody leads root to a file of root's.
+fn read_guarded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    if state::touched_by_others(path)?.is_none() {
+        return read_capped(path);
+    }
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    match openat2(CWD, path, OPENED, Mode::empty(), resolve) {
+        Ok(file) => read_open(File::from(file)),
+        Err(Errno::LOOP) => Err(io::Error::other(
+            "it, or a folder above it, is a link, and somebody else could lead it elsewhere",
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_open(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     let meta = file.metadata()?;
     if !meta.is_file() {
         return Err(io::Error::other("not a regular file"));

@@ -14,9 +14,15 @@ const COLUMNS: usize = 64;
 
 /// Writes one message.
 pub(super) fn send(to: &mut impl Write, kind: &str, arguments: &[&str], body: &[u8]) -> io::Result<()> {
-    let mut text = Zeroizing::new(String::with_capacity(64 + body.len() * 2));
+    // Room for all of it at once: an argument may be an identity.
+    let words: usize = arguments.iter().map(|word| word.len() + 1).sum();
+    let mut text = Zeroizing::new(String::with_capacity(64 + kind.len() + words + body.len() * 2));
     text.push_str("-> ");
-    text.push_str(&[&[kind], arguments].concat().join(" "));
+    text.push_str(kind);
+    for word in arguments {
+        text.push(' ');
+        text.push_str(word);
+    }
     let encoded = Zeroizing::new(STANDARD_NO_PAD.encode(body));
     let mut rest = encoded.as_str();
     loop {
@@ -43,7 +49,8 @@ pub(super) fn receive(from: &mut impl Read) -> io::Result<Stanza> {
     let mut words = head.strip_prefix("-> ").ok_or_else(wrong)?.split(' ').map(str::to_owned);
     let tag = words.next().filter(|tag| !tag.is_empty()).ok_or_else(wrong)?;
     let args = words.collect();
-    let mut body = Vec::new();
+    // A file key is 16 bytes, and whoever takes it out wipes it: it must not have moved before.
+    let mut body = Vec::with_capacity(COLUMNS);
     loop {
         let text = line(from, &mut left)?;
         let bytes = Zeroizing::new(STANDARD_NO_PAD.decode(&*text).map_err(|_| wrong())?);

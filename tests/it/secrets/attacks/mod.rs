@@ -3,7 +3,18 @@
 //! The twin is the real sops where that is what an attacker meets elsewhere, or a few lines that do the thing the
 //! obvious way.
 
+mod commands;
+mod leaks;
+mod limits;
+mod links;
+mod memory;
+mod names;
+mod reuse;
+mod rights;
 mod rollback;
+mod socket;
+mod stale;
+mod structure;
 
 use std::fs;
 use std::os::fd::OwnedFd;
