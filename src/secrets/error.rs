@@ -98,6 +98,16 @@ impl SecretError {
     }
 }
 
+/// How many recipients or identities are told; a file that was made for it holds thousands.
+const TOLD: usize = 20;
+
 fn join(items: &[String]) -> String {
-    if items.is_empty() { "none".to_owned() } else { items.join(", ") }
+    match items.get(TOLD..) {
+        Some(more @ [_, ..]) => {
+            let told = items.get(..TOLD).unwrap_or_default();
+            format!("{}, and {} more", told.join(", "), more.len())
+        }
+        _ if items.is_empty() => "none".to_owned(),
+        _ => items.join(", "),
+    }
 }

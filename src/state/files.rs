@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 use serde::Serialize;
@@ -21,7 +21,7 @@ pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, State
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(folder).map_err(StateError::io("make the folder", folder))?;
+    make_folder(folder)?;
     let mut staged = path.as_os_str().to_owned();
     staged.push(".new");
     let staged = Path::new(&staged);
@@ -64,6 +64,12 @@ pub(super) fn holds(path: &Path, bytes: &[u8]) -> bool {
 
 /// Bytes that are compared at a time.
 const PIECE: usize = 1 << 14;
+
+/// Makes a folder and those above it, where they are missing. Nobody else may write to them, whatever the umask is.
+pub(super) fn make_folder(folder: &Path) -> Result<(), StateError> {
+    let mut new = fs::DirBuilder::new();
+    new.recursive(true).mode(0o755).create(folder).map_err(StateError::io("make the folder", folder))
+}
 
 /// Makes a rename or a new entry in a folder durable.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! The lock: one writer at a time, and a line that says who.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 
 use super::StateError;
+use super::files::make_folder;
 
 /// The lock, held until dropped. The kernel frees it when the process ends, however it ends.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl Lock {
     /// [`LockError::Held`] with the other's line, or what the file system said.
     pub fn take(run: &Path, holder: &str, wait: Duration) -> Result<Self, LockError> {
         let path = run.join("lock");
-        fs::create_dir_all(run).map_err(StateError::io("make the folder", run))?;
+        make_folder(run)?;
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = opened.map_err(StateError::io("open", &path))?;
         let until = Instant::now() + wait;
@@ -76,6 +77,8 @@ fn read_holder(file: &mut File) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -26,6 +26,7 @@ mod readers;
 mod refused;
 mod regrouped;
 mod rotated;
+mod sinks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -14,8 +14,8 @@ fn said(output: &Output) -> String {
 }
 
 /// A file with a change that real sops and Holdfast both refuse.
-fn both_refuse(file: &str, changed: &str) -> [String; 2] {
-    let host = Host::new(&json!({ "pw": { "file": file } }));
+fn both_refuse(host: &Host, file: &str, changed: &str) -> [String; 2] {
+    host.write(&json!({ "pw": { "file": file } }), &json!({}));
     fs::write(host.path(file), changed).expect("written");
     let sops = host.keys.sops().arg("decrypt").arg(host.path(file)).output().expect("sops");
     assert!(!sops.status.success(), "sops takes it: {}", said(&sops));
@@ -27,7 +27,7 @@ fn both_refuse(file: &str, changed: &str) -> [String; 2] {
 fn a_line_that_is_no_assignment_is_not_repeated() {
     let host = Host::new(&json!({}));
     let sealed = String::from_utf8(host.seal("a.env", "pw=hunter2\n")).expect("text");
-    let [sops, ours] = both_refuse("a.env", &format!("{CANARY}\n{sealed}"));
+    let [sops, ours] = both_refuse(&host, "a.env", &format!("{CANARY}\n{sealed}"));
     assert!(sops.contains(CANARY), "the attack does not work: {sops}");
     assert!(!ours.contains(CANARY), "{ours}");
     assert!(ours.contains("line 1"), "{ours}");
@@ -38,7 +38,7 @@ fn a_value_that_was_forgotten_in_the_clear_is_not_repeated() {
     let host = Host::new(&json!({}));
     let sealed = String::from_utf8(host.seal("a.yaml", "pw: hunter2\n")).expect("text");
     let rest = sealed.split_once('\n').expect("lines").1;
-    let [sops, ours] = both_refuse("a.yaml", &format!("pw: {CANARY}\n{rest}"));
+    let [sops, ours] = both_refuse(&host, "a.yaml", &format!("pw: {CANARY}\n{rest}"));
     assert!(sops.contains(CANARY), "the attack does not work: {sops}");
     assert!(!ours.contains(CANARY), "{ours}");
     assert!(ours.contains("`pw`"), "{ours}");

@@ -157,7 +157,7 @@ fn aliases_of_aliases_are_not_expanded_without_end() {
     for (name, before) in ('b'..='j').zip('a'..) {
         laugh.push_str(&format!("{name}: &{name} [{}]\n", vec![format!("*{before}"); 10].join(", ")));
     }
-    costs_only_itself("laugh.yaml", "expanded", |path| text(path, &laugh));
+    costs_only_itself("laugh.yaml", "in aliases", |path| text(path, &laugh));
 }
 
 #[test]
@@ -206,11 +206,12 @@ fn recipients_without_end_are_no_work_without_end() {
     let lying = foreign.replace(&other.recipient(Form::AgeFile), &host.keys.recipient(Form::AgeFile));
     let with = |count: usize| format!("{head}    age:\n{}{entry}    lastmodified{tail}", lying.repeat(count));
 
-    let most = (1_000_000 - sealed.len()) / lying.len();
+    let fit = (1_000_000 - sealed.len()) / lying.len();
+    let most = if std::env::var_os("HOLDFAST_TEST_FULL").is_some() { fit } else { fit.min(300) };
     text(host.path("a.yaml"), &with(most));
     let begun = Instant::now();
     host.install().expect(0);
-    println!("{most} recipients that lie before the right one: {} ms", begun.elapsed().as_millis());
+    println!("{most} of {fit} recipients that lie before the right one: {} ms", begun.elapsed().as_millis());
     assert_eq!(host.installed("pw").as_deref(), Some("hunter2"));
     assert!(begun.elapsed() < Duration::from_secs(60));
 

@@ -42,7 +42,7 @@ impl Exchanger {
         let (told, count) = (Arc::clone(&stop), Arc::clone(&exchanges));
         let thread = std::thread::spawn(move || {
             become_somebody();
-            fs::read_dir("/root").expect_err("the attacker has rights, so this shows nothing");
+            fs::File::open("/etc/shadow").expect_err("the attacker has rights, so this shows nothing");
             while !told.load(Ordering::Relaxed) {
                 renameat_with(CWD, &one, CWD, &other, RenameFlags::EXCHANGE).expect("exchanged");
                 count.fetch_add(1, Ordering::Relaxed);

@@ -10,6 +10,7 @@ mod links;
 mod memory;
 mod names;
 mod reuse;
+mod revoked;
 mod rights;
 mod rollback;
 mod socket;
@@ -85,10 +86,8 @@ impl Host {
 
     /// The program behind the socket `credentials.sock`.
     fn serve(&self) -> Serving {
-        let socket = UnixListener::bind(self.path("credentials.sock")).expect("a socket");
-        let mut command = self.command(&["credentials", "serve", "--idle", "30s"]);
-        command.stdin(OwnedFd::from(socket)).stderr(Stdio::piped()).stdout(Stdio::null());
-        Serving(command.spawn().expect("the program runs"))
+        let command = self.command(&["credentials", "serve", "--idle", "30s"]);
+        serve(command, &self.path("credentials.sock"))
     }
 
     /// What the socket gives to somebody who connects from an address of this name.
@@ -103,8 +102,15 @@ impl Drop for Host {
     }
 }
 
+/// Starts a program with a listening socket as its standard input.
+pub(super) fn serve(mut command: Command, socket: &std::path::Path) -> Serving {
+    let socket = UnixListener::bind(socket).expect("a socket");
+    command.stdin(OwnedFd::from(socket)).stderr(Stdio::piped()).stdout(Stdio::null());
+    Serving(command.spawn().expect("the program runs"))
+}
+
 /// A program that serves; ended with the test.
-struct Serving(Child);
+pub(super) struct Serving(Child);
 
 impl Serving {
     /// Ends it and gives what it said.
@@ -126,7 +132,7 @@ impl Drop for Serving {
 }
 
 /// Connects from an abstract address and reads to the end, as systemd does.
-fn ask(socket: &std::path::Path, name: &str) -> std::io::Result<Vec<u8>> {
+pub(super) fn ask(socket: &std::path::Path, name: &str) -> std::io::Result<Vec<u8>> {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, connect, socket as open};
     use std::io::Read as _;
     let fd = open(AddressFamily::UNIX, SocketType::STREAM, None)?;
@@ -137,4 +143,48 @@ fn ask(socket: &std::path::Path, name: &str) -> std::io::Result<Vec<u8>> {
     let mut all = Vec::new();
     fs::File::from(fd).take(1 << 20).read_to_end(&mut all)?;
     Ok(all)
+}
+
+/// The data key of a sealed file, out of the wrap that these keys open.
+fn data_key(keys: &Keys, sealed: &str) -> Option<Vec<u8>> {
+    const END: &str = "-----END AGE ENCRYPTED FILE-----";
+    let text = fs::read_to_string(keys.path("age.txt")).expect("age.txt");
+    let line = text.lines().find(|line| line.starts_with("AGE-")).expect("a key");
+    let identity: age::x25519::Identity = line.parse().expect("an identity");
+    let lines: Vec<&str> = sealed.lines().map(str::trim).collect();
+    let mut wraps = lines.split(|line| line.starts_with("-----BEGIN")).skip(1);
+    wraps.find_map(|wrap| {
+        let body: Vec<&str> = wrap.iter().copied().take_while(|line| *line != END).collect();
+        let armor = format!("-----BEGIN AGE ENCRYPTED FILE-----\n{}\n{END}\n", body.join("\n"));
+        age::decrypt(&identity, armor.as_bytes()).ok()
+    })
+}
+
+/// The page names tests that exist, all that there are here, and none of the attacks that are counted is missing.
+#[test]
+fn the_page_of_attacks_names_every_test() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/reference/secrets-attacks.md")).expect("the page");
+    let name = regex::Regex::new("`(secrets::[a-z_:]+)::([a-z_0-9]+)`").expect("a pattern");
+    let mut named = std::collections::BTreeSet::new();
+    for found in name.captures_iter(&page) {
+        let (module, test) = (found[1].replace("::", "/"), &found[2]);
+        let file = root.join("tests/it").join(format!("{module}.rs"));
+        let text = fs::read_to_string(&file).unwrap_or_else(|_| panic!("{} is not there", file.display()));
+        assert!(text.contains(&format!("#[test]\nfn {test}()")), "{module}: there is no test {test}");
+        named.insert(found[0].trim_matches('`').to_owned());
+    }
+    let tests = regex::Regex::new("#\\[test\\]\nfn ([a-z_0-9]+)\\(").expect("a pattern");
+    for entry in fs::read_dir(root.join("tests/it/secrets/attacks")).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        let module = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).expect("text");
+        for found in tests.captures_iter(&text).filter(|_| module != "mod") {
+            let test = format!("secrets::attacks::{module}::{}", &found[1]);
+            assert!(named.contains(&test), "{test} is not on the page");
+        }
+    }
+    for number in 1..=16 {
+        assert!(page.contains(&format!("\n| {number} |")), "attack {number} is not on the page");
+    }
 }

@@ -42,12 +42,10 @@ fn generous(command: &Command) -> Command {
 
 #[test]
 fn no_moment_of_an_installation_shows_a_value_to_others() {
-    // The obvious way: write, then own, then protect.
+    // The obvious way: write, then own, and only then protect.
     let folder = tempfile::tempdir().expect("a folder");
-    let script = format!(
-        "printf %s {VALUE} >{0}; chown 1234:4321 {0}; chmod 0440 {0}",
-        folder.path().join("f").display()
-    );
+    let file = folder.path().join("f").display().to_string();
+    let script = format!("printf %s {VALUE} >{file}; exec chown 1234:4321 {file}");
     let mut naive = Command::new("/bin/sh");
     naive.args(["-c", &script]);
     assert_eq!(at(&generous(&naive), "fchownat", 1), End::Killed);
