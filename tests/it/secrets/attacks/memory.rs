@@ -39,7 +39,8 @@ fn found(pid: u32, needles: &[(&'static str, Vec<u8>)]) -> Vec<&'static str> {
         }
     }
     let is_there = |(_, needle): &&(&'static str, Vec<u8>)| {
-        let pattern: String = needle.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+        let byte = |pattern: String, byte: &u8| pattern + &format!("\\x{byte:02x}");
+        let pattern = needle.iter().fold(String::new(), byte);
         let mut grep = Command::new("grep");
         grep.env("LC_ALL", "C").args(["-qaP", &pattern]).arg(copy.path()).status().expect("grep").success()
     };

@@ -168,10 +168,10 @@ fn the_page_of_attacks_names_every_test() {
     let name = regex::Regex::new("`(secrets::[a-z_:]+)::([a-z_0-9]+)`").expect("a pattern");
     let mut named = std::collections::BTreeSet::new();
     for found in name.captures_iter(&page) {
-        let (module, test) = (found[1].replace("::", "/"), &found[2]);
+        let (module, function) = (found[1].replace("::", "/"), &found[2]);
         let file = root.join("tests/it").join(format!("{module}.rs"));
         let text = fs::read_to_string(&file).unwrap_or_else(|_| panic!("{} is not there", file.display()));
-        assert!(text.contains(&format!("#[test]\nfn {test}()")), "{module}: there is no test {test}");
+        assert!(text.contains(&format!("#[test]\nfn {function}()")), "{module}: there is no test {function}");
         named.insert(found[0].trim_matches('`').to_owned());
     }
     let tests = regex::Regex::new("#\\[test\\]\nfn ([a-z_0-9]+)\\(").expect("a pattern");
@@ -180,8 +180,8 @@ fn the_page_of_attacks_names_every_test() {
         let module = path.file_stem().expect("a name").to_string_lossy().into_owned();
         let text = fs::read_to_string(&path).expect("text");
         for found in tests.captures_iter(&text).filter(|_| module != "mod") {
-            let test = format!("secrets::attacks::{module}::{}", &found[1]);
-            assert!(named.contains(&test), "{test} is not on the page");
+            let whole = format!("secrets::attacks::{module}::{}", &found[1]);
+            assert!(named.contains(&whole), "{whole} is not on the page");
         }
     }
     for number in 1..=16 {

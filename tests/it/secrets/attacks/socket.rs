@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 
 use rustix::process::{Gid, Uid};
@@ -62,7 +63,6 @@ fn another_unit_another_user_or_another_address_gets_nothing() {
         assert_eq!(host.ask(name), b"", "{name}");
     }
     // The socket is root's; should that ever not hold, the peer still has to be.
-    use std::os::unix::fs::PermissionsExt as _;
     let open = |path: std::path::PathBuf, mode| {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("the mode");
     };
