@@ -1,6 +1,7 @@
 //! Which files shall be, from values and owners.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::account::Accounts;
@@ -46,10 +47,23 @@ pub(super) fn items<'u>(
         let Some(bytes) = unlocked.values.get(&name) else { continue };
         match resolve(&accounts, &file, &name) {
             Ok((uid, gid, mode)) => items.push(Item { name, bytes, uid, gid, mode }),
-            Err(reason) => failures.push(Failure { address: file.address(), reason, kept: false }),
+            Err(reason) => {
+                let before = as_before(manifest, folder, &name);
+                failures.push(Failure { address: file.address(), reason, kept: before.is_some() });
+                if let Some((uid, gid, mode)) = before {
+                    items.push(Item { name, bytes, uid, gid, mode });
+                }
+            }
         }
     }
     (items, failures)
+}
+
+/// Owner, group and mode of a file that is installed: one whose new owner is not known stays with the one that it had.
+fn as_before(manifest: &Manifest, folder: Folder, name: &str) -> Option<(u32, u32, u32)> {
+    components(Path::new(name))?;
+    let meta = std::fs::symlink_metadata(manifest.paths.run.join(folder.link()).join(name)).ok()?;
+    meta.is_file().then(|| (meta.uid(), meta.gid(), meta.mode() & 0o777))
 }
 
 fn resolve(accounts: &Accounts, file: &Installed<'_>, name: &str) -> Result<(u32, u32, u32), String> {

@@ -8,6 +8,7 @@ mod checked;
 mod edited;
 mod edited_lines;
 mod executed;
+mod faults;
 mod flips;
 mod identities;
 mod in_git;

@@ -29,20 +29,20 @@ use crate::support::sops::{Form, Keys};
 use crate::support::world::{Ran, unmount_below};
 
 /// A host without an engine: keys, a manifest, a run and a state folder.
-struct Host {
+pub(super) struct Host {
     keys: Keys,
 }
 
 impl Host {
     /// With these secrets, as a manifest has them.
-    fn new(secrets: &Value) -> Self {
+    pub(super) fn new(secrets: &Value) -> Self {
         let host = Self { keys: Keys::new() };
         host.write(secrets, &json!({}));
         host
     }
 
     /// Writes the manifest.
-    fn write(&self, secrets: &Value, more: &Value) {
+    pub(super) fn write(&self, secrets: &Value, more: &Value) {
         let mut manifest = json!({
             "version": 1,
             "host": { "name": "test" },
@@ -56,12 +56,12 @@ impl Host {
         fs::write(self.path("manifest.json"), manifest.to_string()).expect("manifest.json");
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.keys.path(name)
     }
 
     /// Encrypts a file with the real sops.
-    fn seal(&self, file: &str, plain: &str) -> Vec<u8> {
+    pub(super) fn seal(&self, file: &str, plain: &str) -> Vec<u8> {
         self.keys.encrypt(file, plain.as_bytes(), &self.keys.recipient(Form::AgeFile), &[])
     }
 
@@ -75,12 +75,12 @@ impl Host {
         Ran::new(&self.command(args).output().expect("the program runs"))
     }
 
-    fn install(&self) -> Ran {
+    pub(super) fn install(&self) -> Ran {
         self.run(&["secrets", "install", "--json"])
     }
 
     /// What is installed.
-    fn installed(&self, name: &str) -> Option<String> {
+    pub(super) fn installed(&self, name: &str) -> Option<String> {
         fs::read_to_string(self.path("run/secrets").join(name)).ok()
     }
 
