@@ -3,13 +3,13 @@
 
 use sha2::{Digest, Sha256};
 
+use super::Identities;
 use super::convert::recipient_of;
 use super::document::FILE_CAP;
 use super::error::SecretError;
 use super::metadata::Metadata;
-use super::unlock::{format_of, last_good};
+use super::unlock::{LastGood, format_of};
 use super::value::Unlocked;
-use super::{Identities, keep::Kept};
 use crate::address::{Address, Kind};
 use crate::manifest::{Manifest, Secret, SecretFormat};
 use crate::report::Failure;
@@ -91,6 +91,13 @@ fn metadata(bytes: &[u8], format: SecretFormat) -> Result<Metadata, SecretError>
     Metadata::read(&metadata, format)
 }
 
+impl Stamp {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let mac = format!("{:x}", Sha256::digest(metadata.mac.as_bytes()));
+        Self { lastmodified: metadata.lastmodified.clone(), mac }
+    }
+}
+
 impl Unlocked {
     /// The version of each file that was opened and verified in this run.
     #[must_use]
@@ -102,9 +109,8 @@ impl Unlocked {
             let Some(opened) = self.opened.get(name).filter(|_| !stamps.contains_key(&secret.file)) else {
                 continue;
             };
-            if let Ok(metadata) = metadata(&opened.ciphertext, opened.format) {
-                let mac = format!("{:x}", Sha256::digest(metadata.mac.as_bytes()));
-                stamps.insert(secret.file.clone(), Stamp { lastmodified: metadata.lastmodified, mac });
+            if let Some(stamp) = &opened.stamp {
+                stamps.insert(secret.file.clone(), stamp.clone());
             }
         }
         stamps
@@ -117,7 +123,7 @@ impl Unlocked {
         reason: &str,
         (identities, kept): (&Identities, Option<&Path>),
     ) {
-        let kept = kept.map(Kept::load);
+        let mut kept = LastGood::new(kept, identities);
         let failed: BTreeSet<String> =
             self.failures.iter().map(|failure| failure.address.leaf().name.clone()).collect();
         let of_file =
@@ -125,7 +131,7 @@ impl Unlocked {
         for (name, secret) in manifest.secrets.iter().filter(of_file) {
             self.values.remove(name);
             self.opened.remove(name);
-            let last = last_good(kept.as_ref(), name, identities);
+            let last = kept.value(name);
             let failure = Failure {
                 address: Address::new(Kind::Secret, name),
                 reason: format!("{}: {reason}", secret.file.display()),

@@ -1,7 +1,9 @@
 //! A sops document: text and identities in, verified values out.
 
-use std::collections::HashSet;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 
+use super::clear::Stamp;
 use super::crypt;
 use super::error::SecretError;
 use super::identity::Identities;
@@ -32,10 +34,14 @@ pub enum Opener<'k> {
 pub struct Document {
     format: SecretFormat,
     pub(super) file: File,
+    /// Which version of the file this is.
+    pub(super) stamp: Stamp,
     uncovered: HashSet<String>,
     clear: HashSet<String>,
     warnings: Vec<String>,
     pub(super) layout: Layout,
+    /// Where each key of the top level stands; there once a value was asked for.
+    places: OnceCell<HashMap<String, usize>>,
 }
 
 /// Decrypts the bytes of a sops file and verifies its MAC before anything is released.
@@ -81,8 +87,16 @@ pub fn decrypt_with(
         crypt::verify(&found, &metadata, &key)?;
     }
     let warnings = std::mem::take(&mut found.warnings);
-    let (uncovered, clear) = (found.uncovered, found.clear);
-    Ok(Document { format, file, uncovered, clear, warnings, layout: Layout::default() })
+    Ok(Document {
+        format,
+        file,
+        stamp: Stamp::of(&metadata),
+        uncovered: found.uncovered,
+        clear: found.clear,
+        warnings,
+        layout: Layout::default(),
+        places: OnceCell::new(),
+    })
 }
 
 impl Document {
@@ -150,6 +164,14 @@ impl Document {
     fn at(&self, path: &str) -> Result<&Node, &'static str> {
         let empty = &[][..];
         let root = self.file.documents.first().map_or(empty, Vec::as_slice);
+        let places = self.places.get_or_init(|| {
+            let keys = root.iter().enumerate().filter_map(|(at, entry)| Some((entry.pair()?.0, at)));
+            // Of two sections with one name the first one counts.
+            keys.rev().map(|(key, at)| (key.to_owned(), at)).collect()
+        });
+        if let Some((_, node)) = places.get(path).and_then(|at| root.get(*at)?.pair()) {
+            return Ok(node);
+        }
         self.at_entries(root, path, "")
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::clear::Stamp;
 use super::identity::read_capped;
 use super::value::Unlocked;
 use crate::manifest::SecretFormat;
@@ -27,14 +28,16 @@ pub(super) struct Opened {
     pub(super) format: SecretFormat,
     /// The value's path; empty for the whole file.
     pub(super) key: String,
+    /// Which version of the file it is; none of a kept copy.
+    pub(super) stamp: Option<Stamp>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
-    file: String,
-    format: SecretFormat,
-    key: String,
+pub(super) struct Entry {
+    pub(super) file: String,
+    pub(super) format: SecretFormat,
+    pub(super) key: String,
 }
 
 /// Writes the ciphertext behind every value of `unlocked` into `dest`, a generation's folder. Values that are
@@ -45,7 +48,7 @@ struct Entry {
 /// # Errors
 /// A file that cannot be written; the index goes last, so that an older one stays in force.
 pub fn keep_ciphertext(unlocked: &Unlocked, last: Option<&Path>, dest: &Path) -> Result<(), StateError> {
-    let (mut index, mut done) = (BTreeMap::new(), BTreeMap::new());
+    let (mut index, mut done) = (BTreeMap::new(), Done::new());
     let folders = [Some(dest), last].map(|folder| folder.map(Kept::load));
     for failure in &unlocked.failures {
         let name = &failure.address.leaf().name;
@@ -63,20 +66,18 @@ pub fn keep_ciphertext(unlocked: &Unlocked, last: Option<&Path>, dest: &Path) ->
     Ok(())
 }
 
+/// Names of copies by the place of their bytes, which are held so that no others come to it.
+type Done = BTreeMap<*const Vec<u8>, (Arc<Vec<u8>>, String)>;
+
 /// Writes one copy, unless it is `done`: many secrets may be of one file, of which they share the bytes. Returns its
 /// line of the index.
-fn write(
-    opened: &Opened,
-    dest: &Path,
-    done: &mut BTreeMap<*const Vec<u8>, (Arc<Vec<u8>>, String)>,
-) -> Result<Entry, StateError> {
+fn write(opened: &Opened, dest: &Path, done: &mut Done) -> Result<Entry, StateError> {
     let place = Arc::as_ptr(&opened.ciphertext);
     let file = if let Some((_, file)) = done.get(&place) {
         file.clone()
     } else {
         let file = format!("{:x}.sops", Sha256::digest(opened.ciphertext.as_slice()));
         write_durably(&dest.join(&file), &opened.ciphertext, 0o600)?;
-        // Held, so that no other bytes come to the same place.
         done.insert(place, (Arc::clone(&opened.ciphertext), file.clone()));
         file
     };
@@ -97,17 +98,24 @@ impl<'p> Kept<'p> {
         Self { folder, index }
     }
 
+    /// Where the last good version of a secret is.
+    pub(super) fn entry(&self, name: &str) -> Option<&Entry> {
+        self.index.get(name).filter(|entry| !entry.file.contains('/'))
+    }
+
+    /// The ciphertext of an entry.
+    pub(super) fn read(&self, entry: &Entry) -> Option<Vec<u8>> {
+        Some(read_capped(&self.folder.join(&entry.file)).ok()?.to_vec())
+    }
+
     /// The last good source of a secret.
-    pub(super) fn find(&self, name: &str) -> Option<Opened> {
-        let entry = self.index.get(name)?;
-        if entry.file.contains('/') {
-            return None;
-        }
-        let ciphertext = read_capped(&self.folder.join(&entry.file)).ok()?;
+    fn find(&self, name: &str) -> Option<Opened> {
+        let entry = self.entry(name)?;
         Some(Opened {
-            ciphertext: Arc::new(ciphertext.to_vec()),
+            ciphertext: Arc::new(self.read(entry)?),
             format: entry.format,
             key: entry.key.clone(),
+            stamp: None,
         })
     }
 }

@@ -32,7 +32,7 @@ pub fn unlock(manifest: &Manifest, identities: &Identities, kept: Option<&Path>)
         let said = loaded.document.iter().flat_map(Document::warnings);
         unlocked.warnings.extend(said.map(|said| format!("{}: {said}", file.display())));
     }
-    let kept = kept.map(Kept::load);
+    let mut kept = LastGood::new(kept, identities);
     for (name, secret) in &manifest.secrets {
         let format = format_in(secret);
         let Some(loaded) = files.get(&(secret.file.as_path(), format)) else { continue };
@@ -52,12 +52,13 @@ pub fn unlock(manifest: &Manifest, identities: &Identities, kept: Option<&Path>)
                         secret.file.display()
                     ));
                 }
-                let opened = Opened { ciphertext: Arc::clone(&loaded.ciphertext), format, key };
+                let stamp = loaded.document.as_ref().ok().map(|document| document.stamp.clone());
+                let opened = Opened { ciphertext: Arc::clone(&loaded.ciphertext), format, key, stamp };
                 unlocked.values.insert(name.clone(), found);
                 unlocked.opened.insert(name.clone(), opened);
             }
             Err(error) => {
-                let last_good = last_good(kept.as_ref(), name, identities);
+                let last_good = kept.value(name);
                 unlocked.failures.push(failure(name, secret, &error, last_good.is_some()));
                 if let Some((found, opened)) = last_good {
                     unlocked.values.insert(name.clone(), found);
@@ -111,9 +112,9 @@ fn format_in(secret: &Secret) -> SecretFormat {
 #[must_use]
 pub fn unlock_kept(manifest: &Manifest, identities: &Identities, kept: &Path) -> Unlocked {
     let mut unlocked = Unlocked::default();
-    let copies = Kept::load(kept);
+    let mut copies = LastGood::new(Some(kept), identities);
     for name in manifest.secrets.keys() {
-        if let Some((found, opened)) = last_good(Some(&copies), name, identities) {
+        if let Some((found, opened)) = copies.value(name) {
             unlocked.values.insert(name.clone(), found);
             unlocked.opened.insert(name.clone(), opened);
         } else {
@@ -128,15 +129,41 @@ pub fn unlock_kept(manifest: &Manifest, identities: &Identities, kept: &Path) ->
     unlocked
 }
 
-/// The value that the secret had when it last opened.
-pub(super) fn last_good(
-    kept: Option<&Kept<'_>>,
-    name: &str,
-    identities: &Identities,
-) -> Option<(SecretBytes, Opened)> {
-    let opened = kept?.find(name)?;
-    let document = decrypt(&opened.ciphertext, opened.format, identities).ok()?;
-    Some((value(&document, &opened.key, opened.format).ok()?, opened))
+/// A kept file: its ciphertext and what is in it.
+type KeptFile = (Arc<Vec<u8>>, Document);
+
+/// What secrets were when they last opened; each kept file is read and decrypted once.
+pub(super) struct LastGood<'k> {
+    kept: Option<Kept<'k>>,
+    identities: &'k Identities,
+    files: BTreeMap<(String, SecretFormat), Option<KeptFile>>,
+}
+
+impl<'k> LastGood<'k> {
+    /// Those in `kept`, a folder that [`super::keep_ciphertext`] wrote.
+    pub(super) fn new(kept: Option<&'k Path>, identities: &'k Identities) -> Self {
+        Self { kept: kept.map(Kept::load), identities, files: BTreeMap::new() }
+    }
+
+    /// The value that the secret had when it last opened.
+    pub(super) fn value(&mut self, name: &str) -> Option<(SecretBytes, Opened)> {
+        let kept = self.kept.as_ref()?;
+        let entry = kept.entry(name)?;
+        let load = || {
+            let ciphertext = Arc::new(kept.read(entry)?);
+            let document = decrypt(&ciphertext, entry.format, self.identities).ok()?;
+            Some((ciphertext, document))
+        };
+        let loaded = self.files.entry((entry.file.clone(), entry.format)).or_insert_with(load);
+        let (ciphertext, document) = loaded.as_ref()?;
+        let opened = Opened {
+            ciphertext: Arc::clone(ciphertext),
+            format: entry.format,
+            key: entry.key.clone(),
+            stamp: None,
+        };
+        Some((value(document, &entry.key, entry.format).ok()?, opened))
+    }
 }
 
 fn failure(name: &str, secret: &Secret, error: &SecretError, kept: bool) -> Failure {
