@@ -110,7 +110,8 @@ fn a_parent_that_changes_all_the_time_never_leads_a_link_astray() {
     drop(fs::remove_file(etc.join("token")));
 
     let (before, begun, mut made) = (attacker.count(), Instant::now(), 0);
-    while begun.elapsed() < Duration::from_secs(2) {
+    while made < 50 || attacker.count() - before < 2000 {
+        assert!(begun.elapsed() < PATIENCE, "{made} links made");
         made += usize::from(link(&path, Path::new(TARGET), &ours).is_ok());
         assert_eq!(entries(&etc), 0, "a link was made in a folder of root");
         drop(unlink(&path, &ours));
@@ -120,7 +121,6 @@ fn a_parent_that_changes_all_the_time_never_leads_a_link_astray() {
     drop(attacker);
     assert_eq!(entries(&etc), 0);
     println!("{made} links made during {exchanged} exchanges");
-    assert!(made > 50 && exchanged > 1000, "{made} links, {exchanged} exchanges");
 }
 
 /// Root's files in the place that the attacker leads to are not removed either.
@@ -139,12 +139,12 @@ fn a_parent_that_changes_all_the_time_never_loses_a_link_of_root() {
         }
     }
     symlink(TARGET, etc.join("token")).expect("a link of root");
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_secs(1) {
+    let (begun, before) = (Instant::now(), attacker.count());
+    while attacker.count() - before < 2000 {
+        assert!(begun.elapsed() < PATIENCE, "the attacker sleeps");
         drop(unlink(&path, &ours));
         assert_eq!(entries(&etc), 1, "a link of root is gone");
     }
-    assert!(attacker.count() > 1000);
 }
 
 /// State and run folders below a folder of somebody else: whoever may rename them gives the lock, the marks and the
