@@ -6,6 +6,7 @@
 mod check;
 mod duration;
 mod gate;
+mod generator;
 mod installed;
 mod load;
 mod model;
@@ -20,6 +21,9 @@ pub use duration::Duration;
 pub use gate::{
     AbsenceGate, CertificateGate, FileGate, Gate, HttpsGate, LogSince, Redirect, SwarmGate, TcpGate,
     TlsVersion,
+};
+pub use generator::{
+    AgeKey, Generator, HmacKey, Htpasswd, Kind as GeneratorKind, Place, RandomText, SshKey, TlsSelfSigned,
 };
 pub use installed::{Folder, Installed, RENDERED};
 pub use load::{Loaded, examine, load};

@@ -295,6 +295,10 @@ pub struct Identities {
     /// host can open every file of `secrets`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub public_keys: Vec<String>,
+    /// Recipients of the people who run the host (`age1...`, `ssh-ed25519 ...`): beside the host itself they can open what
+    /// is made on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub admins: Vec<String>,
 }
 
 fn default_ssh_keys() -> Vec<PathBuf> {
@@ -308,6 +312,7 @@ impl Default for Identities {
             ssh_key_files: default_ssh_keys(),
             plugin_folders: Vec::new(),
             public_keys: Vec::new(),
+            admins: Vec::new(),
         }
     }
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Generator;
+
 /// A struct with fields of its own and, behind them, those of everything that is installed as a file. Flattening a
 /// struct of those would end the refusal of unknown fields and the places in its messages.
 macro_rules! with_file {
@@ -59,6 +61,17 @@ with_file! {
         /// Path of the value, `a/b` for nested keys; the secret's own name when absent; `""` for the whole file.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub key: Option<String>,
+        /// How it is made where nobody has written it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub generator: Option<Generator>,
+    }
+}
+
+impl Secret {
+    /// Where the value of the secret of this name stands in its file; empty for a whole file.
+    #[must_use]
+    pub fn place<'s>(&'s self, name: &'s str) -> &'s str {
+        self.key.as_deref().unwrap_or(name)
     }
 }
 

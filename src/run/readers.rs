@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::compile;
 use super::pointer::pointer;
-use crate::manifest::{Loaded, Manifest};
+use crate::manifest::{Loaded, Manifest, Place, Secret};
 use crate::secrets::{Finding, Looked, check_folder, readers};
 use crate::source::Problem;
 
@@ -21,9 +21,11 @@ struct Closed<'m> {
 fn closed(manifest: &Manifest) -> Vec<Closed<'_>> {
     let keys = &manifest.identities.public_keys;
     let judge = |(name, secret)| {
-        let (name, secret): (&'_ String, &'_ crate::manifest::Secret) = (name, secret);
+        let (name, secret): (&'_ String, &'_ Secret) = (name, secret);
         let path = secret.file.display();
         let (text, key) = match readers(secret) {
+            // What the host makes by itself needs no file.
+            Err(_) if made_there(secret) && !secret.file.exists() => return None,
             Err(error) => (format!("`{path}` {error}"), None),
             Ok(readers) if readers.include(keys) => return None,
             Ok(readers) => {
@@ -38,6 +40,10 @@ fn closed(manifest: &Manifest) -> Vec<Closed<'_>> {
         Some(Closed { name, file: &secret.file, text, key })
     };
     manifest.secrets.iter().filter_map(judge).collect()
+}
+
+fn made_there(secret: &Secret) -> bool {
+    secret.generator.as_ref().is_some_and(|generator| generator.place == Place::Host)
 }
 
 /// A problem for each secret that the host's declared keys do not open. Without declared keys nothing is compared.

@@ -9,6 +9,7 @@ mod encrypt;
 mod exec;
 mod exposed;
 mod file;
+mod generate;
 mod install;
 mod keygen;
 mod merge;
@@ -44,6 +45,8 @@ pub(super) enum Command {
     Edit(Box<edit::Args>),
     /// Run a command with the values of a sops file, in its environment or as a file.
     Exec(exec::Args),
+    /// Make the secrets that a manifest has generators for and that are not there yet, into their sops files.
+    Generate(Box<generate::Args>),
     /// Make a new age identity, or print the one that an SSH key is.
     Keygen(keygen::Args),
     /// Make one sops file of two versions since a common one, path by path. A merge driver for git.
@@ -72,6 +75,7 @@ pub(super) async fn run(command: &Command, settings: &Settings) -> Exit {
         Command::Merge(args) => merge::run(args),
         Command::Edit(args) => edit::run(args, settings),
         Command::Exec(args) => exec::run(args, settings),
+        Command::Generate(args) => generate::run(args, settings),
         Command::Keygen(args) => keygen::run(args),
         Command::Recipients(args) => recipients::run(args, settings),
         Command::Rotate(args) => rotate::run(args),

@@ -5,6 +5,7 @@
 
 mod depends;
 mod gates;
+mod generators;
 mod host;
 mod secrets;
 mod stacks;
@@ -23,6 +24,7 @@ pub(super) fn all(source: &Source, root: &Node, manifest: &Manifest, told: Vec<P
     let mut judge = Judge { source, root, known, told };
     host::judge(&mut judge, manifest);
     secrets::judge(&mut judge, manifest);
+    generators::judge(&mut judge, manifest);
     stacks::judge(&mut judge, manifest);
     depends::judge(&mut judge, manifest);
     judge.names(&["gates"], manifest.gates.keys(), values::name);

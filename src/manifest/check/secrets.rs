@@ -14,6 +14,7 @@ pub(super) fn judge(judge: &mut Judge<'_>, manifest: &Manifest) {
     judge.each(&["identities", "ssh_key_files"], &manifest.identities.ssh_key_files, |p| values::path(p));
     judge.each(&["identities", "plugin_folders"], &manifest.identities.plugin_folders, |p| values::path(p));
     judge.each(&["identities", "public_keys"], &manifest.identities.public_keys, |key| public_key(key));
+    judge.each(&["identities", "admins"], &manifest.identities.admins, |key| public_key(key));
     judge.each(&["allow_older"], &manifest.allow_older, |p| values::path(p));
     judge.names(&["secrets"], manifest.secrets.keys(), file_name);
     for (name, secret) in &manifest.secrets {

@@ -10,6 +10,7 @@ mod edited_lines;
 mod executed;
 mod faults;
 mod flips;
+mod generated;
 mod identities;
 mod in_git;
 mod installed;
