@@ -8,7 +8,8 @@ use crate::desired::HostWanted;
 use crate::host;
 use crate::plan::{Action, FilesAction, ImageAction, Step, SwarmAction};
 use crate::report::{Exit, ServiceOutcome};
-use crate::secrets::files;
+use crate::secrets::{files, minted_path};
+use crate::state::write_durably;
 use crate::swarm::{Waiting, login_of};
 
 /// Does a step; a wait returns the services that it waited for.
@@ -53,6 +54,11 @@ fn file(world: &World<'_>, action: &FilesAction) -> Result<(), Failure> {
     let run = &world.manifest.paths.run;
     let ours = |target: &Path| HostWanted::is_ours(run, target);
     let result = match action {
+        FilesAction::Mint { name } => {
+            let Some(sealed) = world.unlocked.to_mint.get(name) else { return Ok(()) };
+            let written = write_durably(&minted_path(world.manifest, name), sealed.expose(), 0o600);
+            return written.map(drop).map_err(|error| Failure::new(&error, Exit::SecretFailed));
+        }
         FilesAction::Install { folder, keep } => {
             files::install(run, *folder, keep, world.manifest, world.unlocked)
         }

@@ -1,6 +1,6 @@
 //! What is desired of the host beside the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::manifest::{Folder, Manifest};
@@ -15,6 +15,8 @@ pub struct HostWanted {
     pub links: BTreeMap<PathBuf, PathBuf>,
     /// Links that were made earlier, with what they lead to.
     pub recorded_links: BTreeMap<PathBuf, PathBuf>,
+    /// Secrets whose values this host has just made and has to keep.
+    pub mint: BTreeSet<String>,
 }
 
 impl HostWanted {

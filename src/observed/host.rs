@@ -20,6 +20,8 @@ pub struct HostSeen {
     pub units: Option<BTreeMap<String, UnitSeen>>,
     /// Keyed id of each value that is not installed as a file, as units were last told of it.
     pub ids: BTreeMap<String, String>,
+    /// Secrets whose values are kept that this host has made.
+    pub minted: BTreeSet<String>,
     /// What was asked of units and is not proven yet, by unit.
     pub asked: BTreeMap<String, Ask>,
 }

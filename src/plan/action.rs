@@ -150,6 +150,11 @@ pub enum ImageAction {
 /// A write of files under the run folder, or of a link to them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FilesAction {
+    /// Keeps a value that the host has made, sealed, in the state folder; before anything uses it.
+    Mint {
+        /// The secret.
+        name: String,
+    },
     /// Installs a new generation of secrets and templates and flips the link.
     Install {
         /// Which ones.

@@ -26,6 +26,8 @@ pub(super) struct Builder<'a> {
     pub(super) gone: BTreeSet<String>,
     /// Waits for services that others depend on: by address, and whether their end is waited for.
     pub(super) gates: BTreeMap<(Address, bool), usize>,
+    /// Steps that keep what the host has made: everything after them may use it.
+    pub(super) minted: Vec<usize>,
     /// True once the plan makes the swarm: everything of the engine then comes after it.
     swarm_comes_first: bool,
     plan: Plan,
@@ -88,6 +90,7 @@ impl<'a> Builder<'a> {
             observed,
             referenced: BTreeSet::new(),
             anew: BTreeMap::new(),
+            minted: Vec::new(),
             freed: BTreeMap::new(),
             handed: BTreeMap::new(),
             gone: BTreeSet::new(),
@@ -106,7 +109,8 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds a step; returns its id.
-    pub(super) fn add(&mut self, draft: Draft) -> usize {
+    pub(super) fn add(&mut self, mut draft: Draft) -> usize {
+        draft.needs.extend(&self.minted);
         let id = self.plan.steps.len();
         let mut after = draft.after;
         let is_init = matches!(draft.action, Action::Swarm(SwarmAction::Init(_)));

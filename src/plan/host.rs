@@ -11,6 +11,7 @@ use crate::observed::{InstalledFile, UnitSeen, is_leftover};
 
 /// Plans what the host needs without an engine: files, links, units; of these folders.
 pub(super) fn secrets(builder: &mut Builder<'_>, folders: &[Folder]) {
+    mint(builder);
     let (mut installs, mut touched) = (BTreeMap::new(), Touched::new());
     for folder in folders {
         if let Some(id) = install(builder, *folder, &mut touched) {
@@ -19,6 +20,18 @@ pub(super) fn secrets(builder: &mut Builder<'_>, folders: &[Folder]) {
     }
     units::links(builder, folders, &installs, &mut touched);
     units::units(builder, &touched);
+}
+
+/// Keeps what the host has made, before every other step.
+fn mint(builder: &mut Builder<'_>) {
+    let (desired, observed) = (builder.desired, builder.observed);
+    let mut made = Vec::new();
+    for name in desired.host.mint.difference(&observed.host.minted) {
+        let action = Action::Files(FilesAction::Mint { name: name.clone() });
+        let draft = Draft::new(Address::new(Kind::Secret, name), Verb::Create, Group::Ground, action);
+        made.push(builder.add(draft.because("made on this host, and kept for it and its admins")));
+    }
+    builder.minted = made;
 }
 
 /// Plans one new generation of a folder when any of it differs.

@@ -223,7 +223,7 @@ impl<'o> Checkout<'o> {
     }
 
     /// The value of any secret of the manifest.
-    fn value(&mut self, name: &str) -> Result<SecretBytes, Stop> {
+    pub(super) fn value(&mut self, name: &str) -> Result<SecretBytes, Stop> {
         let secret = self.manifest.secrets.get(name);
         let secret =
             secret.ok_or_else(|| Stop::Other(Exit::BadConfig, format!("no secret is called `{name}`")))?;

@@ -83,7 +83,8 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         |file: &Installed<'_>| wanted.contains_key(&file.file()) || user_files.contains_key(&file.file());
     let (links, mut refused) = units::links(manifest, &has_value);
     failures.append(&mut refused);
-    let host = HostWanted { user_files, links, recorded_links: read_links(&manifest.paths.state)? };
+    let mint = unlocked.to_mint.keys().cloned().collect();
+    let host = HostWanted { user_files, links, recorded_links: read_links(&manifest.paths.state)?, mint };
     let generated = generate(compiled, &mut unlocked, &mut failures);
     // An object that is still there is found by the digest it was made with, also without the value.
     let mut digests = match &run.from {
@@ -144,6 +145,8 @@ fn open(
     let last = Generations::new(&manifest.paths.state).last_applied()?;
     let kept = last.map(|generation| generation.ciphertext());
     let mut unlocked = secrets::unlock(manifest, identities, kept.as_deref());
+    let (env, now) = (&run.order.identities, jiff::Timestamp::now());
+    secrets::mint_missing(manifest, &mut unlocked, now, (&env.environment, &env.ask));
     files::fall_back(&manifest.paths.run, &mut unlocked);
     Ok((unlocked, kept))
 }

@@ -128,7 +128,16 @@ impl Unlocked {
             self.failures.iter().map(|failure| failure.address.leaf().name.clone()).collect();
         let of_file =
             |(name, secret): &(&String, &Secret)| secret.file == file && !failed.contains(name.as_str());
-        for (name, secret) in manifest.secrets.iter().filter(of_file) {
+        // What the host made is of no version of the file.
+        let of_host: BTreeSet<String> = self
+            .opened
+            .iter()
+            .filter(|(_, opened)| opened.stamp.is_none())
+            .map(|(name, _)| name.clone())
+            .collect();
+        for (name, secret) in
+            manifest.secrets.iter().filter(of_file).filter(|(name, _)| !of_host.contains(*name))
+        {
             self.values.remove(name);
             self.opened.remove(name);
             let last = kept.value(name);

@@ -28,7 +28,7 @@ pub(super) struct Opened {
     pub(super) format: SecretFormat,
     /// The value's path; empty for the whole file.
     pub(super) key: String,
-    /// Which version of the file it is; none of a kept copy.
+    /// Which version of the secret's sops file it is; none of a kept copy, and of what the host made.
     pub(super) stamp: Option<Stamp>,
 }
 

@@ -10,6 +10,7 @@ use super::document::{Document, decrypt};
 use super::error::SecretError;
 use super::identity::{Identities, read_capped};
 use super::keep::{Kept, Opened};
+use super::mint;
 use super::value::{SecretBytes, Unlocked};
 use crate::address::{Address, Kind};
 use crate::manifest::{Manifest, Secret, SecretFormat};
@@ -34,6 +35,10 @@ pub fn unlock(manifest: &Manifest, identities: &Identities, kept: Option<&Path>)
     }
     let mut kept = LastGood::new(kept, identities);
     for (name, secret) in &manifest.secrets {
+        if mint::is_left_to_host(name, secret) {
+            unlock_minted((manifest, name), identities, &mut kept, &mut unlocked);
+            continue;
+        }
         let format = format_in(secret);
         let Some(loaded) = files.get(&(secret.file.as_path(), format)) else { continue };
         let key = key_of(name, secret);
@@ -107,6 +112,34 @@ fn format_in(secret: &Secret) -> SecretFormat {
     secret.format.unwrap_or_else(|| format_of(&secret.file))
 }
 
+/// Takes the value that the host made, or its last good version.
+fn unlock_minted(
+    (manifest, name): (&Manifest, &str),
+    identities: &Identities,
+    kept: &mut LastGood<'_>,
+    unlocked: &mut Unlocked,
+) {
+    let found = match mint::read(manifest, name, identities) {
+        Ok(found) => Some(found),
+        Err(error) => {
+            let path = mint::minted_path(manifest, name);
+            let last = kept.value(name);
+            let reason = if matches!(path.try_exists(), Ok(false)) {
+                "it is made on this host, and was not made yet (`holdfast apply` does)".to_owned()
+            } else {
+                format!("{}: {error}", path.display())
+            };
+            let address = Address::new(Kind::Secret, name);
+            unlocked.failures.push(Failure { address, reason, kept: last.is_some() });
+            last
+        }
+    };
+    if let Some((value, opened)) = found {
+        unlocked.values.insert(name.to_owned(), value);
+        unlocked.opened.insert(name.to_owned(), opened);
+    }
+}
+
 /// Opens every secret of `manifest` as it was kept in `kept`, a folder that [`super::keep_ciphertext`] wrote; the sops
 /// files are not looked at.
 #[must_use]
@@ -114,7 +147,8 @@ pub fn unlock_kept(manifest: &Manifest, identities: &Identities, kept: &Path) ->
     let mut unlocked = Unlocked::default();
     let mut copies = LastGood::new(Some(kept), identities);
     for name in manifest.secrets.keys() {
-        if let Some((found, opened)) = copies.value(name) {
+        let minted = || mint::read(manifest, name, identities).ok();
+        if let Some((found, opened)) = copies.value(name).or_else(minted) {
             unlocked.values.insert(name.clone(), found);
             unlocked.opened.insert(name.clone(), opened);
         } else {

@@ -59,6 +59,8 @@ pub struct Unlocked {
     pub failures: Vec<Failure>,
     /// Things worth saying about the files.
     pub warnings: Vec<String>,
+    /// Sealed files of values that this host has just made: to be written before anything uses the values.
+    pub to_mint: BTreeMap<String, SecretBytes>,
     /// Where each secret's value was read from, for the next run's last good version.
     pub(super) opened: BTreeMap<String, Opened>,
     /// Installed templates, for those that cannot be rendered now.

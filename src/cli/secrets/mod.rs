@@ -14,6 +14,7 @@ mod install;
 mod keygen;
 mod merge;
 mod program;
+mod pull;
 mod recipients;
 mod rotate;
 mod rule;
@@ -51,6 +52,8 @@ pub(super) enum Command {
     Keygen(keygen::Args),
     /// Make one sops file of two versions since a common one, path by path. A merge driver for git.
     Merge(merge::Args),
+    /// Merge what a host has made into the sops files of the checkout; a value that is there already stays.
+    Pull(Box<pull::Args>),
     /// List who can read which file, by name; or print the age recipients of SSH keys.
     Recipients(recipients::Args),
     /// Give a sops file a new data key, and add or remove readers.
@@ -77,6 +80,7 @@ pub(super) async fn run(command: &Command, settings: &Settings) -> Exit {
         Command::Exec(args) => exec::run(args, settings),
         Command::Generate(args) => generate::run(args, settings),
         Command::Keygen(args) => keygen::run(args),
+        Command::Pull(args) => pull::run(args, settings),
         Command::Recipients(args) => recipients::run(args, settings),
         Command::Rotate(args) => rotate::run(args),
         Command::Set(args) => set::run(args),

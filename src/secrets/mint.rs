@@ -1,0 +1,137 @@
+//! What only the host makes: kept as sops files of its own, encrypted for the host and its admins.
+//!
+//! `<state>/minted/NAME.json` holds the value under one key. What the secret's own sops file has goes before it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::document::decrypt;
+use super::encrypt::Policy;
+use super::error::SecretError;
+use super::fill::{filled, has_value};
+use super::generate::make;
+use super::identity::{Ask, Environment, Identities, read_capped};
+use super::keep::Opened;
+use super::unlock::format_of;
+use super::value::{SecretBytes, Unlocked};
+use crate::manifest::{Generator, Manifest, Place, Secret, SecretFormat};
+
+/// The key of the value in its file.
+const KEY: &str = "value";
+
+/// Where the value of a secret is kept that the host made.
+#[must_use]
+pub fn minted_path(manifest: &Manifest, name: &str) -> PathBuf {
+    minted_in(&manifest.paths.state.join("minted"), name)
+}
+
+/// Where it is in a copy of that folder.
+#[must_use]
+pub fn minted_in(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.json"))
+}
+
+/// True for a secret that the host makes and that its sops file has no value for.
+pub(super) fn is_left_to_host(name: &str, secret: &Secret) -> bool {
+    let by_host = secret.generator.as_ref().is_some_and(|generator| generator.place == Place::Host);
+    by_host
+        && match read_capped(&secret.file) {
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+            Ok(bytes) => {
+                let format = secret.format.unwrap_or_else(|| format_of(&secret.file));
+                has_value(&bytes, format, secret.place(name)) == Ok(false)
+            }
+        }
+}
+
+/// Opens a value that a host made.
+///
+/// # Errors
+/// A file that cannot be read or opened.
+pub fn open_minted(path: &Path, identities: &Identities) -> Result<SecretBytes, SecretError> {
+    let bytes = read_capped(path).map_err(|error| SecretError::Read(error.to_string()))?;
+    decrypt(&bytes, SecretFormat::Json, identities)?.get(KEY)
+}
+
+/// The value that the host made before.
+pub(super) fn read(
+    manifest: &Manifest,
+    name: &str,
+    identities: &Identities,
+) -> Result<(SecretBytes, Opened), SecretError> {
+    let path = minted_path(manifest, name);
+    let value = open_minted(&path, identities)?;
+    let bytes = read_capped(&path).map_err(|error| SecretError::Read(error.to_string()))?;
+    Ok((value, opened(bytes.to_vec())))
+}
+
+fn opened(ciphertext: Vec<u8>) -> Opened {
+    Opened { ciphertext: Arc::new(ciphertext), format: SecretFormat::Json, key: KEY.to_owned(), stamp: None }
+}
+
+/// Makes, in memory, each value that the host makes and that nobody has made yet. Its sealed file is in
+/// [`Unlocked::to_mint`]: it has to be written before anything uses the value, and only then the value is the secret's.
+pub fn mint_missing(
+    manifest: &Manifest,
+    unlocked: &mut Unlocked,
+    now: Timestamp,
+    (environment, ask): (&Environment, &Ask),
+) {
+    let missing = |(name, secret): &(&String, &Secret)| {
+        is_left_to_host(name, secret) && matches!(minted_path(manifest, name).try_exists(), Ok(false))
+    };
+    let mut missing: Vec<_> = manifest.secrets.iter().filter(missing).collect();
+    missing.retain(|(name, _)| !recover(unlocked, name));
+    let keys = &manifest.identities;
+    let readers = keys.public_keys.iter().chain(&keys.admins).cloned().collect();
+    let policy = Policy { groups: vec![readers], ..Policy::default() };
+    let (later, first): (Vec<_>, Vec<_>) = missing
+        .into_iter()
+        .filter_map(|(name, secret)| Some((name, secret.generator.as_ref()?)))
+        .partition(|(_, generator)| generator.password().is_some());
+    for (name, generator) in first.into_iter().chain(later) {
+        let made = value(generator, unlocked, now).and_then(|value| {
+            let values = [(KEY, &value)];
+            let plugins = (environment.clone(), ask.clone());
+            let sealed = filled(None, (SecretFormat::Json, &policy), &values, now, plugins);
+            sealed.map(|sealed| (value, sealed)).map_err(|error| error.to_string())
+        });
+        let failure = unlocked.failures.iter().position(|failure| failure.address.leaf().name == *name);
+        match made {
+            Ok((value, sealed)) => {
+                if let Some(at) = failure {
+                    unlocked.failures.remove(at);
+                }
+                unlocked.values.insert(name.clone(), value);
+                unlocked.opened.insert(name.clone(), opened(sealed.expose().to_vec()));
+                unlocked.to_mint.insert(name.clone(), sealed);
+            }
+            Err(why) => {
+                if let Some(failure) = failure.and_then(|at| unlocked.failures.get_mut(at)) {
+                    failure.reason = format!("it cannot be made on this host: {why}");
+                }
+            }
+        }
+    }
+}
+
+/// Takes what an applied generation has kept for what the host has made: it is never made twice.
+fn recover(unlocked: &mut Unlocked, name: &str) -> bool {
+    let Some(opened) = unlocked.opened.get(name).filter(|_| unlocked.values.contains_key(name)) else {
+        return false;
+    };
+    if opened.key == KEY && opened.format == SecretFormat::Json {
+        unlocked.to_mint.insert(name.to_owned(), SecretBytes::new(opened.ciphertext.to_vec()));
+        unlocked.failures.retain(|failure| failure.address.leaf().name != name);
+    }
+    true
+}
+
+fn value(generator: &Generator, unlocked: &Unlocked, now: Timestamp) -> Result<SecretBytes, String> {
+    let kind = generator.kinds().into_iter().next().ok_or("its generator has no kind")?;
+    let password = generator.password().and_then(|of| unlocked.values.get(of));
+    make(kind, password, now).map(|made| made.value)
+}
