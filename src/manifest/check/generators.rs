@@ -3,7 +3,7 @@
 use super::super::generator::{Generator, Kind, Place};
 use super::super::{Manifest, Secret, SecretFormat};
 use super::values::holds;
-use super::{Judge, join};
+use super::{Judge, Path, join};
 
 /// bcrypt takes no more.
 const LONGEST_USER: usize = 255;
@@ -30,7 +30,12 @@ fn one(
         let message = format!("a generator has one kind, this one has {}", kinds.len());
         return judge.value(&at, holds(false, message, fix));
     };
-    let whole = secret.key.as_deref() == Some("") && secret.format != Some(SecretFormat::Binary);
+    let ending = secret.file.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let several = match secret.format {
+        Some(format) => format != SecretFormat::Binary,
+        None => matches!(ending, "yaml" | "yml" | "json" | "env" | "ini"),
+    };
+    let whole = secret.key.as_deref() == Some("") && several;
     let message = "a whole file of several values cannot be made";
     judge.value(&at, holds(!whole, message, "give `key` a name, or `format` the value `binary`"));
     match kind {
@@ -82,6 +87,12 @@ fn one(
         }
         Kind::Age | Kind::Ssh(_) => {}
     }
+    place_and_age(judge, manifest, &at, generator);
+}
+
+/// Where it is made, and when anew.
+fn place_and_age(judge: &mut Judge<'_>, manifest: &Manifest, at: &Path<'_>, generator: &Generator) {
+    let place = |field: &'static str| join(at, &[field]);
     if generator.place == Place::Host {
         let keys = &manifest.identities;
         let message = "what is made on the host is encrypted for it and its admins, and `identities` does not name both";

@@ -11,6 +11,7 @@ use super::{Finding, inside, keys};
 use crate::manifest::SecretFormat;
 use crate::secrets::config::{Config, Rule};
 use crate::secrets::document::FILE_CAP;
+use crate::secrets::generate::{RECORD, Record};
 use crate::secrets::metadata::Metadata;
 use crate::secrets::store;
 use crate::secrets::token::Token;
@@ -156,6 +157,11 @@ impl Look {
 
     /// A file that is not encrypted, though a rule names it.
     fn clear(&mut self, file: &Path, rule: &Rule, folder: &Path) {
+        // What says when values were made is clear on purpose, and holds nothing else.
+        let is_record = file.file_name().is_some_and(|name| name == RECORD);
+        if is_record && file.parent().is_some_and(|folder| Record::read(folder).is_ok()) {
+            return;
+        }
         if rule.everything {
             let hidden = file.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
             if !hidden {

@@ -1,8 +1,6 @@
 //! Proves: `secrets generate` makes what a manifest declares into sops files that the real sops opens, the tools of each
 //! kind take the values, a second run writes nothing, what is due is made anew, and a run that is killed costs nothing.
 
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -19,6 +19,7 @@ mod keygen;
 mod killed;
 mod linked;
 mod named;
+mod minted;
 mod older;
 mod opened;
 mod oracle;
