@@ -14,9 +14,9 @@ use crate::run::{Fate, GenerateOrder, Generated, Stop, generate};
 
 /// Arguments of `secrets generate`.
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
-    pub(super) target: Target,
+    pub(crate) target: Target,
     /// Make anew what is due by its `renew_after_days`, and certificates after two thirds of their days.
     #[arg(long)]
     renew: bool,
@@ -24,7 +24,7 @@ pub(super) struct Args {
 
 /// What `generate` and `pull` write to.
 #[derive(clap::Args)]
-pub(super) struct Target {
+pub(crate) struct Target {
     /// Manifest that declares the secrets.
     #[arg(long, value_name = "FILE", env = "HOLDFAST_MANIFEST")]
     manifest: PathBuf,

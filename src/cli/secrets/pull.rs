@@ -9,7 +9,7 @@ use crate::run::pull;
 
 /// Arguments of `secrets pull`.
 #[derive(clap::Args)]
-pub(super) struct Args {
+pub(crate) struct Args {
     /// The folder `minted` of the host's state folder, or a copy of it.
     folder: PathBuf,
     #[command(flatten)]
