@@ -29,7 +29,8 @@ let
     is:
     if is ? oneOf then
       types.enum (map (one: one.const) is.oneOf)
-    else if is ? properties then
+    # A map that may have no field at all says something by being there.
+    else if is ? properties || (is.additionalProperties or null) == false then
       types.submodule { options = options is; }
     else
       {
@@ -62,7 +63,7 @@ let
       // lib.optionalAttrs (one ? default) { inherit (one) default; }
       // lib.optionalAttrs free { default = null; }
     );
-  options = is: lib.mapAttrs (option (name: lib.elem name (is.required or [ ]))) is.properties;
+  options = is: lib.mapAttrs (option (name: lib.elem name (is.required or [ ]))) (is.properties or { });
 in
 {
   # Every section of the manifest; `version` is no choice.
