@@ -12,7 +12,18 @@ fn with_path(mut command: Command) -> Command {
 
 fn exec(keys: &Keys, arguments: &[&str]) -> Output {
     let mut command = with_path(keys.opening(env!("CARGO_BIN_EXE_holdfast")));
-    command.args(["secrets", "exec"]).args(arguments).output().expect("holdfast starts")
+    command.arg("--run-dir").arg(keys.path("run")).args(["secrets", "exec"]).args(arguments);
+    let output = command.output().expect("holdfast starts");
+    unmount(keys);
+    output
+}
+
+/// What root mounts for clear text goes with the test.
+fn unmount(keys: &Keys) {
+    let clear = keys.path("run/clear");
+    if clear.exists() {
+        run(Command::new("umount").arg(clear));
+    }
 }
 
 fn sops(keys: &Keys, arguments: &[&str]) -> Vec<u8> {
