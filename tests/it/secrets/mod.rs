@@ -28,6 +28,7 @@ mod random;
 mod readers;
 mod refused;
 mod regrouped;
+mod rewritten;
 mod rotated;
 mod sinks;
 

@@ -1,0 +1,61 @@
+//! Proves: under every rule of what is encrypted, what Holdfast rotates and edits is what the real sops reads.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use crate::support::sops::{Form, Keys, run};
+
+const RULES: [&str; 9] = [
+    "",
+    "unencrypted_suffix: ear",
+    "encrypted_suffix: ret",
+    "unencrypted_regex: ^(clear|list)",
+    "encrypted_regex: ^(secret|nest)",
+    "unencrypted_comment_regex: show",
+    "encrypted_comment_regex: hide",
+    "mac_only_encrypted: true",
+    "encrypted_regex: ^(secret|nest)\n    mac_only_encrypted: true",
+];
+
+const PLAIN: [(&str, &str); 5] = [
+    (
+        "w.yaml",
+        "# head\nsecret: one\n# hide\nclear: two # show\nnest:\n    # show\n    deep:\n        key: value # behind\n        int: 7\n    empty: \"\"\n    nil: null\nlist:\n    - x\n    - x\n    - y: 1.50\nmulti: |\n    l1\n      l2\n# foot\n",
+    ),
+    ("two.yaml", "# hide\nsecret: one\nclear: two\n---\n# show\nsecret: three\nnest:\n    a: b\n"),
+    (
+        "w.json",
+        "{\"secret\": \"one\", \"clear\": \"two\", \"nest\": {\"a\": 1, \"b\": [true, null, 1.5]}, \"list\": [\"x\", {}]}",
+    ),
+    ("w.env", "# head\nsecret=one\n# hide\nclear=two\n# show\nnest=three\nempty=\n"),
+    ("w.ini", "; head\n[nest]\n; hide\nsecret = one\nclear = two\n\n[list]\n; show\na = b\n"),
+];
+
+#[test]
+fn rotated_and_edited_under_every_rule() {
+    let keys = Keys::new();
+    let editor = keys.path("editor.sh");
+    fs::write(&editor, "#!/bin/sh\nsed -i 's/one/1st/; s/two/2nd/' \"$1\"\n").expect("the editor");
+    fs::set_permissions(&editor, Permissions::from_mode(0o755)).expect("a mode");
+    let holdfast = |arguments: &[&str]| {
+        let mut command = keys.opening(env!("CARGO_BIN_EXE_holdfast"));
+        command.env("PATH", std::env::var_os("PATH").expect("PATH is set")).env("EDITOR", &editor);
+        run(command.arg("secrets").args(arguments).stdin(Stdio::null()));
+    };
+    for rule in RULES {
+        let config = format!("creation_rules:\n  - age: '{}'\n    {rule}\n", keys.recipient(Form::AgeFile));
+        fs::write(keys.path(".sops.yaml"), config).expect("the config");
+        for (name, plain) in PLAIN {
+            let sealed = keys.encrypt_by_config(name, plain.as_bytes());
+            let clear = keys.decrypt(name, &[]);
+            holdfast(&["rotate", "-i", name]);
+            assert!(fs::read(keys.path(name)).expect("the file") != sealed, "{name} under `{rule}`");
+            assert_eq!(keys.decrypt(name, &[]), clear, "{name} under `{rule}`");
+            holdfast(&["edit", "--clear-folder", "/dev/shm", name]);
+            let wanted = String::from_utf8(clear).expect("text").replace("one", "1st").replace("two", "2nd");
+            let found = String::from_utf8(keys.decrypt(name, &[])).expect("text");
+            assert_eq!(found, wanted, "{name} under `{rule}`");
+        }
+    }
+}
