@@ -62,20 +62,21 @@ pub fn transcript(order: &TranscriptOrder, sink: &mut Sink<'_>) -> Result<Vec<Pr
         alone.values.into_iter().map(|(source, bytes)| (source, SecretBytes::new(bytes))).collect();
     let mut engine = empty(&alone.stack);
     let mut compiled = compiled(&order.name, alone.stack)?;
-    send(&compiled, &mut engine, &unlocked, sink)?;
+    send(&compiled, &[], &mut engine, &unlocked, sink)?;
     // What a service waits for was sent before it, and nobody looks at services again.
     let mut services = alone.services.into_iter();
     loop {
         let chunk = services.by_ref().take(CHUNK).map(|packed| packed.open());
-        let mut chunk: BTreeMap<String, ServiceSpec> =
+        let chunk: Vec<(String, ServiceSpec)> =
             chunk.collect::<Result<_, _>>().map_err(|error| internal(&error))?;
         let Some(stack) = compiled.stacks.get_mut(&order.name).filter(|_| !chunk.is_empty()) else { break };
-        for service in chunk.values_mut() {
+        let order: Vec<String> = chunk.iter().map(|(key, _)| key.clone()).collect();
+        stack.services = chunk.into_iter().collect();
+        for service in stack.services.values_mut() {
             service.depends_on.clear();
             take_as_present(&mut engine, service);
         }
-        stack.services = chunk;
-        send(&compiled, &mut engine, &unlocked, sink)?;
+        send(&compiled, &order, &mut engine, &unlocked, sink)?;
     }
     Ok(alone.warnings)
 }
@@ -95,9 +96,10 @@ fn compiled(name: &str, stack: StackSpec) -> Result<Compiled, Stop> {
     })
 }
 
-/// Plans and sends as `apply` does, group by group, to an engine that takes everything.
+/// Plans and sends as `apply` does, group by group, to an engine that takes everything; services in their `order`.
 fn send(
     compiled: &Compiled,
+    order: &[String],
     engine: &mut Observed,
     values: &Unlocked,
     sink: &mut Sink<'_>,
@@ -105,7 +107,8 @@ fn send(
     let plan = plan::plan(&Desired::bare(compiled), engine, None).map_err(Stop::Refused)?;
     let mine = |step: &&Step| step.address.outer.kind == Kind::Stack;
     let mut ready: Vec<&Step> = plan.steps.iter().filter(mine).collect();
-    ready.sort_by_key(|step| step.group);
+    let place = |step: &Step| order.iter().position(|key| *key == step.address.leaf().name);
+    ready.sort_by_cached_key(|step| (step.group, place(step)));
     for step in ready {
         let Action::Swarm(action) = &step.action else { continue };
         let Some(write) = Write::of(action, values).map_err(Stop::Engine)? else { continue };

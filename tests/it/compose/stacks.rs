@@ -177,11 +177,11 @@ fn around(folder: &Path) {
     }
 }
 
-/// Writes the files of a stack; returns them in order. Of two in three, strict may take everything by itself.
+/// Writes the files of a stack; returns them in order. Of nine in ten, strict may take everything by itself.
 fn stack(folder: &Path, pools: &Pools, shape: (usize, usize), dice: &[u32]) -> Vec<PathBuf> {
     around(folder);
     let mut dice = dice.iter().copied();
-    let careful = dice.next().unwrap_or_default() % 9 < 6;
+    let careful = dice.next().unwrap_or_default() % 10 < 9;
     let pools = if careful { &pools.careful } else { &pools.all };
     let paths = (0..shape.0).map(|at| {
         let path = folder.join(format!("{at}.yml"));
@@ -252,5 +252,5 @@ fn random_stacks_become_the_requests_of_docker_or_are_refused_by_both() {
     eprintln!("{sent} random stacks sent the same, {refused} refused by both");
     eprintln!("{merged} of them through `docker stack config` too, {strict} of those in strict as well");
     assert!(sent > wanted / 5 && refused > wanted / 50, "too few stacks of either kind prove anything");
-    assert!(strict > merged / 4 && strict < merged, "too few stacks prove anything of strict");
+    assert!(strict > merged / 8 && strict < merged, "too few stacks prove anything of strict");
 }
