@@ -223,10 +223,10 @@ mod tests {
         for (base, ours, theirs, expected) in [
             ("a: 1\nb: 1\n", "a: 2\nb: 1\n", "a: 1\nb: 2\n", "a: 2\nb: 2\n"),
             (
-                "n:\n    a: 1\n    b: 1\n",
-                "n:\n    a: 2\n    b: 1\n",
-                "n:\n    a: 1\n    c: 3\n",
-                "n:\n    a: 2\n    c: 3\n",
+                "m:\n    a: 1\n    b: 1\n",
+                "m:\n    a: 2\n    b: 1\n",
+                "m:\n    a: 1\n    c: 3\n",
+                "m:\n    a: 2\n    c: 3\n",
             ),
             ("a: 1\n", "a: 1\nb: 1\n", "a: 1\nc: 1\n", "a: 1\nb: 1\nc: 1\n"),
             ("a: 1\n", "a: 2\n", "a: 2\n", "a: 2\n"),
@@ -238,7 +238,7 @@ mod tests {
                 "# y\na: 2\nb: 1\n# end\n",
             ),
             ("a: 1\nb: 1\nc: 1\n", "a: 1\nc: 2\n", "a: 1\nb: 1\nc: 1\nd: 1\n", "a: 1\nc: 2\nd: 1\n"),
-            ("a: 1\n", "a: 1\nn: {x: 1}\n", "a: 1\nn: {y: 1}\n", "a: 1\nn:\n    x: 1\n    y: 1\n"),
+            ("a: 1\n", "a: 1\nm: {x: 1}\n", "a: 1\nm: {y: 1}\n", "a: 1\nm:\n    x: 1\n    y: 1\n"),
         ] {
             assert_eq!(merged(base, ours, theirs), Ok(expected.to_owned()), "{base}{ours}{theirs}");
         }
