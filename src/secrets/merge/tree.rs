@@ -238,7 +238,7 @@ mod tests {
                 "# y\na: 2\nb: 1\n# end\n",
             ),
             ("a: 1\nb: 1\nc: 1\n", "a: 1\nc: 2\n", "a: 1\nb: 1\nc: 1\nd: 1\n", "a: 1\nc: 2\nd: 1\n"),
-            ("a: 1\n", "a: 1\nm: {x: 1}\n", "a: 1\nm: {y: 1}\n", "a: 1\nm:\n    x: 1\n    y: 1\n"),
+            ("a: 1\n", "a: 1\nm: {x: 1}\n", "a: 1\nm: {z: 1}\n", "a: 1\nm:\n    x: 1\n    z: 1\n"),
         ] {
             assert_eq!(merged(base, ours, theirs), Ok(expected.to_owned()), "{base}{ours}{theirs}");
         }
