@@ -63,7 +63,8 @@ let
       // lib.optionalAttrs (one ? default) { inherit (one) default; }
       // lib.optionalAttrs free { default = null; }
     );
-  options = is: lib.mapAttrs (option (name: lib.elem name (is.required or [ ]))) (is.properties or { });
+  options =
+    is: lib.mapAttrs (option (name: lib.elem name (is.required or [ ]))) (is.properties or { });
 in
 {
   # Every section of the manifest; `version` is no choice.
