@@ -83,8 +83,9 @@ fn load_all<'m>(manifest: &'m Manifest, identities: &Identities) -> Files<'m> {
     let names: BTreeSet<_> =
         manifest.secrets.values().map(|secret| (secret.file.as_path(), format_in(secret))).collect();
     let names: Vec<_> = names.into_iter().collect();
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let workers = if identities.only_memory() { cores.min(names.len()) } else { 1 };
+    // How many cores there are is asked of several files, so not for nothing.
+    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = if names.len() > 1 && identities.only_memory() { cores().min(names.len()) } else { 1 };
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();

@@ -29,6 +29,7 @@ pub struct Touched {
 pub fn touched_by_others(path: &Path) -> io::Result<Option<Touched>> {
     let mut todo = parts(&std::path::absolute(path)?);
     let (mut here, mut links) = (PathBuf::from("/"), 0);
+    let (user, group) = (geteuid().as_raw(), getegid().as_raw());
     while let Some(part) = todo.pop() {
         if part.as_os_str() == ".." {
             here.pop();
@@ -40,7 +41,7 @@ pub fn touched_by_others(path: &Path) -> io::Result<Option<Touched>> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        if ![0, geteuid().as_raw()].contains(&meta.uid()) || (meta.is_dir() && is_open(&meta)) {
+        if ![0, user].contains(&meta.uid()) || (meta.is_dir() && is_open(&meta, group)) {
             return Ok(Some(Touched { path: at, owner: meta.uid() }));
         }
         if meta.is_symlink() {
@@ -66,9 +67,9 @@ fn parts(path: &Path) -> Vec<PathBuf> {
     steps.map(|part| PathBuf::from(part.as_os_str())).rev().collect()
 }
 
-/// Whether others may put something else in the place of what is in a folder.
-fn is_open(meta: &fs::Metadata) -> bool {
-    let own_group = [0, getegid().as_raw()].contains(&meta.gid());
+/// Whether others than those of `group` may put something else in the place of what is in a folder.
+fn is_open(meta: &fs::Metadata, group: u32) -> bool {
+    let own_group = [0, group].contains(&meta.gid());
     let open = if own_group { 0o002 } else { 0o022 };
     meta.mode() & open != 0 && meta.mode() & 0o1000 == 0
 }

@@ -98,7 +98,13 @@ fn place_and_age(judge: &mut Judge<'_>, manifest: &Manifest, at: &Path<'_>, gene
         let message = "what is made on the host is encrypted for it and its admins, and `identities` does not name both";
         let fix = "fill in `identities.public_keys` and `identities.admins`";
         let named = !keys.public_keys.is_empty() && !keys.admins.is_empty();
-        judge.value(&place("where"), holds(named, message, fix));
+        match holds(named, message, fix) {
+            // Only true of identities that were understood.
+            Err(wrong) if judge.root.at(&["identities"]).is_some() => {
+                judge.wrong_key(&place("where"), &["identities"], wrong);
+            }
+            verdict => judge.value(&place("where"), verdict),
+        }
         let message = "what is made on the host is not made anew by age";
         let fix = "leave it out, or let it be made in the checkout";
         judge.value(&place("renew_after_days"), holds(generator.renew_after_days.is_none(), message, fix));

@@ -1,5 +1,6 @@
 //! Proves: a command gets the values that it gets from the real sops, no key, and its own exit code comes back.
 
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output};
 
@@ -22,7 +23,9 @@ fn exec(keys: &Keys, arguments: &[&str]) -> Output {
 fn unmount(keys: &Keys) {
     let clear = keys.path("run/clear");
     if clear.exists() {
-        run(Command::new("umount").arg(clear));
+        run(Command::new("umount").arg(&clear));
+        // Another command may not mount it again.
+        fs::remove_dir(clear).expect("an empty folder");
     }
 }
 
