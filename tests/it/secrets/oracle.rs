@@ -55,7 +55,7 @@ const STORES: [(&str, [&[u8]; 4]); 5] = [
 ];
 
 /// The rule of a file, as `.sops.yaml` spells it.
-const RULES: [&str; 9] = [
+pub(super) const RULES: [&str; 9] = [
     "",
     "unencrypted_suffix: ear",
     "encrypted_suffix: ret",

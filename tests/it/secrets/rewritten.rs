@@ -4,19 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
+use super::oracle::RULES;
 use crate::support::sops::{Form, Keys, run};
-
-const RULES: [&str; 9] = [
-    "",
-    "unencrypted_suffix: ear",
-    "encrypted_suffix: ret",
-    "unencrypted_regex: ^(clear|list)",
-    "encrypted_regex: ^(secret|nest)",
-    "unencrypted_comment_regex: show",
-    "encrypted_comment_regex: hide",
-    "mac_only_encrypted: true",
-    "encrypted_regex: ^(secret|nest)\n    mac_only_encrypted: true",
-];
 
 const PLAIN: [(&str, &str); 5] = [
     (

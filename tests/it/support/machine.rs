@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -40,7 +41,9 @@ impl Machine {
         let place = share.path().join("holdfast");
         fs::hard_link(program, &place).or_else(|_| fs::copy(program, &place).map(drop)).expect("the program");
         let pid = std::process::id();
-        let name = format!("it-{pid}");
+        // A name of its own: the former machine may be on its way down while this one boots.
+        static BOOTED: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("it-{pid}-{}", BOOTED.fetch_add(1, Ordering::Relaxed));
         let share_path = share.path().display().to_string();
         let said = script(&["up", &name, "--share", &share_path, "--owner", &pid.to_string()]);
         let ip =

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use holdfast::secrets::{FilesError, SecretBytes, Unlocked};
+use holdfast::manifest;
+use holdfast::secrets::{Ask, FilesError, Identities, IdentityEnv, SecretBytes, Unlocked, decrypt};
 use serde_json::json;
 
 use super::super::installed::declared;
@@ -223,6 +224,57 @@ fn recipients_without_end_are_no_work_without_end() {
     let said = host.install().expect(5).json()["secrets"].to_string();
     assert!(said.contains("a.yaml") && said.contains("larger than 1 MiB"), "{said}");
     assert_eq!(host.installed("pw").as_deref(), Some("hunter2"), "the last good version is gone");
+}
+
+/// An age file by a passphrase that asks for 2^`rounds` rounds of scrypt. Its MAC is looked at after that work.
+fn costly(rounds: &str) -> String {
+    let (salt, body, mac) = ("A".repeat(22), "A".repeat(43), "A".repeat(43));
+    format!("age-encryption.org/v1\n-> scrypt {salt} {rounds}\n{body}\n--- {mac}\n{}", "x".repeat(32))
+}
+
+#[test]
+#[ignore = "a naive reader, started by the tests in this file"]
+fn does_all_the_work_that_is_asked_for() {
+    let mut identity = age::scrypt::Identity::new("password".to_owned().into());
+    identity.set_max_work_factor(63);
+    let file = costly(&input());
+    let opened =
+        age::Decryptor::new(file.as_bytes()).expect("an age file").decrypt(std::iter::once(&identity as _));
+    assert!(opened.is_err(), "it has no right MAC");
+}
+
+#[test]
+fn a_passphrase_is_not_worked_for_without_end() {
+    assert!(naive("does_all_the_work_that_is_asked_for", "10"), "the naive reader does not work at all");
+    assert!(!naive("does_all_the_work_that_is_asked_for", "30"), "the attack does not work");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let key = folder.path().join("keys.age");
+    fs::write(&key, costly("30")).expect("written");
+    let env = IdentityEnv {
+        age_key_file: Some(key),
+        ask: Ask::Given(SecretBytes::new(b"password".to_vec())),
+        ..IdentityEnv::default()
+    };
+    let nothing = manifest::Identities { ssh_key_files: Vec::new(), ..manifest::Identities::default() };
+    let identities = Identities::load(&nothing, &env);
+    let keys = super::Keys::new();
+    let sealed = keys.encrypt("e.json", b"{\"a\": \"x\"}", &keys.recipient(Form::AgeFile), &[]);
+    let began = Instant::now();
+    let error = decrypt(&sealed, manifest::SecretFormat::Json, &identities).err().expect("no key opens it");
+    assert!(error.to_string().contains("asks for 2^30 rounds of work"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
+fn armor_without_end_is_no_work_without_end() {
+    let armor = "A".repeat(900_000);
+    costs_only_itself("armor.env", "no identity opens it", |path| {
+        let wrap = format!("sops_age__list_0__map_enc=-----BEGIN AGE ENCRYPTED FILE-----\\n{armor}\n");
+        text(
+            path,
+            &format!("pw=x\nsops_age__list_0__map_recipient=age1x\n{wrap}{STAMP}sops_version=3.9.4\n"),
+        );
+    });
 }
 
 /// ramfs has no limit of its own: without one of ours a template that repeats a value takes the memory of the host.

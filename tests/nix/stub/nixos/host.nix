@@ -6,13 +6,8 @@
   ...
 }:
 let
-  inherit (lib) mkOption types;
-  option =
-    type: default:
-    mkOption {
-      inherit type default;
-      description = "Stands in for the option of NixOS.";
-    };
+  inherit (lib) types;
+  option = import ./option.nix { inherit lib; };
   inherit (types)
     attrsOf
     bool

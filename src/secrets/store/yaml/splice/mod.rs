@@ -28,25 +28,27 @@ pub(in crate::secrets) struct Change<'c> {
 
 /// The text with the change; nothing where it cannot be made by exchanging a part of the text.
 pub(in crate::secrets::store) fn spliced(text: &str, is_json: bool, change: &Change<'_>) -> Option<Words> {
-    let letters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
-    let parsed = parsable(text).ok()?;
-    let scalars = Scalars::read(&parsed, &letters).ok()?;
-    let (tokens, remarks) = Scanner::scan(&letters, &scalars).ok()?;
-    let mut parts = Parts::new(&tokens, remarks, &scalars);
-    let mut roots = Vec::new();
-    while let Ok(Some(document)) = parts.document() {
-        roots.push(document.root);
-    }
-    let mut splice = Splice { letters: &letters, all: &parts.all, is_json, edits: Vec::new() };
-    for root in &roots {
-        splice.metadata(*root, change)?;
-    }
-    splice.change(*roots.first()?, change)?;
-    splice.applied()
+    with_edits(text, is_json, |splice, roots| {
+        for root in roots {
+            splice.metadata(*root, change)?;
+        }
+        splice.change(*roots.first()?, change)
+    })
 }
 
 /// The text with another `sops` section in every document; nothing where it cannot be exchanged.
 pub(in crate::secrets::store) fn resectioned(text: &str, is_json: bool, section: &Node) -> Option<Words> {
+    with_edits(text, is_json, |splice, roots| {
+        roots.iter().try_for_each(|root| splice.section(*root, section))
+    })
+}
+
+/// The text with what `edit` exchanges in it, given the roots of its documents.
+fn with_edits(
+    text: &str,
+    is_json: bool,
+    edit: impl FnOnce(&mut Splice<'_>, &[Id]) -> Option<()>,
+) -> Option<Words> {
     let letters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
     let parsed = parsable(text).ok()?;
     let scalars = Scalars::read(&parsed, &letters).ok()?;
@@ -57,9 +59,7 @@ pub(in crate::secrets::store) fn resectioned(text: &str, is_json: bool, section:
         roots.push(document.root);
     }
     let mut splice = Splice { letters: &letters, all: &parts.all, is_json, edits: Vec::new() };
-    for root in roots {
-        splice.section(root, section)?;
-    }
+    edit(&mut splice, &roots)?;
     splice.applied()
 }
 
