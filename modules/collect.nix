@@ -13,14 +13,9 @@ in
         "docker.service"
         "holdfast-apply.service"
       ];
-      serviceConfig = {
+      serviceConfig = (import ./hardening.nix).collects cfg.paths // {
         Type = "oneshot";
         ExecStart = "${lib.getExe cfg.package} collect ${cfg.manifest} --lock-wait 10m";
-        NoNewPrivileges = true;
-        ProtectClock = true;
-        ProtectKernelModules = true;
-        RestrictRealtime = true;
-        UMask = "0077";
       };
     };
 

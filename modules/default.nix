@@ -1,12 +1,14 @@
-# services.holdfast: options → one manifest, compiled and checked in the build → a oneshot that applies it.
+# services.holdfast: options → one manifest, compiled and checked in the build → units that apply and prove it.
 { self }:
 {
   imports = [
     ./options
     (import ./package.nix { inherit self; })
     ./compile.nix
-    ./oneshot.nix
+    ./off.nix
     ./secrets.nix
-    ./collect.nix
+    ./swarm.nix
+    ./traefik.nix
+    ./gates.nix
   ];
 }

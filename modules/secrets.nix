@@ -12,54 +12,79 @@ let
   for_users = lib.any (one: one.needed_for_users == true) declared;
   # Where users are made by a unit and not by the activation script.
   by_unit = config.systemd.sysusers.enable || (config.services.userborn.enable or false);
-  oneshot = {
+  hardening = import ./hardening.nix;
+  oneshot = hardening.installs // {
     Type = "oneshot";
-    LimitCORE = 0;
-    NoNewPrivileges = true;
-    ProtectClock = true;
-    ProtectKernelModules = true;
-    RestrictRealtime = true;
-    UMask = "0077";
   };
+  # Units that use a secret start after it is there, and without it where it is bad: one secret holds back nobody else.
+  list = value: if value == null then [ ] else value;
+  users = lib.unique (lib.concatMap (one: list one.restart_units ++ list one.reload_units) declared);
+  after_secrets =
+    kind:
+    lib.listToAttrs (
+      map (
+        name:
+        lib.nameValuePair (lib.removeSuffix ".${kind}" name) {
+          wants = [ "holdfast-secrets.service" ];
+          after = [ "holdfast-secrets.service" ];
+        }
+      ) (lib.filter (lib.hasSuffix ".${kind}") users)
+    );
+  credentials = lib.any (one: list one.credentials != [ ]) declared;
 in
 {
-  config = lib.mkIf (cfg.enable && declared != [ ]) {
-    systemd.services.holdfast-secrets = {
-      description = "Install secrets, and tell the units that use what changed";
-      wantedBy = [ "multi-user.target" ];
-      before = [ "docker.service" ];
-      serviceConfig = oneshot // {
-        ExecStart = install;
-      };
-    };
+  config = lib.mkIf (cfg.enable && declared != [ ]) (
+    lib.mkMerge [
+      {
+        systemd = {
+          services = after_secrets "service";
+          sockets = after_secrets "socket";
+          targets = after_secrets "target";
+          timers = after_secrets "timer";
+        };
+      }
+      {
+        systemd.services.holdfast-secrets = {
+          description = "Install secrets, and tell the units that use what changed";
+          wantedBy = [ "multi-user.target" ];
+          before = [ "docker.service" ];
+          serviceConfig = oneshot // {
+            ExecStart = install;
+          };
+        };
 
-    system.activationScripts = lib.mkIf (for_users && !by_unit) {
-      holdfast_secrets_for_users = {
-        deps = [ "specialfs" ];
-        text = "${install} --for-users";
-        supportsDryActivation = false;
-      };
-      users.deps = [ "holdfast_secrets_for_users" ];
-    };
+        system.activationScripts = lib.mkIf (for_users && !by_unit) {
+          holdfast_secrets_for_users = {
+            deps = [ "specialfs" ];
+            text = "${install} --for-users";
+            supportsDryActivation = false;
+          };
+          users.deps = [ "holdfast_secrets_for_users" ];
+        };
 
-    systemd.services.holdfast-secrets-for-users = lib.mkIf (for_users && by_unit) {
-      description = "Install the secrets that are needed before users are made";
-      wantedBy = [ "sysinit.target" ];
-      after = [ "local-fs.target" ];
-      before = [
-        "sysinit.target"
-        "systemd-sysusers.service"
-        "userborn.service"
-      ];
-      unitConfig.DefaultDependencies = false;
-      serviceConfig = oneshot // {
-        ExecStart = "${install} --for-users";
-      };
-    };
+        systemd.services.holdfast-secrets-for-users = lib.mkIf (for_users && by_unit) {
+          description = "Install the secrets that are needed before users are made";
+          wantedBy = [
+            "sysinit.target"
+            # What a switch starts again of what belongs to an early boot.
+            "sysinit-reactivation.target"
+          ];
+          after = [ "local-fs.target" ];
+          conflicts = [ "shutdown.target" ];
+          before = [
+            "shutdown.target"
+            "sysinit.target"
+            "sysinit-reactivation.target"
+            "systemd-sysusers.service"
+            "userborn.service"
+          ];
+          unitConfig.DefaultDependencies = false;
+          serviceConfig = oneshot // {
+            ExecStart = "${install} --for-users";
+          };
+        };
 
-    systemd.sockets.holdfast-credentials =
-      lib.mkIf (lib.any (one: one.credentials != null && one.credentials != [ ]) declared)
-        {
+        systemd.sockets.holdfast-credentials = lib.mkIf credentials {
           description = "Secrets for units, by LoadCredential=NAME:/run/holdfast/credentials.sock";
           wantedBy = [ "sockets.target" ];
           socketConfig = {
@@ -68,23 +93,16 @@ in
           };
         };
 
-    systemd.services.holdfast-credentials =
-      lib.mkIf (lib.any (one: one.credentials != null && one.credentials != [ ]) declared)
-        {
+        systemd.services.holdfast-credentials = lib.mkIf credentials {
           description = "Give secrets to units that load them as credentials";
-          serviceConfig = {
+          serviceConfig = hardening.serves cfg.paths // {
             ExecStart = "${program} credentials serve ${cfg.manifest}";
             StandardInput = "socket";
             StandardOutput = "journal";
             StandardError = "journal";
-            LimitCORE = 0;
-            NoNewPrivileges = true;
-            PrivateNetwork = true;
-            ProtectSystem = "strict";
-            ReadWritePaths = [ "-/run/holdfast" ];
-            ProtectHome = "read-only";
-            UMask = "0077";
           };
         };
-  };
+      }
+    ]
+  );
 }

@@ -49,7 +49,35 @@ in
 
   good = {
     units = units { };
-    units_with_secrets = units (secret { });
+    units_with_secrets = units (secret {
+      restart_units = [
+        "app.service"
+        "app.timer"
+      ];
+      reloadUnits = [ "web@1.service" ];
+    });
+    units_of_stacks = units {
+      stacks = {
+        app.compose = [ "/etc/app.yml" ];
+        db.compose = [ "/etc/db.yml" ];
+      };
+      traefik = {
+        image = "traefik";
+        proxy_image = "holdfast";
+        certificates = [
+          {
+            chain.file = "/var/lib/acme/example.org/fullchain.pem";
+            key.file = "/var/lib/acme/example.org/key.pem";
+          }
+          {
+            chain.file = ../../hosts/demo/motd;
+            key.secret = "tls_key";
+          }
+        ];
+      };
+    };
+    scripts = (system (enabled { })).config.system.activationScripts;
+    scripts_without_enable = (system { }).config.system.activationScripts;
     units_with_credentials = units (secret {
       credentials = [ "app.service" ];
     });

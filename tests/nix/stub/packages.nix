@@ -53,6 +53,7 @@ let
     "jq"
     "rustfmt"
     "sops"
+    "systemd"
     "util-linux"
   ] (name: program name { });
   written =

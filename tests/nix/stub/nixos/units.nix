@@ -1,5 +1,5 @@
 # Options of units.
-{ lib, ... }:
+{ lib, pkgs, ... }:
 let
   inherit (lib) types;
   option = import ./option.nix { inherit lib; };
@@ -45,6 +45,7 @@ let
 in
 {
   options.systemd = {
+    package = option types.package pkgs.systemd;
     services = units {
       serviceConfig = section;
       environment = option (attrsOf (types.nullOr (types.either scalar types.package))) { };

@@ -1,0 +1,17 @@
+# Without the module stacks go on running, on purpose: what runs was asked for, and nobody asked to remove it. Who
+# switches it off is told how to.
+{ config, lib, ... }:
+let
+  cfg = config.services.holdfast;
+in
+{
+  config = lib.mkIf (!cfg.enable) {
+    system.activationScripts.holdfast_off = ''
+      last=$(ls -A ${cfg.paths.state}/generations 2>/dev/null | sort -n | tail -n 1 || true)
+      if [ -n "$last" ]; then
+        echo "services.holdfast is off: its stacks go on running, and its secrets stay until the next boot"
+        echo "hint: to remove them: holdfast destroy ${cfg.paths.state}/generations/$last"
+      fi
+    '';
+  };
+}
