@@ -36,13 +36,13 @@ impl Machine {
     }
 
     fn boot_new() -> Self {
+        // A name of its own: the former machine may be on its way down while this one boots.
+        static BOOTED: AtomicUsize = AtomicUsize::new(0);
         let share = tempfile::tempdir().expect("a temporary folder");
         let program = Path::new(env!("CARGO_BIN_EXE_holdfast"));
         let place = share.path().join("holdfast");
         fs::hard_link(program, &place).or_else(|_| fs::copy(program, &place).map(drop)).expect("the program");
         let pid = std::process::id();
-        // A name of its own: the former machine may be on its way down while this one boots.
-        static BOOTED: AtomicUsize = AtomicUsize::new(0);
         let name = format!("it-{pid}-{}", BOOTED.fetch_add(1, Ordering::Relaxed));
         let share_path = share.path().display().to_string();
         let said = script(&["up", &name, "--share", &share_path, "--owner", &pid.to_string()]);
