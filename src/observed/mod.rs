@@ -25,6 +25,10 @@ pub use ownership::{Ownership, stack_volumes};
 pub fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
     let step = |value: &'a Value, key: &str| match value {
         Value::Array(list) => key.parse::<usize>().ok().and_then(|index| list.get(index)),
+        // One after the other, most names are passed by for their length, without a look at where their text lies.
+        Value::Object(fields) if fields.len() <= FEW => {
+            fields.iter().find_map(|(name, value)| (name == key).then_some(value))
+        }
         other => other.get(key),
     };
     let (mut value, mut pointer) = (value, pointer);
@@ -37,6 +41,9 @@ pub fn at<'a>(value: &'a Value, pointer: &str) -> &'a Value {
     }
     value
 }
+
+/// So many fields of an object lie beside each other.
+const FEW: usize = 11;
 
 /// One look at the engine.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
