@@ -100,21 +100,43 @@ impl<'a> Desired<'a> {
         Some(if spec.fixed_name { spec.base.clone() } else { object_name(&spec.base, &spec.digest) })
     }
 
+    /// Object names of the secrets of every stack whose values are there.
+    #[must_use]
+    pub fn secret_names(&self) -> BTreeSet<String> {
+        let stacks = self.compiled.stacks.values();
+        stacks.flat_map(|stack| stack.secrets.keys().filter_map(|key| self.secret_name(stack, key))).collect()
+    }
+
+    /// Object names of the configs of every stack.
+    #[must_use]
+    pub fn config_names(&self) -> BTreeSet<String> {
+        let stacks = self.compiled.stacks.values();
+        stacks
+            .flat_map(|stack| stack.configs.keys().filter_map(|key| Self::config_name(stack, key)))
+            .collect()
+    }
+
+    /// Paths of the generated files below the run folder, also of those that cannot be made in this run.
+    #[must_use]
+    pub fn generated_paths(&self) -> BTreeSet<String> {
+        let installed = self.compiled.generated.iter().filter(|file| file.installed);
+        installed.map(|file| file.path.display().to_string()).collect()
+    }
+
     /// The record of what is ours once this has been reached.
     #[must_use]
     pub fn ownership(&self) -> Ownership {
         let manifest = &self.compiled.manifest;
         let mut own = Ownership::new(&manifest.instance);
         own.networks = manifest.networks.keys().cloned().collect();
-        let installed = self.compiled.generated.iter().filter(|file| file.installed);
-        own.files = installed.map(|file| file.path.display().to_string()).collect();
+        own.files = self.generated_paths();
+        own.secrets = self.secret_names();
+        own.configs = self.config_names();
         own.volumes.clone_from(&self.recorded.volumes);
         for (name, stack) in &self.compiled.stacks {
             own.stacks.insert(name.clone());
             own.volumes
                 .extend(stack.services.values().flat_map(|service| stack_volumes(&service.body, name)));
-            own.secrets.extend(stack.secrets.keys().filter_map(|key| self.secret_name(stack, key)));
-            own.configs.extend(stack.configs.keys().filter_map(|key| Self::config_name(stack, key)));
         }
         own
     }

@@ -168,12 +168,11 @@ fn networks(builder: &mut Builder<'_>) {
 /// that a service may go back to refers to; of these the newest versions stay.
 fn objects(builder: &mut Builder<'_>) {
     let (desired, observed) = (builder.desired, builder.observed);
-    let wanted = desired.ownership();
     let mut needed = builder.referenced.clone();
     needed.extend(desired.kept.iter().cloned());
     let versions = desired.compiled.manifest.keep.objects;
-    let secrets = former(&desired.recorded.secrets, &wanted.secrets, &observed.secrets);
-    let configs = former(&desired.recorded.configs, &wanted.configs, &observed.configs);
+    let secrets = former(&desired.recorded.secrets, &desired.secret_names(), &observed.secrets);
+    let configs = former(&desired.recorded.configs, &desired.config_names(), &observed.configs);
     for secret in beyond(secrets, &needed, versions) {
         let action = Action::Swarm(SwarmAction::RemoveSecret(secret.id.clone()));
         remove(builder, object_address(secret, Kind::Secret), Group::Collection, action, UNUSED);
@@ -222,7 +221,7 @@ fn base_name(name: &str) -> &str {
 /// Generated files that left. One that cannot be made in this run is still wanted: what is installed stays.
 fn files(builder: &mut Builder<'_>) {
     let (desired, observed) = (builder.desired, builder.observed);
-    let wanted = desired.ownership().files;
+    let wanted = desired.generated_paths();
     for path in desired.recorded.files.difference(&wanted) {
         if observed.generated.contains_key(path) {
             let action = Action::Files(FilesAction::Remove { path: path.into() });

@@ -265,10 +265,11 @@ impl Host<'_> {
 
     /// What this generation needs to run again.
     pub(super) fn needs(&self) -> Needs {
-        let own = self.desired.ownership();
+        let mut objects = self.desired.secret_names();
+        objects.extend(self.desired.config_names());
         let loaded = self.desired.compiled.images.values().filter(|image| image.source.is_some());
         Needs {
-            objects: own.secrets.into_iter().chain(own.configs).collect(),
+            objects,
             images: loaded.map(|image| image.reference.clone()).collect(),
             digests: self.desired.digests.clone(),
         }
@@ -328,7 +329,7 @@ impl Host<'_> {
                 given.insert(service.id.clone(), login);
             }
         }
-        if matches!(observed.swarm, SwarmState::Manager(_)) {
+        if matches!(observed.swarm, SwarmState::Manager(_)) && !given.is_empty() {
             let there: BTreeSet<&String> = observed.services.values().map(|service| &service.id).collect();
             given.retain(|id, _| there.contains(id));
         }
