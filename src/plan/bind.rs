@@ -92,16 +92,17 @@ pub(super) fn bind<'a>(
 /// The generated file that a service mounts and that can be made neither now nor was before: without it the engine
 /// would find no folder to mount.
 fn missing_file(desired: &Desired<'_>, observed: &Observed, spec: &ServiceSpec) -> Option<Address> {
-    let root = desired.compiled.manifest.paths.run.join("generated");
     let missing = desired.compiled.generated.iter().filter(|file| file.installed).filter(|file| {
         let path = file.path.display().to_string();
         !desired.generated.contains_key(&path) && !observed.generated.contains_key(&path)
     });
-    let mounts = at(&spec.body, "/TaskTemplate/ContainerSpec/Mounts").as_array();
-    let mounts = || mounts.into_iter().flatten().filter_map(|mount| mount.get("Source")?.as_str());
-    let missing = missing.map(|file| (root.join(&file.path), &file.path));
-    let mut held = missing.filter(|(whole, _)| mounts().any(|source| whole.starts_with(source)));
-    held.next().map(|(_, path)| Address::new(Kind::File, path.display().to_string()))
+    let root = || desired.compiled.manifest.paths.run.join("generated");
+    let mounts = || at(&spec.body, "/TaskTemplate/ContainerSpec/Mounts").as_array().into_iter().flatten();
+    let mut held = missing.filter(|file| {
+        let whole = root().join(&file.path);
+        mounts().filter_map(|mount| mount.get("Source")?.as_str()).any(|source| whole.starts_with(source))
+    });
+    held.next().map(|file| Address::new(Kind::File, file.path.display().to_string()))
 }
 
 fn missing(stack: &StackSpec, reference: &ObjectRef) -> Address {

@@ -52,7 +52,8 @@ pub(super) fn choose<'a>(builder: &Builder<'a>, service: &Service<'a>) -> Result
         |stored| bind(desired, observed, service.stack, service.spec, &Names { anew: &builder.anew, stored });
     let mut ours = bound(None)?;
     let existing = observed.services.get(&service.spec.name);
-    let Some(existing) = existing.filter(|_| !builder.anew.contains_key(&service.address())) else {
+    let is_anew = !builder.anew.is_empty() && builder.anew.contains_key(&service.address());
+    let Some(existing) = existing.filter(|_| !is_anew) else {
         return Ok(Chosen { bound: ours, diff: Vec::new() });
     };
     let stored = existing.spec();
@@ -124,9 +125,9 @@ fn text_at<'v>(value: &'v Value, pointer: &str) -> &'v str {
 #[must_use]
 pub fn running_image(desired: &Desired<'_>, observed: &Observed, service: &ServiceSpec) -> String {
     let stored = observed.services.get(&service.name).map_or(&Value::Null, Object::spec);
-    let likeness = image_likeness(desired, observed, stored, &service.body);
-    let spec = if likeness == Likeness::Other { &service.body } else { stored };
-    text_at(spec, keep::IMAGE).to_owned()
+    let (stored, wanted) = (text_at(stored, keep::IMAGE), text_at(&service.body, keep::IMAGE));
+    let likeness = keep::likeness(desired, observed, stored, wanted);
+    if likeness == Likeness::Other { wanted.to_owned() } else { stored.to_owned() }
 }
 
 /// True when an object of the stack need not be made: every service that refers to it keeps the one that docker made,

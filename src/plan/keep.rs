@@ -25,11 +25,12 @@ pub(super) struct Stored<'a>(BTreeMap<&'a str, &'a str>);
 impl<'a> Stored<'a> {
     /// `kind` is `Secret` or `Config`.
     pub(super) fn of(spec: Option<&'a Value>, kind: &str) -> Self {
-        let list = spec.and_then(|spec| spec.pointer(&format!("/TaskTemplate/ContainerSpec/{kind}s")));
+        let Some(spec) = spec else { return Self(BTreeMap::new()) };
+        let list = at(spec, &format!("/TaskTemplate/ContainerSpec/{kind}s"));
         let name = format!("{kind}Name");
         let pair =
             |item: &'a Value| Some((item.pointer("/File/Name")?.as_str()?, item.get(&name)?.as_str()?));
-        Self(list.and_then(Value::as_array).into_iter().flatten().filter_map(pair).collect())
+        Self(list.as_array().into_iter().flatten().filter_map(pair).collect())
     }
 
     fn name(&self, reference: &ObjectRef) -> Option<&'a str> {

@@ -68,10 +68,8 @@ fn found<'a>(builder: &Builder<'a>) -> Vec<Fixed<'a>> {
         }
         for (key, spec) in &stack.services {
             let object = observed.services.get(&spec.name);
-            found
-                .extend(object.and_then(|object| {
-                    mode_found(Address::in_stack(name, Kind::Service, key), object, spec)
-                }));
+            let address = || Address::in_stack(name, Kind::Service, key);
+            found.extend(object.and_then(|object| mode_found(address, object, spec)));
         }
     }
     found
@@ -102,10 +100,14 @@ fn config_found<'a>(address: Address, object: &'a Object, spec: &ConfigSpec) -> 
     })
 }
 
-fn mode_found<'a>(address: Address, object: &'a Object, spec: &ServiceSpec) -> Option<Fixed<'a>> {
+fn mode_found<'a>(
+    address: impl Fn() -> Address,
+    object: &'a Object,
+    spec: &ServiceSpec,
+) -> Option<Fixed<'a>> {
     let (before, after) = (mode(object.spec()), mode(&spec.body));
     (before != after).then(|| Fixed {
-        address,
+        address: address(),
         object,
         diff: vec![Change {
             field: "Mode".to_owned(),

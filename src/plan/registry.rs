@@ -37,7 +37,7 @@ pub(super) fn pull(builder: &mut Builder<'_>, service: &ServiceSpec) -> Option<u
 /// versions write them in different ways.
 pub(super) fn keep_platforms(stored: &Value, body: &mut std::borrow::Cow<'_, Value>) {
     const PLATFORMS: &str = "/TaskTemplate/Placement/Platforms";
-    if image_of(stored) != image_of(body) || at(stored, PLATFORMS) == at(body, PLATFORMS) {
+    if at(stored, PLATFORMS) == at(body, PLATFORMS) || image_of(stored) != image_of(body) {
         return;
     }
     let Some(placement) = body.to_mut().pointer_mut("/TaskTemplate/Placement").and_then(Value::as_object_mut)
@@ -57,7 +57,7 @@ pub(super) fn is_refresh(step: &Step) -> bool {
 
 /// Gives a service that is otherwise as it shall be the login that its registry wants now. Its spec goes out as it is
 /// stored, so that no task restarts. A job would run again: it gets its login when it changes.
-pub(super) fn refresh(builder: &mut Builder<'_>, address: Address, existing: &Object) {
+pub(super) fn refresh(builder: &mut Builder<'_>, address: impl Fn() -> Address, existing: &Object) {
     let stored = existing.spec();
     let logins = &builder.desired.logins;
     let Some(wanted) = logins.of(stored) else { return };
@@ -71,7 +71,7 @@ pub(super) fn refresh(builder: &mut Builder<'_>, address: Address, existing: &Ob
     let (id, version) = (existing.id.clone(), existing.version);
     let action = Action::Swarm(SwarmAction::UpdateService { id, version, spec: stored.clone() });
     let registry = registry_of(stored).unwrap_or_default();
-    let draft = Draft::new(address, Verb::Update, Group::Services, action);
+    let draft = Draft::new(address(), Verb::Update, Group::Services, action);
     let draft = draft.because(format!("the login of `{registry}` is new to it; no task restarts"));
     builder.add(draft.changing(vec![change], Consequence::None));
 }

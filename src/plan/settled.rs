@@ -58,7 +58,7 @@ pub(super) fn unsettled(service: &Value, tasks: &[Task], until: Condition) -> Op
 
 /// Goes on with an update or rollback that Swarm paused in an earlier run: it stays half-way, with tasks of two specs,
 /// until the service is written again. Its spec goes out as it is stored, so that only what is left of it restarts.
-pub(super) fn resume(address: Address, existing: &Object) -> Option<Draft> {
+pub(super) fn resume(address: impl Fn() -> Address, existing: &Object) -> Option<Draft> {
     let paused = match at(&existing.raw, "/UpdateStatus/State").as_str()? {
         "paused" => "update",
         "rollback_paused" => "rollback",
@@ -67,7 +67,7 @@ pub(super) fn resume(address: Address, existing: &Object) -> Option<Draft> {
     let said = at(&existing.raw, "/UpdateStatus/Message").as_str().unwrap_or_default();
     let (id, version, spec) = (existing.id.clone(), existing.version, existing.spec().clone());
     let action = Action::Swarm(SwarmAction::UpdateService { id, version, spec });
-    let draft = Draft::new(address, Verb::Update, Group::Services, action);
+    let draft = Draft::new(address(), Verb::Update, Group::Services, action);
     let draft = draft.because(format!("goes on with the {paused} that swarm paused ({said})"));
     Some(draft.changing(Vec::new(), Consequence::RollingRestart))
 }

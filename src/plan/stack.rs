@@ -168,7 +168,6 @@ fn service(builder: &mut Builder<'_>, (service, chosen): Planned<'_>) {
     builder.referenced.extend(chosen.bound.names.iter().cloned());
     builder.keep(&chosen.bound.kept);
     let after = chosen.bound.after.clone();
-    let pulls = existing.is_none() || image_of(&chosen.bound.body) == image_of(&service.spec.body);
     let change = match existing {
         None => {
             let action = Action::Swarm(SwarmAction::CreateService(chosen.bound.body.into_owned()));
@@ -192,11 +191,23 @@ fn service(builder: &mut Builder<'_>, (service, chosen): Planned<'_>) {
     draft.needs.extend(cleared);
     draft.needs.extend(freed);
     draft.needs.extend(gates.needs);
-    draft.needs.extend(pulls.then(|| registry::pull(builder, service.spec)).flatten());
+    if runs(&draft.action, image_of(&service.spec.body)) {
+        draft.needs.extend(registry::pull(builder, service.spec));
+    }
     draft.after = after;
     let words = [gates.words, std::mem::take(&mut draft.reason)];
     let words: Vec<String> = words.into_iter().filter(|words| !words.is_empty()).collect();
     builder.add(draft.because(words.join("; ")));
+}
+
+/// True when an action leaves a service with this very image text. One that is kept in its place names an image that is
+/// there.
+fn runs(action: &Action, image: &str) -> bool {
+    match action {
+        Action::Swarm(SwarmAction::CreateService(_)) => true,
+        Action::Swarm(SwarmAction::UpdateService { spec, .. }) => image_of(spec) == image,
+        _ => false,
+    }
 }
 
 /// The update of a service that is there, if it differs.
@@ -207,9 +218,9 @@ fn update(
     Chosen { mut bound, mut diff }: Chosen<'_>,
 ) -> Option<Draft> {
     if diff.is_empty() {
-        let resumed = resume(service.address(), existing);
+        let resumed = resume(|| service.address(), existing);
         if resumed.is_none() {
-            registry::refresh(builder, service.address(), existing);
+            registry::refresh(builder, || service.address(), existing);
         }
         return resumed;
     }

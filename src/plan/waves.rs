@@ -35,52 +35,53 @@ type Handed = BTreeMap<Address, BTreeSet<Address>>;
 /// ports make ends anywhere.
 pub(super) fn stacks<'c>(compiled: &'c Compiled, handed: &Handed) -> Vec<&'c str> {
     let mut order = Order::default();
+    let known = |name: &str| Some(compiled.stacks.get_key_value(name)?.0.as_str());
     let needs = |name: &str| {
         let takers = handed.iter().filter(|(taker, _)| taker.outer.name == name);
         let givers = takers.flat_map(|(_, givers)| givers).cloned();
         let others = other_stacks(compiled, name).chain(givers).map(|address| address.outer.name);
-        others.filter(|other| other != name).collect()
+        others.filter(|other| other != name).filter_map(|other| known(&other)).collect()
     };
     for name in compiled.stacks.keys() {
         order.visit(name, &needs);
     }
-    let names = order.done.iter().filter_map(|name| compiled.stacks.get_key_value(name));
-    names.map(|(name, _)| name.as_str()).collect()
+    order.done
 }
 
 /// Services of a stack, each after those that it depends on and takes ports from.
 pub(super) fn services<'s>(stack: &'s StackSpec, handed: &Handed) -> Vec<(&'s str, &'s ServiceSpec)> {
     let mut order = Order::default();
+    let known = |key: &str| Some(stack.services.get_key_value(key)?.0.as_str());
     let needs = |key: &str| {
-        let depends = stack.services.get(key).map(|spec| spec.depends_on.iter());
-        let depends = depends.into_iter().flatten().map(|one| one.service.clone());
-        let givers = handed.get(&Address::in_stack(&stack.name, Kind::Service, key)).into_iter().flatten();
-        let givers = givers.filter(|giver| giver.outer.name == stack.name);
-        depends.chain(givers.map(|giver| giver.leaf().name.clone())).collect()
+        let depends = stack.services.get(key).into_iter().flat_map(|spec| &spec.depends_on);
+        let depends = depends.filter_map(|one| known(&one.service));
+        let taker = || Address::in_stack(&stack.name, Kind::Service, key);
+        let givers = if handed.is_empty() { None } else { handed.get(&taker()) };
+        let givers = givers.into_iter().flatten().filter(|giver| giver.outer.name == stack.name);
+        depends.chain(givers.filter_map(|giver| known(&giver.leaf().name))).collect()
     };
     for key in stack.services.keys() {
         order.visit(key, &needs);
     }
-    let found = order.done.iter().filter_map(|key| stack.services.get_key_value(key));
-    found.map(|(key, spec)| (key.as_str(), spec)).collect()
+    order.done.iter().filter_map(|key| Some((*key, stack.services.get(*key)?))).collect()
 }
 
 /// Depth first: a name stands after everything that it needs.
 #[derive(Default)]
-struct Order {
-    seen: BTreeSet<String>,
-    done: Vec<String>,
+struct Order<'n> {
+    seen: BTreeSet<&'n str>,
+    done: Vec<&'n str>,
 }
 
-impl Order {
-    fn visit(&mut self, name: &str, needs: &dyn Fn(&str) -> Vec<String>) {
-        if !self.seen.insert(name.to_owned()) {
+impl<'n> Order<'n> {
+    fn visit(&mut self, name: &'n str, needs: &dyn Fn(&str) -> Vec<&'n str>) {
+        if !self.seen.insert(name) {
             return;
         }
         for need in needs(name) {
-            self.visit(&need, needs);
+            self.visit(need, needs);
         }
-        self.done.push(name.to_owned());
+        self.done.push(name);
     }
 }
 

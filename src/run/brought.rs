@@ -64,11 +64,13 @@ pub(super) fn forget_failed(host: &Host<'_>, plan: &Plan, staged: &Staged) -> Re
 /// After the last stage: what is not there, and what no service asks for any more, is forgotten.
 pub(super) fn settle(host: &Host<'_>, observed: &Observed) -> Result<(), Stop> {
     let state = &host.manifest().paths.state;
-    let stacks = host.desired.compiled.stacks.values();
-    let wanted: BTreeSet<&str> =
-        stacks.flat_map(|stack| stack.services.values().map(|service| image_of(&service.body))).collect();
+    let stacks = &host.desired.compiled.stacks;
+    let is_wanted = |image: &str| {
+        let mut services = stacks.values().flat_map(|stack| stack.services.values());
+        services.any(|service| image_of(&service.body) == image)
+    };
     let mut images = read_images(state)?;
-    images.retain(|image| wanted.contains(image.as_str()) || observed.images.contains(&engine_name(image)));
+    images.retain(|image| observed.images.contains(&engine_name(image)) || is_wanted(image));
     write_images(state, &images)?;
     Ok(())
 }
