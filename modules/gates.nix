@@ -1,61 +1,29 @@
-# Proof: a unit for each stack, one for everything, and a timer that looks for drift. All of them only read.
-{
-  config,
-  lib,
-  ...
-}:
+# Proof of the whole host, on every switch and boot, and now and then.
+{ config, lib, ... }:
 let
   cfg = config.services.holdfast;
-  program = lib.getExe cfg.package;
-  hardening = import ./hardening.nix;
-  stacks = lib.attrNames cfg.stacks ++ lib.optional (cfg.traefik != null) "traefik";
-  units = map (name: "holdfast-stack-${name}.service") stacks;
-  proof =
-    description: arguments: more:
-    {
-      inherit description;
-      wants = [ "network-online.target" ];
-      serviceConfig = hardening.proves cfg.paths // {
-        Type = "oneshot";
-        ExecStart = map (words: "${program} ${words}") arguments;
-      };
-    }
-    // more;
-  # On every switch and boot, as holdfast-apply is.
-  always =
-    description: arguments: after:
-    proof description [ arguments ] {
-      wantedBy = [ "multi-user.target" ];
-      after = [
-        "docker.service"
-        "holdfast-apply.service"
-        "network-online.target"
-      ]
-      ++ after;
-    };
+  proofs = import ./proof.nix { inherit cfg lib; };
 in
 {
-  config = lib.mkIf cfg.enable {
-    systemd.services =
-      lib.listToAttrs (
-        map (
-          name:
-          lib.nameValuePair "holdfast-stack-${name}" (
-            always "Prove the stack ${name}" "verify ${cfg.manifest} --only stack.${name}" [ ]
-          )
-        ) stacks
-      )
-      // {
-        # After the stacks: what they proved need not be waited for again, and it alone marks the generation as proven.
-        holdfast-verify =
-          always "Prove that the host is what its manifest says" "verify ${cfg.manifest}"
-            units;
+  imports = [ ./swarm.nix ];
 
-        holdfast-drift = proof "Look for drift, and for certificates that end soon" [
-          "status ${cfg.manifest} --detailed-exitcode"
-          "verify ${cfg.manifest}"
-        ] { after = [ "docker.service" ]; };
-      };
+  config = lib.mkIf cfg.enable {
+    systemd.services = {
+      # After the stacks: what they proved need not be waited for again, and it alone marks the generation as proven.
+      holdfast-verify =
+        proofs.always "Prove that the host is what its manifest says" "verify ${cfg.manifest}"
+          (map (name: "holdfast-stack-${name}.service") proofs.stacks);
+
+      holdfast-drift =
+        proofs.proof "Look for drift, and for certificates that end soon"
+          [
+            "status ${cfg.manifest} --detailed-exitcode"
+            "verify ${cfg.manifest}"
+          ]
+          {
+            after = [ "docker.service" ];
+          };
+    };
 
     systemd.timers.holdfast-drift = {
       description = "Look for drift, and for certificates that end soon, now and then";

@@ -3,6 +3,7 @@
 let
   # Nothing in here puts the unit into a mount namespace of its own.
   shared = {
+    DevicePolicy = "closed";
     LimitCORE = 0;
     LockPersonality = true;
     MemoryDenyWriteExecute = true;
@@ -36,6 +37,7 @@ rec {
     SystemCallFilter = [
       "@system-service"
       "@mount"
+      "~@resources"
     ];
   };
 
@@ -94,4 +96,10 @@ rec {
 
   # Hands decrypted values to systemd over a socket that systemd opened.
   serves = paths: collects paths // { PrivateNetwork = true; };
+
+  # Asks systemd for something and is done.
+  tells = removeAttrs (serves { state = ""; }) [ "ReadWritePaths" ] // {
+    CapabilityBoundingSet = "";
+    ProtectHome = true;
+  };
 }

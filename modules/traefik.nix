@@ -6,39 +6,42 @@
 }:
 let
   cfg = config.services.holdfast;
-  program = lib.getExe cfg.package;
-  hardening = import ./hardening.nix;
   certificates = if cfg.traefik == null then [ ] else cfg.traefik.certificates;
-  files = lib.unique (
-    lib.filter (file: file != null) (
-      lib.concatMap (one: [
-        one.chain.file
-        one.key.file
-      ]) certificates
-    )
-  );
+  chains = map (one: one.chain.file) certificates;
+  keys = map (one: one.key.file) certificates;
   # What lies in the checkout or the store only changes with the manifest.
-  watched = lib.filter (file: lib.isString file && !lib.hasPrefix builtins.storeDir file) files;
+  on_the_host = file: lib.isString file && !lib.hasPrefix builtins.storeDir file;
+  watched = lib.unique (lib.filter on_the_host (chains ++ keys));
 in
 {
-  config = lib.mkIf (cfg.enable && watched != [ ]) {
-    systemd.paths.holdfast-renewed = {
-      description = "Watch the files of certificates";
-      wantedBy = [ "multi-user.target" ];
-      pathConfig.PathChanged = watched;
+  imports = [ ./swarm.nix ];
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = lib.all (file: file == null || on_the_host file) keys;
+        message = "services.holdfast.traefik.certificates has a private key in the Nix store, which everybody can read. Set `key.secret = \"NAME\";` for a key in a sops file, or `key.file = \"/var/lib/acme/example.org/key.pem\";` for one on the host.";
+      }
+    ];
+
+    systemd.paths = lib.mkIf (watched != [ ]) {
+      holdfast-renewed = {
+        description = "Watch the files of certificates";
+        wantedBy = [ "multi-user.target" ];
+        pathConfig.PathChanged = watched;
+      };
     };
 
-    # With its gates: what is served now has to be the new one.
-    systemd.services.holdfast-renewed = {
-      description = "Serve certificates that were renewed, and prove it";
-      requires = [ "docker.service" ];
-      after = [
-        "docker.service"
-        "holdfast-apply.service"
-      ];
-      serviceConfig = hardening.applies // {
-        Type = "oneshot";
-        ExecStart = "${program} apply ${cfg.manifest} --lock-wait 10m";
+    # Behind an apply that is under way: it may have read the old chain beside the new key, and what is started while it
+    # runs would be no new run.
+    systemd.services = lib.mkIf (watched != [ ]) {
+      holdfast-renewed = {
+        description = "Have renewed certificates served, and proven";
+        after = [ "holdfast-apply.service" ];
+        serviceConfig = (import ./hardening.nix).tells // {
+          Type = "oneshot";
+          ExecStart = "${config.systemd.package}/bin/systemctl start --no-block holdfast-apply.service holdfast-verify.service";
+        };
       };
     };
   };

@@ -5,7 +5,9 @@ let
 in
 {
   imports = [
+    ./host.nix
     ./secrets.nix
+    ./stacks.nix
   ];
 
   options.services.holdfast = {
@@ -25,6 +27,7 @@ in
   # Said with more than the schema knows in files of their own.
   // removeAttrs from_schema.sections [
     "secrets"
+    "stacks"
     "templates"
   ];
 }

@@ -5,7 +5,7 @@
 }:
 let
   nixpkgs = import ./stub { base = lib; };
-  holdfast = import ../../modules {
+  concerns = import ../../modules/concerns.nix {
     self.packages.x86_64-linux.default =
       nixpkgs.legacyPackages.x86_64-linux.rustPlatform.buildRustPackage
         {
@@ -13,6 +13,7 @@ let
           version = "0";
         };
   };
+  holdfast = concerns.default;
   system = modules: nixpkgs.lib.nixosSystem { modules = [ holdfast ] ++ lib.flatten [ modules ]; };
   enabled = settings: {
     networking.hostName = "web";
@@ -23,6 +24,19 @@ let
     // settings;
   };
   units = settings: (system (enabled settings)).config.rendered;
+  built = modules: (system modules).config.system.build.toplevel.drvPath;
+  served = key: {
+    traefik = {
+      image = "traefik";
+      proxy_image = "holdfast";
+      certificates = [
+        {
+          chain.file = "/etc/chain.pem";
+          key.file = key;
+        }
+      ];
+    };
+  };
   secret = more: {
     secrets.token = {
       file = "/etc/secrets/web.yaml";
@@ -76,6 +90,74 @@ in
         ];
       };
     };
+    units_of_two_concerns =
+      (nixpkgs.lib.nixosSystem {
+        modules = [
+          concerns.secrets
+          concerns.traefik
+          (enabled (secret { }))
+        ];
+      }).config.rendered;
+    units_of_secrets_alone =
+      (nixpkgs.lib.nixosSystem {
+        modules = [
+          concerns.secrets
+          (enabled (secret { }))
+        ];
+      }).config.rendered;
+    engine =
+      let
+        host =
+          (system (enabled {
+            swarm = {
+              advertise = "192.0.2.10";
+              listen = "192.0.2.10:2477";
+              data_path_port = 4790;
+            };
+            docker = {
+              firewallInterfaces = [ "wg0" ];
+              addressPools = [
+                {
+                  base = "10.20.0.0/16";
+                  size = 24;
+                }
+              ];
+            };
+          })).config;
+      in
+      {
+        inherit (host.networking) firewall;
+        inherit (host.virtualisation.docker) enable liveRestore daemon;
+        backup = host.services.holdfast.backup.paths;
+      };
+    firewall_of_all_interfaces =
+      (system (enabled {
+        docker.openFirewall = true;
+      })).config.networking.firewall;
+    units_around_a_backup = lib.mapAttrs (_: unit: unit.after) (
+      lib.getAttrs
+        [
+          "holdfast-collect"
+          "restic-backups-web"
+        ]
+        (system (enabled {
+          backup.units = [ "restic-backups-web.service" ];
+        })).config.systemd.services
+    );
+    stack_in_the_words_of_nix =
+      let
+        stack =
+          (system (enabled {
+            stacks.app = {
+              compose = [ "/etc/app.yml" ];
+              settings.services.app.image = "registry.example.org/app:1";
+            };
+          })).config.services.holdfast.stacks.app;
+      in
+      {
+        inherit (stack) compose;
+        text = builtins.fromJSON (builtins.toJSON stack.settings);
+      };
     scripts = (system (enabled { })).config.system.activationScripts;
     scripts_without_enable = (system { }).config.system.activationScripts;
     units_with_credentials = units (secret {
@@ -155,6 +237,13 @@ in
           };
         })).config.services.holdfast
       ).stacks.app;
+    # The good twins of what assertions refuse.
+    assertions_hold = map (settings: lib.isString (built (enabled settings))) [
+      { }
+      { docker.openFirewall = true; }
+      { docker.firewallInterfaces = [ "wg0" ]; }
+      (served "/var/lib/acme/example.org/key.pem")
+    ];
     docker_is_on = (system (enabled { })).config.virtualisation.docker.enable;
 
     merging = {
@@ -315,6 +404,42 @@ in
         { systemd.services.a.serviceConfig.User = "a"; }
         { systemd.services.a.serviceConfig.User = "b"; }
       ]).config.rendered
+    );
+    an_engine_that_is_off = refused "Set `virtualisation.docker.enable = true;`" (built [
+      (enabled { })
+      { virtualisation.docker.enable = false; }
+    ]);
+    an_engine_with_live_restore = refused "Set `virtualisation.docker.liveRestore = false;`" (built [
+      (enabled { })
+      { virtualisation.docker.liveRestore = true; }
+    ]);
+    an_engine_whose_own_settings_have_live_restore =
+      refused "leave `live-restore` out of `virtualisation.docker.daemon.settings`"
+        (built [
+          (enabled { })
+          { virtualisation.docker.daemon.settings.live-restore = true; }
+        ]);
+    a_firewall_that_is_open_twice = refused "Set `services.holdfast.docker.openFirewall = false;`" (
+      built (enabled {
+        docker = {
+          openFirewall = true;
+          firewallInterfaces = [ "wg0" ];
+        };
+      })
+    );
+    a_certificate_key_of_the_checkout = refused "Set `key.secret = \"NAME\";`" (
+      built (enabled (served ./cases.nix))
+    );
+    a_certificate_key_in_the_store = refused "Set `key.secret = \"NAME\";`" (
+      built (enabled (served "${builtins.storeDir}/00000000000000000000000000000000-key.pem"))
+    );
+    a_backup_by_no_service = refused "services.holdfast.backup.units" (units {
+      backup.units = [ "restic.timer" ];
+    });
+    a_pool_without_a_size = refused "size' was accessed but has no value defined" (
+      (system (enabled {
+        docker.addressPools = [ { base = "10.20.0.0/16"; } ];
+      })).config.virtualisation.docker.daemon.settings
     );
     no_value = refused "was accessed but has no value defined" (merged lib.types.str [ ]);
     an_assertion = refused "the words of an assertion" (

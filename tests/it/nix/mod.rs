@@ -5,6 +5,7 @@
 mod cases;
 mod flake;
 mod options;
+mod units;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -52,6 +52,7 @@ in
   mapAttrs' = f: set: listToAttrs (map (name: f name set.${name}) (attrNames set));
   mapAttrsToList = f: set: map (name: f name set.${name}) (attrNames set);
   filterAttrs = keep: set: removeAttrs set (filter (name: !keep name set.${name}) (attrNames set));
+  getAttrs = names: set: listToAttrs (map (name: nameValuePair name set.${name}) names);
   genAttrs = names: f: listToAttrs (map (name: nameValuePair name (f name)) names);
   optionalAttrs = when: set: if when then set else { };
   recursiveUpdate =

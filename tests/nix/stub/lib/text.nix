@@ -55,6 +55,8 @@ in
   removeSuffix =
     suffix: text:
     if hasSuffix suffix text then substring 0 (stringLength text - stringLength suffix) text else text;
+  # Numbers without a leading zero are those of JSON.
+  toInt = builtins.fromJSON;
   splitString =
     separator: text: builtins.filter builtins.isString (builtins.split (escapeRegex separator) text);
   escapeRegex = text: replaceStrings special (map (one: "\\" + one) special) text;

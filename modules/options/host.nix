@@ -1,0 +1,54 @@
+# What of the host the manifest does not know: its engine's settings, its firewall, its backup.
+{ config, lib, ... }:
+let
+  inherit (lib) mkOption types;
+  cfg = config.services.holdfast;
+  pool = {
+    base = mkOption {
+      type = types.str;
+      example = "10.20.0.0/16";
+      description = "A network in CIDR form.";
+    };
+    size = mkOption {
+      type = types.ints.between 1 32;
+      example = 24;
+      description = "Prefix length of each subnet that is cut from it.";
+    };
+  };
+in
+{
+  options.services.holdfast = {
+    docker = {
+      openFirewall = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether to open the ports of the swarm on every interface: the port of `swarm.listen` and 7946 for TCP, 7946 and the port of overlay networks for UDP. A swarm of one node needs none of them.";
+      };
+      firewallInterfaces = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "wg0" ];
+        description = "Interfaces on which these ports are open. Overlay traffic is not encrypted unless a network asks for it, so a private network is the place.";
+      };
+      addressPools = mkOption {
+        type = types.listOf (types.submodule { options = pool; });
+        default = [ ];
+        description = "Networks that the engine cuts the subnets of its bridges from, where its own choice meets other networks of the host. Those of overlay networks are `swarm.address_pools`.";
+      };
+    };
+    backup = {
+      paths = mkOption {
+        type = types.listOf types.str;
+        readOnly = true;
+        default = [ cfg.paths.state ];
+        description = "Folders to back up: what Holdfast knows that neither the checkout nor the engine does.";
+      };
+      units = mkOption {
+        type = types.listOf (types.strMatching ".+\\.service");
+        default = [ ];
+        example = [ "restic-backups-web.service" ];
+        description = "Units that back up. They wait for an apply that is under way, and a collection waits for them.";
+      };
+    };
+  };
+}
