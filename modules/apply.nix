@@ -9,7 +9,7 @@
 let
   cfg = config.services.holdfast;
   program = lib.getExe cfg.package;
-  hardening = import ./hardening.nix;
+  hardening = import ./hardening.nix cfg;
 in
 {
   config = lib.mkIf cfg.enable {
@@ -25,7 +25,7 @@ in
         "holdfast-secrets.service"
         "network-online.target"
       ];
-      serviceConfig = hardening.applies // {
+      serviceConfig = hardening.installs // {
         Type = "oneshot";
         ExecStart = "${program} apply ${cfg.manifest} --no-verify --lock-wait 10m";
       };

@@ -13,7 +13,7 @@ in
         "docker.service"
         "holdfast-apply.service"
       ];
-      serviceConfig = (import ./hardening.nix).collects cfg.paths // {
+      serviceConfig = (import ./hardening.nix cfg).collects // {
         Type = "oneshot";
         ExecStart = "${lib.getExe cfg.package} collect ${cfg.manifest} --lock-wait 10m";
       };

@@ -1,9 +1,14 @@
-# How much of the system each kind of unit may reach. Pure; docs/reference/units.md has the score of every unit, and for
-# those above 2.5 the reason of every directive that costs points.
+# How much of the system each kind of unit may reach: `services.holdfast` → settings of services. Pure.
+# docs/reference/units.md has the score of every unit, and for those above 2.5 the reason of every directive that costs
+# points.
+cfg:
 let
+  folders = cfg.identities.plugin_folders;
+  # Plugins for keys ask a TPM or a token, which are devices.
+  has_plugins = folders != null && folders != [ ];
   # Nothing in here puts the unit into a mount namespace of its own.
   shared = {
-    DevicePolicy = "closed";
+    DevicePolicy = if has_plugins then "auto" else "closed";
     LimitCORE = 0;
     LockPersonality = true;
     MemoryDenyWriteExecute = true;
@@ -31,7 +36,7 @@ rec {
       "CAP_IPC_LOCK" # secrets are not swapped
       "CAP_SYS_ADMIN" # mount
     ];
-    # systemd by its socket; no network.
+    # systemd and the engine by their sockets; no network.
     IPAddressDeny = "any";
     RestrictAddressFamilies = [ "AF_UNIX" ];
     SystemCallFilter = [
@@ -41,64 +46,51 @@ rec {
     ];
   };
 
-  # The same, and the engine and registries.
-  applies = removeAttrs installs [ "IPAddressDeny" ] // {
+  # Reads the host, the engine and the network, and writes what it proved.
+  proves = shared // {
+    CapabilityBoundingSet = [
+      "CAP_DAC_READ_SEARCH" # files of others are looked at
+      "CAP_IPC_LOCK" # secrets are not swapped
+    ];
+    PrivateDevices = !has_plugins;
+    PrivateTmp = true;
+    ProtectControlGroups = true;
+    # Private keys may lie there.
+    ProtectHome = "read-only";
+    ProtectKernelLogs = true;
+    ProtectKernelModules = true;
+    ProtectKernelTunables = true;
+    ProtectSystem = "strict";
+    # `/run` is a mount already; a folder in it would be mounted on itself, and what is mounted below then stood twice in
+    # the mount table, which is refused for secrets.
+    ReadWritePaths = [
+      "/run"
+      "-${cfg.paths.state}"
+    ];
     RestrictAddressFamilies = [
       "AF_UNIX"
       "AF_INET"
       "AF_INET6"
     ];
+    SystemCallFilter = [
+      "@system-service"
+      "~@privileged @resources"
+    ];
   };
 
-  # Reads the host, the engine and the network, and writes what it proved. `paths` is `services.holdfast.paths`.
-  proves =
-    paths:
-    shared
-    // {
-      CapabilityBoundingSet = [
-        "CAP_DAC_READ_SEARCH" # files of others are looked at
-        "CAP_IPC_LOCK" # secrets are not swapped
-      ];
-      PrivateDevices = true;
-      PrivateTmp = true;
-      ProtectControlGroups = true;
-      # Private keys may lie there.
-      ProtectHome = "read-only";
-      ProtectKernelLogs = true;
-      ProtectKernelModules = true;
-      ProtectKernelTunables = true;
-      ProtectSystem = "strict";
-      # `/run` is a mount already; a folder in it would be mounted on itself, and what is mounted below then stood twice in
-      # the mount table, which is refused for secrets.
-      ReadWritePaths = [
-        "/run"
-        "-${paths.state}"
-      ];
-      RestrictAddressFamilies = [
-        "AF_UNIX"
-        "AF_INET"
-        "AF_INET6"
-      ];
-      SystemCallFilter = [
-        "@system-service"
-        "~@privileged @resources"
-      ];
-    };
-
   # Removes through the engine; nothing else of the host.
-  collects =
-    paths:
-    proves paths
-    // {
-      RestrictAddressFamilies = [ "AF_UNIX" ];
-      IPAddressDeny = "any";
-    };
+  collects = proves // {
+    RestrictAddressFamilies = [ "AF_UNIX" ];
+    IPAddressDeny = "any";
+  };
 
   # Hands decrypted values to systemd over a socket that systemd opened.
-  serves = paths: collects paths // { PrivateNetwork = true; };
+  serves = collects // {
+    PrivateNetwork = true;
+  };
 
   # Asks systemd for something and is done.
-  tells = removeAttrs (serves { state = ""; }) [ "ReadWritePaths" ] // {
+  tells = removeAttrs serves [ "ReadWritePaths" ] // {
     CapabilityBoundingSet = "";
     ProtectHome = true;
   };

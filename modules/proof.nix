@@ -1,7 +1,7 @@
 # A unit that proves and writes nothing but what it proved. `always`: on every switch and boot, as holdfast-apply is.
 { cfg, lib }:
 let
-  hardening = import ./hardening.nix;
+  hardening = import ./hardening.nix cfg;
 in
 rec {
   proof =
@@ -9,7 +9,7 @@ rec {
     {
       inherit description;
       wants = [ "network-online.target" ];
-      serviceConfig = hardening.proves cfg.paths // {
+      serviceConfig = hardening.proves // {
         Type = "oneshot";
         ExecStart = map (words: "${lib.getExe cfg.package} ${words}") arguments;
       };

@@ -12,7 +12,7 @@ let
   for_users = lib.any (one: one.needed_for_users == true) declared;
   # Where users are made by a unit and not by the activation script.
   by_unit = config.systemd.sysusers.enable || (config.services.userborn.enable or false);
-  hardening = import ./hardening.nix;
+  hardening = import ./hardening.nix cfg;
   oneshot = hardening.installs // {
     Type = "oneshot";
   };
@@ -95,7 +95,7 @@ in
 
         systemd.services.holdfast-credentials = lib.mkIf credentials {
           description = "Give secrets to units that load them as credentials";
-          serviceConfig = hardening.serves cfg.paths // {
+          serviceConfig = hardening.serves // {
             ExecStart = "${program} credentials serve ${cfg.manifest}";
             StandardInput = "socket";
             StandardOutput = "journal";

@@ -38,7 +38,7 @@ in
       holdfast-renewed = {
         description = "Have renewed certificates served, and proven";
         after = [ "holdfast-apply.service" ];
-        serviceConfig = (import ./hardening.nix).tells // {
+        serviceConfig = (import ./hardening.nix cfg).tells // {
           Type = "oneshot";
           ExecStart = "${config.systemd.package}/bin/systemctl start --no-block holdfast-apply.service holdfast-verify.service";
         };

@@ -158,6 +158,21 @@ in
         inherit (stack) compose;
         text = builtins.fromJSON (builtins.toJSON stack.settings);
       };
+    devices_of_key_plugins = lib.mapAttrs (_: unit: unit.serviceConfig.DevicePolicy) (
+      lib.getAttrs
+        [
+          "holdfast-secrets"
+          "holdfast-verify"
+        ]
+        (system (
+          enabled (
+            secret { }
+            // {
+              identities.plugin_folders = [ "/run/current-system/sw/bin" ];
+            }
+          )
+        )).config.systemd.services
+    );
     scripts = (system (enabled { })).config.system.activationScripts;
     scripts_without_enable = (system { }).config.system.activationScripts;
     units_with_credentials = units (secret {
