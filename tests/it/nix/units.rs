@@ -18,14 +18,14 @@ fn systemd_scores_every_unit_as_the_page_says() {
     let page = std::fs::read_to_string(root.join("docs/reference/units.md")).unwrap();
     let units = rendered();
     assert!(units.len() >= 9, "{:?}", units.keys());
-    let said: BTreeSet<String> = table(&page, "# Units").into_iter().map(|row| row[0].clone()).collect();
+    let said: BTreeSet<String> = table(&page, "# Units").into_iter().map(|[unit, ..]| unit).collect();
     assert_eq!(said, units.keys().map(|name| format!("`{name}`")).collect(), "units of the page");
     let folder = tempfile::tempdir().unwrap();
+    let score = Regex::new(r"exposure level for \S+: (\S+)").unwrap();
     for (name, text) in &units {
         let file = folder.path().join(name);
         std::fs::write(&file, text).unwrap();
         let text = analyze(&[], &file);
-        let score = Regex::new(r"exposure level for \S+: (\S+)").unwrap();
         let score =
             score.captures(&text).unwrap_or_else(|| panic!("no score of {name}: {text}"))[1].to_owned();
         assert!(page.contains(&format!("| `{name}` | {score} |")), "the page does not say {score} of {name}");
@@ -91,18 +91,20 @@ fn costs(file: &Path) -> BTreeSet<(String, String)> {
 /// The same as the page has it; a reason has words.
 fn reasons(page: &str, name: &str) -> BTreeSet<(String, String)> {
     let rows = table(page, &format!("## {name}"));
-    assert!(rows.iter().all(|row| row[2].len() > 10), "a directive of {name} has no reason");
-    rows.into_iter().map(|row| (row[0].trim_matches('`').replace("\\|", "|"), row[1].clone())).collect()
+    assert!(rows.iter().all(|[_, _, reason]| reason.len() > 10), "a directive of {name} has no reason");
+    let plain = |name: &str| name.trim_matches('`').replace("\\|", "|");
+    rows.into_iter().map(|[name, points, _]| (plain(&name), points)).collect()
 }
 
-/// The cells of the first table below a heading.
-fn table(page: &str, heading: &str) -> Vec<Vec<String>> {
+/// The cells of the first table below a heading; it has three columns.
+fn table(page: &str, heading: &str) -> Vec<[String; 3]> {
     let below = page.lines().skip_while(|line| !line.starts_with(heading));
     let rows = below.skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     let cells = |line: &str| {
         let line = line.replace("\\|", "\0");
         let cells = line.trim_matches('|').split('|');
-        cells.map(|cell| cell.trim().replace('\0', "\\|")).collect()
+        let cells: Vec<String> = cells.map(|cell| cell.trim().replace('\0', "\\|")).collect();
+        cells.try_into().unwrap_or_else(|cells| panic!("a row of another length: {cells:?}"))
     };
     rows.skip(2).map(cells).collect()
 }
