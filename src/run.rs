@@ -13,6 +13,7 @@ mod credentials;
 mod destroy;
 mod generate;
 mod generation;
+mod health;
 mod install;
 mod lock;
 mod marks;
@@ -199,11 +200,17 @@ pub async fn status(order: &Order) -> Record {
 }
 
 async fn status_line(run: &mut Run<'_>) -> Result<(), Stop> {
-    let (compiled, engine, look) = load(run).await?;
+    let opened = run.open()?;
+    health::applied(run, &opened.compiled.manifest);
+    let asked = Asked::of(&opened.compiled.manifest.engine.address).await;
+    let compiled = run.load(opened)?;
     let mut host = unlock::unlock(run, &compiled)?;
+    run.record.certificates = health::certificates(run.order, &host).await;
+    let (engine, look) = asked?.agreed().await?;
     let observed = host.observe(&engine, Some(look)).await?;
     status::compare(run, &mut host, &observed)?;
     run.record.services = status::services(&compiled, &observed, &run.record.plan);
+    run.record.unproven = health::unproven(run, &compiled);
     Ok(())
 }
 

@@ -5,6 +5,10 @@ use std::path::Path;
 use super::problems;
 use super::settings::Settings;
 use crate::report::{self, Exit, Record};
+use crate::state::replace;
+
+/// Metrics are for an exporter that runs as somebody else.
+const READABLE: u32 = 0o644;
 
 /// Prints the report of a command that applied or proved something.
 pub(crate) fn report(record: &Record, settings: &Settings, junit: Option<&Path>) -> Exit {
@@ -29,8 +33,15 @@ pub(crate) fn plan(record: &Record, settings: &Settings) -> Exit {
 }
 
 /// Prints services and what differs.
-pub(crate) fn status(record: &Record, settings: &Settings) -> Exit {
-    looked(record, settings, report::status_text)
+pub(crate) fn status(record: &Record, settings: &Settings, textfile: Option<&Path>) -> Exit {
+    let mut exit = looked(record, settings, report::status_text);
+    if let Some(path) = textfile
+        && let Err(error) = replace(path, report::textfile(record).as_bytes(), READABLE)
+    {
+        Settings::say(&format!("error: {}\n", report::chain(&error)));
+        exit = exit.or(Exit::Internal);
+    }
+    exit
 }
 
 /// Prints what ended a watch, whose result is printed already.

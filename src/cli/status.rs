@@ -1,5 +1,7 @@
 //! `holdfast status MANIFEST`: what is there, and where it differs; reads only.
 
+use std::path::PathBuf;
+
 use super::order::Part;
 use super::outcome;
 use super::settings::Settings;
@@ -17,15 +19,22 @@ pub(crate) struct Args {
     /// Go on, and print a line for each thing that changes, until a signal; with --json, a JSON object a line.
     #[arg(long, conflicts_with = "detailed_exitcode")]
     watch: bool,
+    /// Also write what was found as metrics, for node_exporter's textfile collector; also where nothing could be looked at.
+    #[arg(long, value_name = "FILE", conflicts_with = "watch")]
+    textfile: Option<PathBuf>,
 }
 
 /// Runs `status`.
 pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
-    let order = Order { detailed_exitcode: args.detailed_exitcode, ..args.part.order(settings) };
+    let order = Order {
+        detailed_exitcode: args.detailed_exitcode,
+        served: args.textfile.is_some(),
+        ..args.part.order(settings)
+    };
     if args.watch {
         return watch(&order, settings).await;
     }
-    outcome::status(&run::status(&order).await, settings)
+    outcome::status(&run::status(&order).await, settings, args.textfile.as_deref())
 }
 
 async fn watch(order: &Order, settings: &Settings) -> Exit {

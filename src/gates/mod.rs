@@ -6,6 +6,7 @@
 //! | `runner`, `course` | all gates at once: deadline, retry with backoff, soak |
 //! | `probe` | one attempt of one gate |
 //! | `net`, `tls`, `http`, `legacy`, `read` | connections, handshakes, requests, small files |
+//! | `expiry` | when certificates cease to be valid, without a judgement |
 //! | `https`, `certificate`, `chain`, `swarm`, `tcp`, `file`, `absence`, `unit` | the judgements |
 //!
 //! A gate that could not run is [`Verdict::Unknown`], never a pass; zero gates are [`Exit::Vacuous`].
@@ -16,6 +17,7 @@ mod chain;
 mod context;
 mod course;
 mod expect;
+mod expiry;
 mod file;
 mod http;
 mod https;
@@ -44,6 +46,7 @@ use crate::observed::{Ask, Observed};
 use crate::report::{Exit, GateResult, Verdict, gates_exit};
 
 pub use absence::Tally;
+pub use expiry::{Expiry, expiry, expiry_of_file, served};
 pub use runner::verify;
 pub use tls::fingerprint;
 pub use unit::UnitLook;

@@ -9,6 +9,7 @@ mod plan;
 mod record;
 mod status;
 mod text;
+mod textfile;
 mod watch;
 
 pub use exit::Exit;
@@ -17,11 +18,12 @@ pub use junit::junit;
 pub(crate) use paint::plain;
 pub use plan::plan_text;
 pub use record::{
-    Attempt, Failure, GateResult, GenerationRow, Leaks, Outcome, Record, ServiceOutcome, ServiceState,
+    Applied, Attempt, CertificateStatus, Failure, GateResult, GenerationRow, Leaks, Outcome, Record, ServiceOutcome, ServiceState,
     ServiceStatus, Since, StepOutcome, Verdict, gates_exit,
 };
 pub use status::status_text;
 pub use text::text;
+pub use textfile::textfile;
 pub use watch::{Seen, Sight, Watched, seen_json, seen_text};
 
 /// Version of the record's format.

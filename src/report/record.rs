@@ -52,6 +52,15 @@ pub struct Record {
     pub generations: Vec<GenerationRow>,
     /// Services, where the command looked at them.
     pub services: Vec<ServiceStatus>,
+    /// What was applied last, where the command looked at it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied: Option<Applied>,
+    /// Names of services that have not passed their gates since the boot or the last change, where the command looked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unproven: Vec<String>,
+    /// Certificates that the manifest declares, where the command looked at them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<CertificateStatus>,
     /// What `destroy` left behind or touched.
     pub leaks: Option<Leaks>,
     /// Requests to the engine that were not GET or HEAD.
@@ -99,6 +108,30 @@ pub struct ServiceStatus {
     pub wanted: Option<u64>,
     /// The error of the last task that failed, empty when none did.
     pub last_error: String,
+}
+
+/// What was applied last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Applied {
+    /// The newest generation.
+    pub generation: u64,
+    /// `applying`, `applied`, `proven` or `failed`.
+    pub status: String,
+    /// When the last run of it began that had something to do, RFC 3339.
+    pub at: String,
+}
+
+/// A certificate chain that the manifest declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CertificateStatus {
+    /// The secret, file or gate: `secret.wildcard`, `/etc/ssl/chain.pem`, `gate.web`.
+    pub name: String,
+    /// Where it is served, of a gate; else empty.
+    pub at: String,
+    /// When the first certificate of the chain ceases to be valid, RFC 3339; `None` where it could not be read.
+    pub not_after: Option<String>,
+    /// Why it could not be read; empty where it could.
+    pub reason: String,
 }
 
 /// How a service is.

@@ -34,6 +34,8 @@ pub struct Order {
     pub allow_recreate: Vec<Address>,
     /// Files of secrets that may be older than what was applied here, besides what the manifest says.
     pub allow_older: Vec<PathBuf>,
+    /// True when `status` asks for the certificates that are served where a gate looks.
+    pub served: bool,
     /// True when `destroy` removes volumes too.
     pub volumes: bool,
     /// Identities from the environment.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use serde::Serialize;
@@ -39,6 +39,33 @@ pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, State
     };
     write().map_err(StateError::io("write", path))?;
     Ok(true)
+}
+
+/// Writes `bytes` to `path` for programs that may read it at any time: a reader sees the old text or the new one, whole,
+/// with this very mode whatever the umask is. Several may write at once, without a lock; the last one counts.
+///
+/// # Errors
+/// Any failure of the file system, by path.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StateError> {
+    let mut staged = path.as_os_str().to_owned();
+    // No ending that a reader of the folder looks for.
+    staged.push(format!(".{}.new", std::process::id()));
+    let staged = Path::new(&staged);
+    let write = || -> io::Result<()> {
+        match fs::remove_file(staged) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(staged)?;
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(staged, path)
+    };
+    write().map_err(|error| {
+        drop(fs::remove_file(staged));
+        StateError::io("write", path)(error)
+    })
 }
 
 /// True when a file is there and holds these very bytes. It is read piece by piece: it may be large, and nothing of it
@@ -129,6 +156,20 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
         assert!(write_durably(&path, b"two", 0o600).unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    fn what_others_read_has_its_mode_whatever_stood_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("holdfast.prom");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        replace(&path, b"new", 0o644).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o644);
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something is left beside it");
+        let error = replace(&folder.path().join("none/x.prom"), b"", 0o644).unwrap_err();
+        assert!(error.to_string().contains("none/x.prom"), "{error}");
     }
 
     #[test]

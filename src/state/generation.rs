@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::files::{holds, read_json, sync_folder, write_durably, write_json};
 use super::{Needs, Origin, StateError};
@@ -186,6 +186,12 @@ impl Generations {
     }
 }
 
+/// Of a recorded run only its start is wanted here.
+#[derive(Deserialize)]
+struct RunStart {
+    started: String,
+}
+
 /// Names of the files that a generation says things of itself in.
 const ORIGIN: &str = "origin.json";
 const NEEDS: &str = "needs.json";
@@ -276,6 +282,13 @@ impl Generation {
     #[must_use]
     pub fn ciphertext(&self) -> PathBuf {
         self.folder.join("ciphertext")
+    }
+
+    /// When the last run of it began that changed something, RFC 3339; when it was made, where none is recorded.
+    #[must_use]
+    pub fn last_run(&self) -> String {
+        let run: Option<RunStart> = read_json(&self.folder.join("run.json")).ok().flatten();
+        run.map_or_else(|| self.origin().created, |run| run.started)
     }
 
     /// Records the run that changed something, for the proofs that come after it.

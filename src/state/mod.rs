@@ -44,7 +44,7 @@ use std::path::PathBuf;
 pub use asked::{read_asked, write_asked};
 pub use baseline::{forget_baseline, has_baseline, read_baseline, write_baseline};
 pub use credentials::{Given, read_credentials, read_ids, write_credentials, write_ids};
-pub use files::write_durably;
+pub use files::{replace, write_durably};
 pub use generation::{Generation, Generations, Status};
 pub use images::{read_images, write_images};
 pub use links::{read_links, write_links};

@@ -3,7 +3,8 @@
 use holdfast::address::{Address, Kind};
 use holdfast::plan::{Held, Verb};
 use holdfast::report::{
-    Attempt, Exit, Failure, GateResult, Record, StepOutcome, Verdict, gates_exit, json, junit, schema, text,
+    Applied, Attempt, CertificateStatus, Exit, Failure, GateResult, Record, ServiceState, ServiceStatus,
+    StepOutcome, Verdict, gates_exit, json, junit, schema, text, textfile,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -145,6 +146,45 @@ fn the_text_reads_as_it_did() {
     golden::same_as("tests/golden/report/pass.txt", &text(&ended(passing()), false));
     golden::same_as("tests/golden/report/fail.txt", &text(&ended(failing()), false));
     golden::same_as("tests/golden/report/vacuous.txt", &text(&ended(record("verify")), false));
+}
+
+#[test]
+fn metrics_read_as_they_did() {
+    let row = |name: &str, running, wanted| ServiceStatus {
+        name: name.to_owned(),
+        exists: running > 0,
+        state: ServiceState::Running,
+        running,
+        wanted,
+        last_error: String::new(),
+    };
+    let certificate = |name: &str, at: &str, not_after: Option<&str>| CertificateStatus {
+        name: name.to_owned(),
+        at: at.to_owned(),
+        not_after: not_after.map(str::to_owned),
+        reason: String::new(),
+    };
+    let found = Record {
+        plan: failing().plan,
+        held: failing().held,
+        secrets: failing().secrets,
+        services: vec![row("web_app", 1, Some(2)), row("web_agent", 3, None)],
+        unproven: vec!["web_app".to_owned()],
+        applied: Some(Applied {
+            generation: 12,
+            status: "applied".to_owned(),
+            at: "2026-11-21T09:59:00.250Z".to_owned(),
+        }),
+        certificates: vec![
+            certificate("secret.wildcard", "", Some("2027-01-01T00:00:00Z")),
+            certificate("/etc/ssl/a \"quoted\"\\path", "", Some("2026-11-01T00:00:00Z")),
+            certificate("gate.cert", "192.0.2.7:443", None),
+        ],
+        ..record("status")
+    };
+    golden::same_as("tests/golden/report/status.prom", &textfile(&found));
+    let unseen = Record { errors: vec!["no engine".to_owned()], ..found };
+    golden::same_as("tests/golden/report/unseen.prom", &textfile(&unseen));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod held;
 mod jobs;
 mod killed;
 mod line;
+mod metrics;
 mod order;
 mod parts;
 mod ports;
