@@ -18,8 +18,8 @@ pub use junit::junit;
 pub(crate) use paint::plain;
 pub use plan::plan_text;
 pub use record::{
-    Applied, Attempt, CertificateStatus, Failure, GateResult, GenerationRow, Leaks, Outcome, Record, ServiceOutcome, ServiceState,
-    ServiceStatus, Since, StepOutcome, Verdict, gates_exit,
+    Applied, Attempt, CertificateStatus, Failure, GateResult, GenerationRow, Leaks, Outcome, Record,
+    ServiceOutcome, ServiceState, ServiceStatus, Since, StepOutcome, Verdict, gates_exit,
 };
 pub use status::status_text;
 pub use text::text;

@@ -56,7 +56,11 @@ fn last_apply(metrics: &mut Metrics<'_>, record: &Record) {
     let help = "When the last apply began that had something to do.";
     metrics.maybe("holdfast_last_apply_timestamp_seconds", help, seconds(&applied.at));
     let well = matches!(applied.status.as_str(), "applied" | "proven");
-    metrics.one("holdfast_last_apply_success", "Whether the newest generation was applied in full.", flag(well));
+    metrics.one(
+        "holdfast_last_apply_success",
+        "Whether the newest generation was applied in full.",
+        flag(well),
+    );
 }
 
 fn certificates(metrics: &mut Metrics<'_>, record: &Record) {
@@ -102,7 +106,8 @@ fn drift(metrics: &mut Metrics<'_>, record: &Record) {
         metrics.sample(name, &[("kind", kind.word())], &count.to_string());
     }
     let name = "holdfast_held";
-    metrics.head(name, "Things that an apply would leave as they are, because of something else that failed.");
+    metrics
+        .head(name, "Things that an apply would leave as they are, because of something else that failed.");
     for (kind, count) in held {
         metrics.sample(name, &[("kind", kind.word())], &count.to_string());
     }
@@ -216,7 +221,8 @@ mod tests {
 
     #[test]
     fn one_that_could_not_look_says_so_and_nothing_that_it_does_not_know() {
-        let record = Record { errors: vec!["no engine".into()], instance: "main".into(), ..Record::default() };
+        let record =
+            Record { errors: vec!["no engine".into()], instance: "main".into(), ..Record::default() };
         let text = textfile(&record);
         assert!(text.contains("holdfast_look_success{holdfast=\"main\"} 0\n"), "{text}");
         assert!(!text.contains("holdfast_drift") && !text.contains("holdfast_service"), "{text}");

@@ -30,7 +30,9 @@ pub(super) fn unproven(run: &Run<'_>, compiled: &Compiled) -> Vec<String> {
     let proven = Proven::read(&compiled.manifest.paths.run, &run.record.manifest, &run.record.boot);
     let is_proven = |address: &Address| proven.gates.iter().any(|held| held.covers(address));
     let services = compiled.stacks.iter().flat_map(|(stack, spec)| {
-        spec.services.iter().map(move |(key, service)| (Address::in_stack(stack, Kind::Service, key), service))
+        spec.services
+            .iter()
+            .map(move |(key, service)| (Address::in_stack(stack, Kind::Service, key), service))
     });
     let unproven = services.filter(|(address, _)| !is_proven(address));
     unproven.map(|(_, service)| service.name.clone()).collect()
@@ -49,15 +51,18 @@ pub(super) async fn certificates(order: &Order, host: &Host<'_>) -> Vec<Certific
             if seen.insert(name.clone()) {
                 let value = host.unlocked.values.get(secret);
                 let read = value.map(|value| gates::expiry(value.expose()));
-                found.push(row(name, String::new(), read.unwrap_or_else(|| Err("it has no value".to_owned()))));
+                found.push(row(
+                    name,
+                    String::new(),
+                    read.unwrap_or_else(|| Err("it has no value".to_owned())),
+                ));
             }
         } else if let Some(file) = file {
             of_file(file, &mut seen, &mut found);
         }
     }
-    let declared = || {
-        manifest.gates.iter().filter_map(|(name, gate)| Some((name, gate.certificate.as_ref()?)))
-    };
+    let declared =
+        || manifest.gates.iter().filter_map(|(name, gate)| Some((name, gate.certificate.as_ref()?)));
     for (_, gate) in declared() {
         if let Some(file) = &gate.equals {
             of_file(file, &mut seen, &mut found);

@@ -65,7 +65,10 @@ fn a_look_is_written_as_metrics_whatever_it_finds() {
         time("holdfast_last_apply_timestamp_seconds{holdfast=\"main\"}"),
         time("holdfast_look_timestamp_seconds{holdfast=\"main\"}"),
     );
-    assert!(applied < looked && looked < jiff::Timestamp::now().as_second() as f64 + 1.0, "{applied} {looked}");
+    assert!(
+        applied < looked && looked < jiff::Timestamp::now().as_second() as f64 + 1.0,
+        "{applied} {looked}"
+    );
 
     // A service that somebody removed, and a manifest that nobody has proven yet.
     world.engine.docker(&["service", "rm", "web_app"]);
@@ -80,7 +83,10 @@ fn a_look_is_written_as_metrics_whatever_it_finds() {
         ("holdfast_services_unproven{holdfast=\"main\"}", "1"),
         (&*format!("holdfast_certificate_not_after_timestamp_seconds{label}"), NOT_AFTER),
         (&*format!("holdfast_certificate_readable{label}"), "1"),
-        ("holdfast_certificate_readable{holdfast=\"main\",certificate=\"gate.cert\",at=\"127.0.0.1:1\"}", "0"),
+        (
+            "holdfast_certificate_readable{holdfast=\"main\",certificate=\"gate.cert\",at=\"127.0.0.1:1\"}",
+            "0",
+        ),
     ] {
         assert_eq!(at(&found, name), value, "{name}");
     }
