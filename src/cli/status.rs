@@ -1,12 +1,16 @@
 //! `holdfast status MANIFEST`: what is there, and where it differs; reads only.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::order::Part;
 use super::outcome;
 use super::settings::Settings;
 use crate::report::{self, Exit, Seen};
 use crate::run::{self, Order};
+
+/// How long addresses may take to show their certificates.
+const HANDSHAKES: Duration = Duration::from_secs(5);
 
 /// Arguments of `status`.
 #[derive(clap::Args)]
@@ -19,7 +23,7 @@ pub(crate) struct Args {
     /// Go on, and print a line for each thing that changes, until a signal; with --json, a JSON object a line.
     #[arg(long, conflicts_with = "detailed_exitcode")]
     watch: bool,
-    /// Also write what was found as metrics, for node_exporter's textfile collector; also where nothing could be looked at.
+    /// Also write what was found as metrics, for `node_exporter`'s textfile collector; also where nothing could be looked at.
     #[arg(long, value_name = "FILE", conflicts_with = "watch")]
     textfile: Option<PathBuf>,
 }
@@ -28,7 +32,7 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
     let order = Order {
         detailed_exitcode: args.detailed_exitcode,
-        served: args.textfile.is_some(),
+        served: args.textfile.as_ref().map(|_| HANDSHAKES),
         ..args.part.order(settings)
     };
     if args.watch {

@@ -15,9 +15,6 @@ use super::seen::Trouble;
 use super::tls::{BOTH, Roots, Wish, handshake};
 use crate::manifest::CertificateGate;
 
-/// How long an address may take to show its certificate.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// When the first certificate of a chain ceases to be valid, RFC 3339; or why that is not known.
 pub type Expiry = Result<String, String>;
 
@@ -27,7 +24,7 @@ pub type Expiry = Result<String, String>;
 /// It holds no certificate, or something that is none.
 pub fn expiry(pem: &[u8]) -> Expiry {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    first(chain.map_err(|error| format!("it is not PEM: {error}"))?.iter().map(|der| der.as_ref()))
+    first(chain.map_err(|error| format!("it is not PEM: {error}"))?.iter().map(AsRef::as_ref))
 }
 
 /// As [`expiry`], of a file.
@@ -39,8 +36,8 @@ pub fn expiry_of_file(path: &Path) -> Expiry {
 }
 
 /// The first one of the chain to expire that each address of a gate serves, trusted or not.
-pub async fn served(gate: &CertificateGate) -> Vec<(String, Expiry)> {
-    let budget = Budget { until: Instant::now() + PATIENCE, whole: PATIENCE };
+pub async fn served(gate: &CertificateGate, patience: Duration) -> Vec<(String, Expiry)> {
+    let budget = Budget { until: Instant::now() + patience, whole: patience };
     let ca = gate.ca.clone();
     let roots = match aside(move || Roots::load(ca.as_deref())).await {
         Ok(roots) => roots,

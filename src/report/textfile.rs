@@ -1,4 +1,4 @@
-//! A look as metrics, in the text form that node_exporter's textfile collector reads.
+//! A look as metrics, in the text form that `node_exporter`'s textfile collector reads.
 //!
 //! Names and labels are a promise to dashboards and alerts: `docs/reference/metrics.md`. A series that may be 0 is
 //! written as 0, so that "nothing differs" and "nobody looked" are two things. No sample carries a time of its own,

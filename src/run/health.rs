@@ -68,10 +68,10 @@ pub(super) async fn certificates(order: &Order, host: &Host<'_>) -> Vec<Certific
             of_file(file, &mut seen, &mut found);
         }
     }
-    if order.served {
+    if let Some(patience) = order.served {
         let each = declared().map(|(name, gate)| async move {
             let name = Address::new(Kind::Gate, name).to_string();
-            let served = gates::served(gate).await.into_iter();
+            let served = gates::served(gate, patience).await.into_iter();
             served.map(|(at, expiry)| row(name.clone(), at, expiry)).collect::<Vec<_>>()
         });
         found.extend(join_all(each).await.into_iter().flatten());

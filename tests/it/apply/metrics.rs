@@ -1,7 +1,5 @@
 //! Proves: a look as metrics says what drifted, what is proven, when certificates expire, and when nobody could look.
 
-#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -65,10 +63,7 @@ fn a_look_is_written_as_metrics_whatever_it_finds() {
         time("holdfast_last_apply_timestamp_seconds{holdfast=\"main\"}"),
         time("holdfast_look_timestamp_seconds{holdfast=\"main\"}"),
     );
-    assert!(
-        applied < looked && looked < jiff::Timestamp::now().as_second() as f64 + 1.0,
-        "{applied} {looked}"
-    );
+    assert!(1.7e9 < applied && applied < looked, "{applied} {looked}");
 
     // A service that somebody removed, and a manifest that nobody has proven yet.
     world.engine.docker(&["service", "rm", "web_app"]);
