@@ -104,7 +104,9 @@ async fn install_line(run: &mut Run<'_>, folders: &[Folder], tell: &Tell<'_>) ->
     install::narrow(&mut compiled.manifest, folders);
     let host = unlock::unlock(run, &compiled)?;
     host.raise_marks()?;
-    install::until_equal(run, &host, folders, tell).await
+    install::until_equal(run, &host, folders, tell).await?;
+    // What is needed before users are made is a part of that.
+    if folders.contains(&Folder::Services) { host.keep_installed() } else { Ok(()) }
 }
 
 /// Says what [`install()`] would do, and does nothing.

@@ -117,6 +117,9 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
         Command::Collect(Later(args)) => wait(collect::run(&args, settings)),
         Command::Destroy(Later(args)) => wait(destroy::run(&args, settings)),
         Command::Image(Later(Group { command })) => wait(image::run(&command, settings)),
+        Command::Secrets(Later(Group { command })) if command.ends_with_another() => {
+            drive(secrets::run(&command, settings))
+        }
         Command::Secrets(Later(Group { command })) => wait(secrets::run(&command, settings)),
         Command::Credentials(Later(Group { command })) => wait(credentials::run(&command, settings)),
         Command::Stack(Later(Group { command })) => stack::run(command, settings),
@@ -126,10 +129,15 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
     }
 }
 
-/// Drives an async command on the program's only runtime, which is made here and on this thread.
+/// Drives an async command to its end or to a signal.
 fn wait(command: impl Future<Output = Exit>) -> Exit {
+    drive(until_signal(command))
+}
+
+/// Drives an async command on the program's only runtime, which is made here and on this thread.
+fn drive(command: impl Future<Output = Exit>) -> Exit {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(until_signal(command)),
+        Ok(runtime) => runtime.block_on(command),
         Err(error) => {
             Settings::say(&format!("error: failed to start the runtime: {error}\n"));
             Exit::Internal

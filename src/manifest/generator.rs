@@ -32,8 +32,8 @@ pub struct Generator {
     /// Where it is made: `checkout` (by `secrets generate`) or `host` (by `apply` and `secrets install`).
     #[serde(default, rename = "where")]
     pub place: Place,
-    /// After how many days `secrets generate --renew` makes it anew. A certificate is due after two thirds of its days
-    /// where this is absent; everything else never is.
+    /// After how many days it is made anew: by `secrets generate --renew`, or on the host by the next `apply` or
+    /// `secrets install`. A certificate is due after two thirds of its days where this is absent; everything else never is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renew_after_days: Option<u32>,
 }

@@ -17,12 +17,12 @@ use super::begin::Run;
 use super::marks;
 use super::order::Order;
 use super::stop::Stop;
-use super::unlock::naming_key;
+use super::unlock::{last_kept, naming_key};
 use crate::manifest::template::secrets_in;
 use crate::manifest::{Installed, Manifest};
 use crate::report::{Exit, chain};
 use crate::secrets::{self, Identities, SecretBytes, files};
-use crate::state::{Generations, read_credentials, write_credentials};
+use crate::state::{read_credentials, write_credentials};
 
 /// How long systemd may take to read an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -117,8 +117,7 @@ fn value(
     let file = file.ok_or(Refusal::NotGiven)?;
     let part = only(manifest, &file);
     let identities = Identities::load(&part.identities, &order.identities);
-    let last = Generations::new(&part.paths.state).last_applied().ok().flatten();
-    let kept = last.map(|generation| generation.ciphertext());
+    let kept = last_kept(&part.paths.state).ok().flatten();
     let mut unlocked = secrets::unlock(&part, &identities, kept.as_deref());
     marks::hold_back_answer(order, (&part, &identities), (&mut unlocked, kept.as_deref()))
         .map_err(|stop| Refusal::NoValue(stop.lines().join("; ")))?;

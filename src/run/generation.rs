@@ -7,7 +7,7 @@ use super::stop::Stop;
 use super::unlock::Host;
 use crate::manifest::Manifest;
 use crate::report::Exit;
-use crate::state::{Generation, Generations, Origin, Status};
+use crate::state::{Generation, Generations, Origin, Status, forget_installed};
 
 impl Run<'_> {
     /// The generation of this manifest and these secrets: written before anything is changed, and not again while it
@@ -58,6 +58,7 @@ impl Run<'_> {
             generation.set_status(status)?;
         }
         let manifest = host.manifest();
+        forget_installed(&manifest.paths.state)?;
         Ok(Generations::new(&manifest.paths.state).collect(manifest.keep.generations)?)
     }
 

@@ -13,7 +13,7 @@ use crate::manifest::{Folder, Installed, Manifest};
 use crate::observed::{Ask, LinkSeen, Observed, Wish};
 use crate::plan::{Action, Plan};
 use crate::report::{Exit, Failure, GateResult, Verdict, chain};
-use crate::secrets::{self, SecretBytes, Unlocked, files};
+use crate::secrets::{SecretBytes, Unlocked, files};
 use crate::state::{read_asked, read_ids, write_asked, write_ids, write_links};
 
 /// How many lines of a failed unit are told.
@@ -50,8 +50,6 @@ pub(super) async fn observe(
     let seen = &mut observed.host;
     seen.asked = read_asked(run)?;
     seen.ids = read_ids(run);
-    let kept = |name: &&String| secrets::minted_path(manifest, name).exists();
-    seen.minted = desired.host.mint.iter().filter(kept).cloned().collect();
     seen.generation = files::generation(run, Folder::Services);
     if !seen.asked.is_empty() {
         seen.units = look(manifest, &seen.asked).await?;

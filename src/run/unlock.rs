@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -23,8 +23,8 @@ use crate::plan::{Action, Plan, SwarmAction};
 use crate::report::{Exit, Failure, StepOutcome, chain};
 use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
 use crate::state::{
-    Generation, Generations, Marks, Needs, Recreating, StateError, read_links, read_logins, read_ownership,
-    read_unseen, write_durably, write_logins,
+    Generation, Generations, Marks, Needs, Recreating, StateError, installed_ciphertext, read_links,
+    read_logins, read_ownership, read_unseen, write_durably, write_logins,
 };
 use crate::swarm::{Engine, Look};
 use crate::traefik;
@@ -142,13 +142,23 @@ fn open(
         let kept = from.ciphertext();
         return Ok((secrets::unlock_kept(manifest, identities, &kept), Some(kept)));
     }
-    let last = Generations::new(&manifest.paths.state).last_applied()?;
-    let kept = last.map(|generation| generation.ciphertext());
+    let kept = last_kept(&manifest.paths.state)?;
     let mut unlocked = secrets::unlock(manifest, identities, kept.as_deref());
-    let (env, now) = (&run.order.identities, jiff::Timestamp::now());
-    secrets::mint_missing(manifest, &mut unlocked, now, (&env.environment, &env.ask));
+    // What is proven is what is there, whether it is due or not.
+    let renew = run.record.command != "verify";
+    let env = &run.order.identities;
+    secrets::mint_missing(manifest, &mut unlocked, (run.since, renew), (&env.environment, &env.ask));
     files::fall_back(&manifest.paths.run, &mut unlocked);
     Ok((unlocked, kept))
+}
+
+/// The folder of the ciphertext that was applied last, or installed since by `secrets install`.
+pub(super) fn last_kept(state: &Path) -> Result<Option<PathBuf>, StateError> {
+    let installed = installed_ciphertext(state);
+    if secrets::has_kept(&installed) {
+        return Ok(Some(installed));
+    }
+    Ok(Generations::new(state).last_applied()?.map(|generation| generation.ciphertext()))
 }
 
 /// The keyed digests of a manifest's secrets as they are.
@@ -368,7 +378,15 @@ impl Host<'_> {
 
     /// What is installed, linked and asked of units; units are looked at only where something of that differs.
     pub(super) async fn observe_host(&self, observed: &mut Observed) -> Result<(), Stop> {
-        units::observe(&self.desired, &self.key, observed).await
+        units::observe(&self.desired, &self.key, observed).await?;
+        let manifest = self.manifest();
+        let kept = |(name, sealed): &(&String, &SecretBytes)| {
+            let there = std::fs::read(secrets::minted_path(manifest, name));
+            there.is_ok_and(|bytes| bytes == sealed.expose())
+        };
+        observed.host.minted =
+            self.unlocked.to_mint.iter().filter(kept).map(|(name, _)| name.clone()).collect();
+        Ok(())
     }
 
     /// Remembers which versions of secret files were accepted.
@@ -380,6 +398,12 @@ impl Host<'_> {
     /// Keeps the ciphertext that this generation was applied with.
     pub(super) fn keep_ciphertext(&self, generation: &Generation) -> Result<(), Stop> {
         Ok(secrets::keep_ciphertext(&self.unlocked, self.kept.as_deref(), &generation.ciphertext())?)
+    }
+
+    /// Keeps the ciphertext behind all that was installed, until something is applied.
+    pub(super) fn keep_installed(&self) -> Result<(), Stop> {
+        let dest = installed_ciphertext(&self.manifest().paths.state);
+        Ok(secrets::keep_only_ciphertext(&self.unlocked, self.kept.as_deref(), &dest)?)
     }
 }
 

@@ -5,6 +5,7 @@
 //! secret goes on with the older version while the others move on.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ use crate::manifest::SecretFormat;
 use crate::state::{StateError, write_durably};
 
 const INDEX: &str = "index.json";
+/// How names of copies end.
+const ENDING: &str = ".sops";
 
 /// Where a value was read from.
 #[derive(Clone)]
@@ -66,6 +69,29 @@ pub fn keep_ciphertext(unlocked: &Unlocked, last: Option<&Path>, dest: &Path) ->
     Ok(())
 }
 
+/// As [`keep_ciphertext`], in a folder that outlives what it keeps: copies that nothing refers to any more are removed.
+///
+/// # Errors
+/// As [`keep_ciphertext`]; a copy that cannot be removed.
+pub fn keep_only_ciphertext(unlocked: &Unlocked, last: Option<&Path>, dest: &Path) -> Result<(), StateError> {
+    keep_ciphertext(unlocked, last, dest)?;
+    let index = Kept::load(dest).index;
+    let named = |name: &str| index.values().any(|entry| entry.file == name);
+    for entry in fs::read_dir(dest).map_err(StateError::io("read", dest))?.flatten() {
+        let name = entry.file_name();
+        if name.to_str().is_some_and(|name| name.ends_with(ENDING) && !named(name)) {
+            fs::remove_file(entry.path()).map_err(StateError::io("remove", entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// True for a folder that [`keep_ciphertext`] wrote to its end.
+#[must_use]
+pub fn has_kept(folder: &Path) -> bool {
+    folder.join(INDEX).exists()
+}
+
 /// Names of copies by the place of their bytes, which are held so that no others come to it.
 type Done = BTreeMap<*const Vec<u8>, (Arc<Vec<u8>>, String)>;
 
@@ -76,7 +102,7 @@ fn write(opened: &Opened, dest: &Path, done: &mut Done) -> Result<Entry, StateEr
     let file = if let Some((_, file)) = done.get(&place) {
         file.clone()
     } else {
-        let file = format!("{:x}.sops", Sha256::digest(opened.ciphertext.as_slice()));
+        let file = format!("{:x}{ENDING}", Sha256::digest(opened.ciphertext.as_slice()));
         write_durably(&dest.join(&file), &opened.ciphertext, 0o600)?;
         done.insert(place, (Arc::clone(&opened.ciphertext), file.clone()));
         file

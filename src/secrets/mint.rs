@@ -2,6 +2,7 @@
 //!
 //! `<state>/minted/NAME.json` holds the value under one key. What the secret's own sops file has goes before it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use super::document::decrypt;
 use super::encrypt::Policy;
 use super::error::SecretError;
-use super::fill::{filled, has_value};
+use super::fill::{filled, has_value, last_written};
 use super::generate::make;
 use super::identity::{Ask, Environment, Identities, read_capped};
 use super::keep::Opened;
@@ -72,19 +73,22 @@ fn opened(ciphertext: Vec<u8>) -> Opened {
     Opened { ciphertext: Arc::new(ciphertext), format: SecretFormat::Json, key: KEY.to_owned(), stamp: None }
 }
 
-/// Makes, in memory, each value that the host makes and that nobody has made yet. Its sealed file is in
-/// [`Unlocked::to_mint`]: it has to be written before anything uses the value, and only then the value is the secret's.
+/// Makes, in memory, each value that the host makes and that nobody has made yet; with `renew` also those that are due by
+/// their age. Its sealed file is in [`Unlocked::to_mint`]: it has to be written before anything uses the value, and only
+/// then the value is the secret's.
 pub fn mint_missing(
     manifest: &Manifest,
     unlocked: &mut Unlocked,
-    now: Timestamp,
+    (now, renew): (Timestamp, bool),
     (environment, ask): (&Environment, &Ask),
 ) {
+    let due = if renew { due(manifest, unlocked, now) } else { BTreeSet::new() };
     let missing = |(name, secret): &(&String, &Secret)| {
         is_left_to_host(name, secret) && matches!(minted_path(manifest, name).try_exists(), Ok(false))
     };
     let mut missing: Vec<_> = manifest.secrets.iter().filter(missing).collect();
     missing.retain(|(name, _)| !recover(unlocked, name));
+    missing.extend(manifest.secrets.iter().filter(|(name, _)| due.contains(name.as_str())));
     let keys = &manifest.identities;
     let readers = keys.public_keys.iter().chain(&keys.admins).cloned().collect();
     let policy = Policy { groups: vec![readers], ..Policy::default() };
@@ -112,10 +116,54 @@ pub fn mint_missing(
             Err(why) => {
                 if let Some(failure) = failure.and_then(|at| unlocked.failures.get_mut(at)) {
                     failure.reason = format!("it cannot be made on this host: {why}");
+                } else {
+                    let text = format!("`secret.{name}` is due and cannot be made anew on this host: {why}");
+                    unlocked.warnings.push(text);
                 }
             }
         }
     }
+}
+
+/// Names of the values of this host that are to be made anew: by their age, and what was made of a password that is.
+/// What does not open is never among them.
+fn due<'m>(manifest: &'m Manifest, unlocked: &mut Unlocked, now: Timestamp) -> BTreeSet<&'m str> {
+    let failed: BTreeSet<&str> =
+        unlocked.failures.iter().map(|failure| failure.address.leaf().name.as_str()).collect();
+    let mut made = BTreeMap::new();
+    for (name, secret) in &manifest.secrets {
+        let generator = secret.generator.as_ref().filter(|generator| generator.place == Place::Host);
+        let minted = |opened: &&Opened| opened.stamp.is_none() && opened.key == KEY;
+        let (Some(generator), Some(opened)) = (generator, unlocked.opened.get(name).filter(minted)) else {
+            continue;
+        };
+        let written = last_written(&opened.ciphertext, opened.format).ok();
+        let written = written.and_then(|written| written.parse::<Timestamp>().ok());
+        if let Some(written) = written.filter(|_| !failed.contains(name.as_str())) {
+            made.insert(name.as_str(), (generator, written));
+        }
+    }
+    let mut due = BTreeSet::new();
+    for (name, (generator, written)) in &made {
+        let Some(days) = generator.due_after() else { continue };
+        if now < *written {
+            unlocked.warnings.push(format!(
+                "`secret.{name}` was made at {written}, which is still to come by the clock of this host: it is not made \
+                 anew by age until then"
+            ));
+        } else if now.duration_since(*written) >= jiff::SignedDuration::from_hours(24 * i64::from(days)) {
+            due.insert(*name);
+        }
+    }
+    // Also what a run that was killed has left with the password from before.
+    let stale = |(name, (generator, written)): (&&'m str, &(&Generator, Timestamp))| {
+        let password = generator.password()?;
+        let newer = made.get(password).is_some_and(|(_, password)| password > written);
+        (newer || due.contains(password)).then_some(*name)
+    };
+    let stale: Vec<&str> = made.iter().filter_map(stale).collect();
+    due.extend(stale);
+    due
 }
 
 /// Takes what an applied generation has kept for what the host has made: it is never made twice.

@@ -11,6 +11,7 @@
 //! <paths.run>/credentials.json           which version of a credential each unit was given
 //! <paths.run>/ids.json                   which version of what has no file units were last told of
 //! <paths.state>/links.json               links to installed files that were made elsewhere
+//! <paths.state>/installed/               ciphertext of what `secrets install` installed and nothing applied since
 //! <paths.state>/marks.json               the newest version of each secret file that was accepted
 //! <paths.state>/ownership.json           what is ours; written before anything is made
 //! <paths.state>/recreating.json          what may be deleted and made anew, while that is under way
@@ -28,6 +29,7 @@ mod credentials;
 mod files;
 mod generation;
 mod images;
+mod installed;
 mod links;
 mod lock;
 mod logins;
@@ -47,6 +49,7 @@ pub use credentials::{Given, read_credentials, read_ids, write_credentials, writ
 pub use files::{replace, write_durably};
 pub use generation::{Generation, Generations, Status};
 pub use images::{read_images, write_images};
+pub use installed::{forget_installed, installed_ciphertext};
 pub use links::{read_links, write_links};
 pub use lock::{Lock, LockError};
 pub use logins::{read_logins, write_logins};

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::file::Type;
-use super::program::without_keys;
+use super::program::{to_its_end, without_keys};
 use super::rule::Rules;
 use super::stop;
 use crate::cli::input;
@@ -52,8 +52,12 @@ enum Source {
 }
 
 /// Runs `secrets edit`.
-pub(crate) fn run(args: &Args, settings: &Settings) -> Exit {
-    match Session::begin(args, settings).and_then(Session::until_good) {
+pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
+    let ended = match Session::begin(args, settings) {
+        Ok(session) => session.until_good().await,
+        Err(stopped) => Err(stopped),
+    };
+    match ended {
         Ok(exit) | Err((exit, None)) => exit,
         Err((exit, Some(text))) => stop(exit, &text),
     }
@@ -116,9 +120,9 @@ impl<'a> Session<'a> {
     }
 
     /// Opens the editor until the text can be encrypted, or its person gives up.
-    fn until_good(self) -> Result<Exit, Stopped> {
+    async fn until_good(self) -> Result<Exit, Stopped> {
         loop {
-            let ran = self.edit();
+            let ran = self.edit().await;
             let after = input::read(&self.clear).map(SecretBytes::new);
             let after = match (ran, after) {
                 (Ok(()), Ok(after)) => after,
@@ -161,11 +165,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn edit(&self) -> Result<(), String> {
+    async fn edit(&self) -> Result<(), String> {
         let (program, arguments) = self.editor.split_first().ok_or("no editor is named")?;
         let mut command = Command::new(program);
-        let status = without_keys(command.args(arguments).arg(&self.clear)).status();
-        match status {
+        without_keys(command.args(arguments).arg(&self.clear));
+        match to_its_end(command).await {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(format!("the editor `{program}` failed: {status}")),
             Err(error) => Err(format!("the editor `{program}` did not start: {error}")),

@@ -14,7 +14,7 @@ use std::process::Command as Program;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::file::Type;
-use super::program::without_keys;
+use super::program::{to_its_end, without_keys};
 use super::stop;
 use crate::cli::input;
 use crate::cli::keys::Keys;
@@ -86,10 +86,10 @@ struct What {
 type Stopped = (Exit, String);
 
 /// Runs `secrets exec`.
-pub(crate) fn run(args: &Args, settings: &Settings) -> Exit {
+pub(crate) async fn run(args: &Args, settings: &Settings) -> Exit {
     let done = match &args.command {
         Command::Env(args) => env(args),
-        Command::File(args) => file(args, settings),
+        Command::File(args) => file(args, settings).await,
     };
     done.unwrap_or_else(|(exit, text)| stop(exit, &text))
 }
@@ -108,7 +108,7 @@ fn env(args: &EnvArgs) -> Result<Exit, Stopped> {
     Err(replaced(program))
 }
 
-fn file(args: &FileArgs, settings: &Settings) -> Result<Exit, Stopped> {
+async fn file(args: &FileArgs, settings: &Settings) -> Result<Exit, Stopped> {
     let (document, format) = args.what.open()?;
     let to = args.output_type.map_or(format, SecretFormat::from);
     let clear = document.written(to).map_err(|error| args.what.refused(&error))?;
@@ -132,7 +132,9 @@ fn file(args: &FileArgs, settings: &Settings) -> Result<Exit, Stopped> {
     let (path, _den) = made.map_err(|error| (error.exit(), error.to_string()))?;
     drop(clear);
     let mut program = program(&placed(&args.what.command, &path));
-    let status = without_keys(&mut program).status().map_err(|error| not_started(&program, &error))?;
+    without_keys(&mut program);
+    let name = program.get_program().to_owned();
+    let status = to_its_end(program).await.map_err(|error| not_started(&name, &error))?;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
     Ok(if code == 0 { Exit::Ok } else { Exit::Child(u8::try_from(code).unwrap_or(u8::MAX)) })
 }
@@ -173,13 +175,12 @@ fn program(command: &[OsString]) -> Program {
 /// Comes back only where the program cannot be started.
 fn replaced(mut program: Program) -> Stopped {
     let error = program.exec();
-    not_started(&program, &error)
+    not_started(program.get_program(), &error)
 }
 
-fn not_started(program: &Program, error: &std::io::Error) -> Stopped {
+fn not_started(name: &OsStr, error: &std::io::Error) -> Stopped {
     let code = if error.kind() == std::io::ErrorKind::NotFound { NOT_THERE } else { NOT_STARTED };
-    let name = program.get_program().to_string_lossy().into_owned();
-    (Exit::Child(code), format!("`{name}` did not start: {error}"))
+    (Exit::Child(code), format!("`{}` did not start: {error}", name.to_string_lossy()))
 }
 
 /// The command with the path in the place of every `{}`.

@@ -66,6 +66,13 @@ pub(super) enum Command {
     Unset(unset::Args),
 }
 
+impl Command {
+    /// True for those that wait for a program of somebody else's and know what to do with a signal: they end with it.
+    pub(super) fn ends_with_another(&self) -> bool {
+        matches!(self, Self::Edit(_) | Self::Exec(_))
+    }
+}
+
 /// Runs `secrets`.
 pub(super) async fn run(command: &Command, settings: &Settings) -> Exit {
     lock_memory();
@@ -76,8 +83,8 @@ pub(super) async fn run(command: &Command, settings: &Settings) -> Exit {
         Command::Encrypt(args) => encrypt::run(args),
         Command::Diff(args) => diff::run(args),
         Command::Merge(args) => merge::run(args),
-        Command::Edit(args) => edit::run(args, settings),
-        Command::Exec(args) => exec::run(args, settings),
+        Command::Edit(args) => edit::run(args, settings).await,
+        Command::Exec(args) => exec::run(args, settings).await,
         Command::Generate(args) => generate::run(args, settings),
         Command::Keygen(args) => keygen::run(args),
         Command::Pull(args) => pull::run(args, settings),

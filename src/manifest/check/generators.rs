@@ -105,9 +105,6 @@ fn place_and_age(judge: &mut Judge<'_>, manifest: &Manifest, at: &Path<'_>, gene
             }
             verdict => judge.value(&place("where"), verdict),
         }
-        let message = "what is made on the host is not made anew by age";
-        let fix = "leave it out, or let it be made in the checkout";
-        judge.value(&place("renew_after_days"), holds(generator.renew_after_days.is_none(), message, fix));
     }
     let days = generator.renew_after_days.is_none_or(|days| days > 0);
     judge.value(&place("renew_after_days"), holds(days, "it would always be due", "write a number of days"));

@@ -25,11 +25,14 @@ const KEPT: &str = "holdfast-kept-";
 /// A folder that is removed by another just when it is made is made again so often.
 const TRIES: usize = 5;
 
-/// A folder of one's own; removed with all that is in it when this is dropped.
+/// A folder of one's own; removed with all that is in it when this is dropped, and so is the memory that was mounted for
+/// it, unless others use that too.
 pub struct Den {
     path: PathBuf,
     /// Held while the folder is in use.
-    lock: OwnedFd,
+    lock: Option<OwnedFd>,
+    /// Where memory was mounted for folders like this one.
+    mounted: Option<PathBuf>,
     stays: bool,
 }
 
@@ -46,9 +49,14 @@ impl Den {
         if geteuid().is_root() {
             // In a container even root may mount nothing; other folders are in memory too.
             let own = run.join("clear");
-            if memory::ensure(&own).is_ok() {
-                return Self::below(&own);
+            // Until the folder in it is there, nobody may unmount it.
+            let alone = memory::alone(&own);
+            if alone.is_ok() && memory::ensure(&own).is_ok() {
+                let mut den = Self::below(&own)?;
+                den.mounted = Some(own);
+                return Ok(den);
             }
+            fs::remove_dir(&own).ok();
         }
         let user = PathBuf::from(format!("/run/user/{}", geteuid().as_raw()));
         let mine = |path: &&Path| fs::metadata(path).is_ok_and(|meta| meta.uid() == geteuid().as_raw());
@@ -69,7 +77,7 @@ impl Den {
             let path = base.join(format!("{PREFIX}{}", random().map_err(FilesError::io("name", base))?));
             DirBuilder::new().mode(0o700).create(&path).map_err(FilesError::io("make", &path))?;
             if let Some(lock) = locked(&path, FlockOperation::LockExclusive) {
-                return Ok(Self { path, lock, stays: false });
+                return Ok(Self { path, lock: Some(lock), mounted: None, stays: false });
             }
         }
         Err(FilesError::Foreign { path: base.to_owned(), reason: "keeps no folder that is made in it" })
@@ -100,7 +108,8 @@ impl Den {
     /// # Errors
     /// None that are known.
     pub fn share(&self) -> Result<(), FilesError> {
-        fcntl_setfd(&self.lock, FdFlags::empty()).map_err(FilesError::io("share", &self.path))
+        let Some(lock) = &self.lock else { return Ok(()) };
+        fcntl_setfd(lock, FdFlags::empty()).map_err(FilesError::io("share", &self.path))
     }
 
     /// Leaves the folder where it is, under a name that nothing removes; gives that name.
@@ -121,6 +130,11 @@ impl Drop for Den {
         if !self.stays {
             // What cannot be removed now is removed by the next run.
             fs::remove_dir_all(&self.path).ok();
+        }
+        drop(self.lock.take());
+        if let Some(mounted) = &self.mounted {
+            // While others use it, or something was left in it on purpose, it stays.
+            memory::retire(mounted).ok();
         }
     }
 }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, fstat, fstatfs, major, minor, open};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, fstat, fstatfs, major, minor, open};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount as umount};
 use rustix::process::geteuid;
@@ -94,6 +94,31 @@ pub(super) fn unmount(path: &Path) -> Result<(), FilesError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FilesError::io("remove", path)(error)),
         _ => Ok(()),
     }
+}
+
+/// Keeps others from mounting or unmounting `path` as long as what it returns lives; the folder above it is made.
+pub(super) fn alone(path: &Path) -> Result<OwnedFd, FilesError> {
+    make(path)?;
+    let above = path.parent().unwrap_or(path);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let gate = open(above, flags, Mode::empty()).map_err(FilesError::io("open", above))?;
+    flock(&gate, FlockOperation::LockExclusive).map_err(FilesError::io("lock", above))?;
+    Ok(gate)
+}
+
+/// Unmounts and removes the folder `path`, if nothing is in it; what still holds a folder that was in it holds nothing
+/// else.
+pub(super) fn retire(path: &Path) -> Result<(), FilesError> {
+    let _alone = alone(path)?;
+    if let Some(folder) = open_existing(path)? {
+        if !super::folder::list(&folder, path)?.is_empty() {
+            return Ok(());
+        }
+        drop(folder);
+        umount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
+            .map_err(FilesError::io("unmount", path))?;
+    }
+    fs::remove_dir(path).map_err(FilesError::io("remove", path))
 }
 
 fn mount_memory(path: &Path) -> rustix::io::Result<()> {

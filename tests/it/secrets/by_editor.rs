@@ -223,9 +223,54 @@ fn the_editor_sees_no_key_and_its_file_is_in_memory_for_its_owner_alone() {
     assert_eq!(desk.text("modes"), "600\n700\n");
     assert!(matches!(desk.text("kind").trim(), "tmpfs" | "ramfs"), "{}", desk.text("kind"));
     assert!(desk.text("names").trim().ends_with("/e.yaml"));
-    let clear = run_dir.path().join("clear");
-    if clear.exists() {
-        assert_eq!(fs::read_dir(&clear).expect("the folder").count(), 0);
-        run(Command::new("umount").arg(&clear));
+    assert!(!run_dir.path().join("clear").exists(), "nothing stays mounted");
+}
+
+/// Mounts below a folder.
+fn mounts(below: &Path) -> usize {
+    let table = fs::read_to_string("/proc/self/mountinfo").expect("the table of mounts");
+    table.lines().filter(|line| line.contains(below.to_str().expect("text"))).count()
+}
+
+#[test]
+fn nothing_stays_mounted_whatever_becomes_of_the_editor_while_nobody_else_needs_it() {
+    let desk = Desk::new();
+    desk.sealed("e.yaml", PLAIN);
+    let run_dir = tempfile::tempdir().expect("a folder");
+    let edit = |editor: &str| {
+        let mut command = desk.command(env!("CARGO_BIN_EXE_holdfast"), &format!("shift\n{editor}"));
+        command.args(["secrets", "edit", "e.yaml", "--run-dir"]).arg(run_dir.path()).stdin(Stdio::null());
+        command
+    };
+    let count = format!("grep -c '{}' /proc/self/mountinfo > mounts", run_dir.path().display());
+    says(&mut edit(&count), 200);
+    assert_eq!(desk.text("mounts"), "1\n", "it is mounted meanwhile, so this test can fail");
+    assert_eq!(mounts(run_dir.path()), 0);
+    says(&mut edit("kill -KILL $$"), 1);
+    assert_eq!(mounts(run_dir.path()), 0, "the editor is killed");
+
+    // A second one at the same time; then the first one is told to end.
+    let mut first =
+        edit("trap 'exit 3' TERM; : > ready; while :; do sleep 0.05; done").spawn().expect("holdfast");
+    let until = Instant::now() + Duration::from_secs(20);
+    while !desk.keys.path("ready").exists() {
+        assert!(Instant::now() < until, "the editor does not start");
+        std::thread::sleep(Duration::from_millis(10));
     }
+    says(&mut edit("true"), 200);
+    assert_eq!(mounts(run_dir.path()), 1, "the other one still needs it");
+    run(Command::new("kill").args(["-TERM", &first.id().to_string()]));
+    assert_eq!(first.wait().expect("its end").code(), Some(1));
+    assert_eq!(mounts(run_dir.path()), 0, "holdfast is told to end");
+
+    // What is kept on purpose is not unmounted.
+    let said = says(&mut edit(r#"sed -i 's/two/changed/' "$1"; kill -KILL $$"#), 1);
+    assert_eq!(mounts(run_dir.path()), 1, "{said}");
+    let kept =
+        fs::read_dir(run_dir.path().join("clear")).expect("the folder").next().expect("one").expect("one");
+    assert!(said.contains(kept.path().to_str().expect("text")), "{said}");
+    says(&mut edit("true"), 200);
+    fs::remove_dir_all(kept.path()).expect("removed");
+    says(&mut edit("true"), 200);
+    assert_eq!(mounts(run_dir.path()), 0, "the next one takes it away");
 }

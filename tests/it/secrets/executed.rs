@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
 use crate::support::sops::{Form, Keys, binary, run};
 
@@ -15,18 +17,16 @@ fn exec(keys: &Keys, arguments: &[&str]) -> Output {
     let mut command = with_path(keys.opening(env!("CARGO_BIN_EXE_holdfast")));
     command.arg("--run-dir").arg(keys.path("run")).args(["secrets", "exec"]).args(arguments);
     let output = command.output().expect("holdfast starts");
-    unmount(keys);
+    nothing_is_mounted(keys);
     output
 }
 
-/// What root mounts for clear text goes with the test.
-fn unmount(keys: &Keys) {
-    let clear = keys.path("run/clear");
-    if clear.exists() {
-        run(Command::new("umount").arg(&clear));
-        // Another command may not mount it again.
-        fs::remove_dir(clear).expect("an empty folder");
-    }
+/// What root mounts for clear text goes with the command.
+fn nothing_is_mounted(keys: &Keys) {
+    let table = fs::read_to_string("/proc/self/mountinfo").expect("the table of mounts");
+    let run = keys.path("run");
+    assert!(!table.contains(run.to_str().expect("text")), "{table}");
+    assert!(!run.join("clear").exists());
 }
 
 fn sops(keys: &Keys, arguments: &[&str]) -> Vec<u8> {
@@ -109,6 +109,57 @@ fn the_end_of_the_command_is_the_end() {
         assert_eq!(code(&["/nowhere/at/all", "x"]).code(), Some(127), "{form:?}");
         let killed = code(&["kill -TERM $$"]);
         assert!(killed.signal() == Some(15) || killed.code() == Some(143), "{form:?}: {killed}");
+    }
+}
+
+#[test]
+fn a_sigterm_goes_on_to_the_command_and_no_clear_text_stays() {
+    let keys = Keys::new();
+    keys.encrypt("e.yaml", b"a: one\n", &keys.recipient(Form::AgeFile), &[]);
+    let started = |script: &str| {
+        fs::remove_file(keys.path("place")).ok();
+        let mut command = with_path(keys.opening(env!("CARGO_BIN_EXE_holdfast")));
+        command.arg("--run-dir").arg(keys.path("run"));
+        let ready =
+            format!("{script}; echo {{}} > place.new; mv place.new place; while :; do sleep 0.05; done");
+        let command = command.args(["secrets", "exec", "file", "--no-fifo", "e.yaml", &ready]);
+        let child = command.spawn().expect("holdfast starts");
+        let place = wait_for(|| fs::read_to_string(keys.path("place")).ok());
+        assert!(fs::read(place.trim()).is_ok_and(|clear| clear == b"a: one\n"), "{place}");
+        (child, place)
+    };
+    for (script, signal, code) in [
+        // It says what its end is.
+        ("trap 'exit 9' TERM", "TERM", 9),
+        // It is ended by the signal.
+        ("true", "TERM", 143),
+        ("true", "HUP", 129),
+        // It does not mind one that a terminal gives to both; the next one ends it.
+        ("true", "INT", 143),
+    ] {
+        let (mut child, place) = started(script);
+        run(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]));
+        if signal == "INT" {
+            std::thread::sleep(Duration::from_millis(200));
+            assert!(child.try_wait().expect("its state").is_none(), "ended by {signal}");
+            run(Command::new("kill").args(["-TERM", &child.id().to_string()]));
+        }
+        let ended = wait_for(|| child.try_wait().expect("its state"));
+        assert_eq!(ended.code(), Some(code), "{script} {signal}");
+        assert!(!Path::new(place.trim()).exists(), "{place}");
+        nothing_is_mounted(&keys);
+    }
+}
+
+/// What is there at last.
+fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        match look() {
+            Some(found) => return found,
+            None => assert!(Instant::now() < until, "nothing comes"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
