@@ -10,7 +10,7 @@ export HOLDFAST_CACHE ?= $(HOME)/.cache/holdfast
 export PATH := $(HOLDFAST_CACHE)/bin:$(PATH):/usr/local/go/bin:$(HOME)/.cargo/bin:/usr/sbin:/sbin
 
 SCRIPTS := .ci/run fuzz/run.sh $(shell find tests modules hosts -name '*.sh' 2>/dev/null)
-NIX_FILES := flake.nix $(shell find modules hosts tests -name '*.nix' 2>/dev/null)
+NIX_FILES := flake.nix $(shell find modules hosts nix templates tests -name '*.nix' 2>/dev/null)
 # Tests that need neither an engine nor root nor the network.
 PURE := layering:: docs:: nix::
 

@@ -13,70 +13,25 @@
         "aarch64-linux"
       ];
       eachSystem = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
-      cargo = lib.importTOML ./Cargo.toml;
+      from = file: eachSystem (pkgs: import file { inherit pkgs self; });
     in
     {
-      packages = eachSystem (pkgs: {
-        default = pkgs.rustPlatform.buildRustPackage {
-          pname = cargo.package.name;
-          inherit (cargo.package) version;
-          # Documentation and modules do not rebuild the program.
-          src = lib.fileset.toSource {
-            root = ./.;
-            fileset = lib.fileset.unions [
-              ./Cargo.toml
-              ./Cargo.lock
-              ./benches
-              ./src
-              ./tests
-            ];
-          };
-          cargoLock.lockFile = ./Cargo.lock;
-          # The integration tests need root and a Docker engine; `make test` runs them.
-          cargoTestFlags = [ "--lib" ];
-          meta = {
-            inherit (cargo.package) description;
-            license = lib.licenses.asl20;
-            mainProgram = "holdfast";
-            platforms = lib.platforms.linux;
-          };
-        };
-      });
+      packages = from ./nix/packages.nix;
+      apps = from ./nix/apps.nix;
+      checks = from ./nix/checks.nix;
+      devShells = from ./nix/shells.nix;
+      formatter = eachSystem (pkgs: pkgs.nixfmt-tree);
 
-      apps = eachSystem (pkgs: {
-        default = {
-          type = "app";
-          program = lib.getExe self.packages.${pkgs.stdenv.hostPlatform.system}.default;
-          meta.description = cargo.package.description;
-        };
-      });
-
-      nixosModules.default = lib.modules.importApply ./modules { inherit self; };
-
-      nixosConfigurations.demo = lib.nixosSystem {
-        modules = [
-          self.nixosModules.default
-          ./hosts/demo
-        ];
+      overlays.default = final: _: {
+        holdfast = self.packages.${final.stdenv.hostPlatform.system}.default;
       };
 
-      checks = eachSystem (pkgs: {
-        package = self.packages.${pkgs.stdenv.hostPlatform.system}.default;
-        demo-manifest = self.nixosConfigurations.demo.config.services.holdfast.manifest;
-      });
+      nixosModules = import ./modules/concerns.nix { inherit self; };
+      nixosConfigurations = import ./nix/hosts.nix { inherit lib self; };
 
-      devShells = eachSystem (pkgs: {
-        default = pkgs.mkShell {
-          inputsFrom = [ self.packages.${pkgs.stdenv.hostPlatform.system}.default ];
-          packages = [
-            pkgs.age
-            pkgs.clippy
-            pkgs.rustfmt
-            pkgs.sops
-          ];
-        };
-      });
-
-      formatter = eachSystem (pkgs: pkgs.nixfmt-tree);
+      templates.default = {
+        path = ./templates/host;
+        description = "A host with one stack behind Traefik, proven on every switch";
+      };
     };
 }

@@ -11,8 +11,10 @@ check() {
   local flags=(--impure --override-input nixpkgs "path:$1" --no-write-lock-file) manifest
   nix flake check "${flags[@]}" 2>&1 | sed -n '/error/,$p' >&2
   # What a stand-in of the program makes would be an empty folder.
-  manifest=$(nix build "${flags[@]}" --no-link --json .#checks.x86_64-linux.demo-manifest 2>/dev/null | sed -E 's/.*"out":"([^"]+)".*/\1/')
-  grep -q '"compiled":1' "$manifest/manifest.json"
+  for host in hosts/*/; do
+    manifest=$(nix build "${flags[@]}" --no-link --json ".#checks.x86_64-linux.manifest-$(basename "$host")" 2>/dev/null | sed -E 's/.*"out":"([^"]+)".*/\1/')
+    grep -q '"compiled":1' "$manifest/manifest.json"
+  done
   echo "flake checked on $2; nothing was booted"
 }
 

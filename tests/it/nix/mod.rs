@@ -10,23 +10,64 @@ mod units;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use holdfast::manifest;
+use holdfast::source::Source;
+use regex::Regex;
+use serde_json::Value;
+
 /// Settings with which nix needs neither a daemon nor the network.
 const CONFIG: &str = "build-users-group =\nsubstituters =\nsandbox = false\nexperimental-features = nix-command flakes\nflake-registry =\n";
 
 #[test]
-fn the_demo_hosts_options_become_a_manifest_that_check_accepts() {
-    let manifest = value("import ./tests/nix/demo-manifest.nix");
-    assert!(manifest.contains("\"swarm\"") && !manifest.contains("\"enable\""), "{manifest}");
-    let checked = check("good.json", &manifest);
-    assert_eq!(checked.status.code(), Some(0), "{}", String::from_utf8_lossy(&checked.stderr));
+fn the_options_of_every_host_become_a_manifest_that_check_accepts() {
+    for (name, lib) in libraries() {
+        for host in ["ci", "demo"] {
+            let checked = check(&format!("{host}.json"), &of_host(host, &lib));
+            let said = String::from_utf8_lossy(&checked.stderr);
+            assert_eq!(checked.status.code(), Some(0), "{host} on {name}: {said}");
+        }
+    }
 }
 
 #[test]
-fn an_option_that_the_manifest_does_not_know_is_refused() {
-    let manifest = value("import ./tests/nix/demo-manifest.nix // { swarms = { }; }");
+fn what_the_manifest_does_not_know_is_refused() {
+    let (_, lib) = libraries().remove(0);
+    let manifest = of_host("ci", &lib).replacen('{', "{\"swarms\":{},", 1);
     let checked = check("bad.json", &manifest);
     assert_eq!(checked.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&checked.stderr).contains("swarms"));
+}
+
+#[test]
+fn the_demo_applies_what_the_modules_make_of_its_host() {
+    let (_, lib) = libraries().remove(0);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Where things lie is all that may differ, and how the images came about.
+    let compose = Regex::new(r#""[^"]*/app\.compose\.yml""#).unwrap();
+    let modules = of_host("demo", &lib)
+        .replace("/var/lib/holdfast-demo/", "/demo/")
+        .replace("\"/run/holdfast", "\"/demo/run")
+        .replace("\"/var/lib/holdfast\"", "\"/demo/state\"");
+    let modules = compose.replace(&modules, "\"/demo/app.compose.yml\"");
+    let demo = std::fs::read_to_string(root.join("hosts/demo/manifest.json")).unwrap();
+    let demo = demo.replace("@IP@", "192.0.2.10").replace("@SOCKET@", "/run/docker.sock");
+    assert_eq!(values(&modules), values(&demo));
+}
+
+/// The values of a manifest with all defaults; of images the names.
+fn values(text: &str) -> Value {
+    let loaded = manifest::load(&Source::new("manifest.json", text), Path::new("/demo"));
+    let loaded = loaded.unwrap_or_else(|problems| panic!("{problems:?}"));
+    let mut values = serde_json::to_value(&loaded.manifest).unwrap();
+    let images = values.get_mut("images").and_then(Value::as_object_mut).unwrap();
+    images.values_mut().for_each(|image| *image = Value::Null);
+    values
+}
+
+/// The manifest that the modules make of a host of `hosts/`.
+fn of_host(host: &str, lib: &Path) -> String {
+    let lib = lib.display();
+    value(&format!("import ./tests/nix/host-manifest.nix {{ host = \"{host}\"; lib = import {lib}; }}"))
 }
 
 /// The libraries to run on: an expression for each, and its name.

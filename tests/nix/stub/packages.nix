@@ -42,6 +42,7 @@ let
   plain = lib.genAttrs [
     "age"
     "bash"
+    "busybox"
     "cargo"
     "clippy"
     "coreutils"
@@ -50,10 +51,15 @@ let
     "git"
     "gnugrep"
     "gnused"
+    "go-httpbin"
     "jq"
+    "nix"
+    "openssh"
+    "openssl"
     "rustfmt"
     "sops"
     "systemd"
+    "traefik"
     "util-linux"
   ] (name: program name { });
   written =
@@ -146,6 +152,41 @@ plain
           "ln -s ${built} $out/bin/${pname}"
       )
     );
+  # A real archive, of the links alone: the programs behind them may not be on this machine.
+  dockerTools.buildLayeredImage =
+    {
+      name,
+      tag ? "latest",
+      contents ? [ ],
+      config ? { },
+      ...
+    }:
+    build "${name}.tar"
+      {
+        inherit contents;
+        description = builtins.toJSON {
+          inherit config;
+          architecture = "amd64";
+          os = "linux";
+          tag = "${name}:${tag}";
+        };
+        passAsFile = [ "description" ];
+      }
+      ''
+        mkdir -p layer/bin image
+        for one in $contents; do for file in $one/bin/*; do cp -P $file layer/bin/; done; done
+        tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C layer -cf image/layer.tar .
+        python3 - $descriptionPath <<'PYTHON'
+        import hashlib, json, sys
+        told = json.load(open(sys.argv[1]))
+        tag = told.pop("tag")
+        layer = hashlib.sha256(open("image/layer.tar", "rb").read()).hexdigest()
+        told["rootfs"] = {"type": "layers", "diff_ids": ["sha256:" + layer]}
+        json.dump(told, open("image/config.json", "w"))
+        json.dump([{"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}], open("image/manifest.json", "w"))
+        PYTHON
+        tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C image -cf $out .
+      '';
   nixfmt-tree = program "nixfmt" { };
 
   formats.json = _: {

@@ -72,6 +72,8 @@ pkgs.runCommand "vm-test-evaluated-not-booted-${config.name}"
     systems = lib.mapAttrsToList (_: node: node.system.build.toplevel) config.nodes;
   }
   ''
-    python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' $scriptPath
+    python3 ${./lint.py} $scriptPath ${
+      lib.concatMapStringsSep " " (lib.replaceStrings [ "-" ] [ "_" ]) (lib.attrNames config.nodes)
+    }
     touch $out
   ''

@@ -55,6 +55,8 @@ in
   removeSuffix =
     suffix: text:
     if hasSuffix suffix text then substring 0 (stringLength text - stringLength suffix) text else text;
+  getName = package: package.pname;
+  getVersion = package: package.version;
   # Numbers without a leading zero are those of JSON.
   toInt = builtins.fromJSON;
   splitString =

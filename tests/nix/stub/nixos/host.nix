@@ -45,6 +45,9 @@ in
       };
     };
     boot.isContainer = option bool false;
+    nixpkgs.hostPlatform = option types.unspecified "x86_64-linux";
+    # Evaluated as a system only where nixpkgs is real.
+    specialisation = set { configuration = option types.deferredModule { }; };
     environment = {
       systemPackages = option (listOf types.package) [ ];
       etc = set {
