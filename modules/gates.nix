@@ -3,6 +3,11 @@
 let
   cfg = config.services.holdfast;
   proofs = import ./proof.nix { inherit cfg lib; };
+  inherit (cfg.drift) textfile;
+  metrics = lib.optionalString (textfile != null) " --textfile ${textfile}";
+  writable =
+    (import ./hardening.nix cfg).proves.ReadWritePaths
+    ++ lib.optional (textfile != null) (builtins.dirOf textfile);
 in
 {
   imports = [ ./swarm.nix ];
@@ -14,15 +19,14 @@ in
         proofs.always "Prove that the host is what its manifest says" "verify ${cfg.manifest}"
           (map (name: "holdfast-stack-${name}.service") proofs.stacks);
 
-      holdfast-drift =
-        proofs.proof "Look for drift, and for certificates that end soon"
-          [
-            "status ${cfg.manifest} --detailed-exitcode"
-            "verify ${cfg.manifest}"
-          ]
-          {
-            after = [ "docker.service" ];
-          };
+      holdfast-drift = lib.recursiveUpdate (proofs.proof
+        "Look for drift, and for certificates that end soon"
+        [
+          ("status ${cfg.manifest} --detailed-exitcode" + metrics)
+          "verify ${cfg.manifest}"
+        ]
+        { after = [ "docker.service" ]; }
+      ) { serviceConfig.ReadWritePaths = writable; };
     };
 
     systemd.timers.holdfast-drift = {

@@ -36,6 +36,12 @@ in
         description = "Networks that the engine cuts the subnets of its bridges from, where its own choice meets other networks of the host. Those of overlay networks are `swarm.address_pools`.";
       };
     };
+    drift.textfile = mkOption {
+      type = types.nullOr (types.strMatching "/.+\\.prom");
+      default = null;
+      example = "/var/lib/prometheus-node-exporter/holdfast.prom";
+      description = "Where the hourly look at drift and certificates leaves its metrics, for the textfile collector of node_exporter. The folder must be there.";
+    };
     backup = {
       paths = mkOption {
         type = types.listOf types.str;

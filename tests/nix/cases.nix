@@ -158,6 +158,16 @@ in
         inherit (stack) compose;
         text = builtins.fromJSON (builtins.toJSON stack.settings);
       };
+    drift_with_metrics =
+      let
+        unit =
+          (system (enabled {
+            drift.textfile = "/var/lib/prometheus-node-exporter/holdfast.prom";
+          })).config.systemd.services.holdfast-drift;
+      in
+      {
+        inherit (unit.serviceConfig) ExecStart ReadWritePaths;
+      };
     devices_of_key_plugins = lib.mapAttrs (_: unit: unit.serviceConfig.DevicePolicy) (
       lib.getAttrs
         [
@@ -456,6 +466,9 @@ in
         docker.addressPools = [ { base = "10.20.0.0/16"; } ];
       })).config.virtualisation.docker.daemon.settings
     );
+    metrics_under_another_name = refused "services.holdfast.drift.textfile" (units {
+      drift.textfile = "/var/lib/metrics.txt";
+    });
     no_value = refused "was accessed but has no value defined" (merged lib.types.str [ ]);
     an_assertion = refused "the words of an assertion" (
       (system {
