@@ -208,3 +208,24 @@ pub struct InstalledFile {
     /// Mode bits.
     pub mode: u32,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_found_in_small_and_in_large_objects_as_by_a_pointer() {
+        for fields in 0..=3 * FEW {
+            let names = (0..fields).map(|field| (format!("{field:x}"), Value::from(field)));
+            let value = serde_json::json!({ "a": [{}, Value::from_iter(names)] });
+            for field in 0..=3 * FEW {
+                let pointer = format!("/a/1/{field:x}");
+                assert_eq!(
+                    at(&value, &pointer),
+                    value.pointer(&pointer).unwrap_or(&Value::Null),
+                    "{pointer}"
+                );
+            }
+        }
+    }
+}
