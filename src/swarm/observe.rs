@@ -12,6 +12,14 @@ use crate::observed::{EngineInfo, ManagerState, Object, Observed, SwarmState, Ta
 /// What the engine answered to one GET.
 pub(super) type Answered = Result<Bytes, EngineError>;
 
+/// The services of one look.
+#[derive(Default)]
+pub(super) struct Services {
+    by_name: BTreeMap<String, Object>,
+    /// Ids of the networks that they are or were attached to.
+    attached: BTreeSet<String>,
+}
+
 /// What the engine answered to one look, not read yet.
 pub(super) struct Answers {
     pub(super) services: Answered,
@@ -50,7 +58,7 @@ impl Engine {
     /// Those of the answers, and of what is asked for because of them.
     pub(super) async fn observed(
         &self,
-        services: BTreeMap<String, Object>,
+        services: Services,
         answers: Answers,
     ) -> Result<Observed, EngineError> {
         let mut networks = named(&answers.networks?, "GET /networks")?;
@@ -69,13 +77,13 @@ impl Engine {
         let nodes = objects(nodes, "GET /nodes", |node| at(node, "/ID").as_str())?;
         let manager = self.manager(swarm, &nodes).await?;
         answers.services?; // They were read; where they could not be, this says why.
-        let predefined = self.predefined(&services, &networks).await?;
+        let predefined = self.predefined(&services.attached, &networks).await?;
         networks.extend(objects(predefined, "GET /networks/ID", name_of)?);
         Ok(Observed {
             engine: described(&self.info, nodes.get(&manager.node_id)),
             swarm: SwarmState::Manager(Box::new(manager)),
             nodes,
-            services,
+            services: services.by_name,
             tasks: tasks_by_service(&list(&answers.tasks?, "GET /tasks")?),
             networks,
             secrets: named(&answers.secrets?, "GET /secrets")?,
@@ -90,11 +98,11 @@ impl Engine {
     /// `bridge`. One that is gone is left out.
     async fn predefined(
         &self,
-        services: &BTreeMap<String, Object>,
+        attached: &BTreeSet<String>,
         networks: &BTreeMap<String, Object>,
     ) -> Result<Vec<Value>, EngineError> {
         let mut found = Vec::new();
-        for id in unlisted(services, networks) {
+        for id in attached.iter().filter(|id| !networks.values().any(|network| network.id == **id)) {
             match self.transport.get(&format!("/networks/{id}")).await {
                 Ok(network) => found.push(network),
                 Err(EngineError::NotFound { .. }) => {}
@@ -146,8 +154,12 @@ impl Engine {
 }
 
 /// The services of an answer. None where there is no answer: [`Engine::observed`] says why, if that matters.
-pub(super) fn services_in(answered: &Answered) -> Result<BTreeMap<String, Object>, EngineError> {
-    answered.as_ref().map_or_else(|_| Ok(BTreeMap::new()), |body| named(body, "GET /services"))
+pub(super) fn services_in(answered: &Answered) -> Result<Services, EngineError> {
+    let Ok(body) = answered else { return Ok(Services::default()) };
+    let by_name = named(body, "GET /services")?;
+    // Here and not later, while the engine still works on the other answers.
+    let attached = attached(&by_name).into_iter().map(str::to_owned).collect();
+    Ok(Services { by_name, attached })
 }
 
 fn named(body: &Bytes, call: &str) -> Result<BTreeMap<String, Object>, EngineError> {
@@ -158,18 +170,14 @@ fn list(body: &Bytes, call: &str) -> Result<Vec<Value>, EngineError> {
     elements(parse(body, || call.to_owned())?, call)
 }
 
-/// Ids of networks that services are or were attached to and that the list of networks does not hold.
-fn unlisted<'s>(
-    services: &'s BTreeMap<String, Object>,
-    networks: &BTreeMap<String, Object>,
-) -> BTreeSet<&'s str> {
+/// Ids of networks that services are or were attached to.
+fn attached(services: &BTreeMap<String, Object>) -> BTreeSet<&str> {
     const LISTS: [&str; 3] =
         ["/Spec/TaskTemplate/Networks", "/Spec/Networks", "/PreviousSpec/TaskTemplate/Networks"];
-    let listed: BTreeSet<&str> = networks.values().map(|network| network.id.as_str()).collect();
     let is_id = |text: &&str| text.len() == 25 && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let lists = services.values().flat_map(|service| LISTS.map(|list| at(&service.raw, list).as_array()));
     let targets = lists.flatten().flatten().filter_map(|network| network.get("Target")?.as_str());
-    targets.filter(|id| is_id(id) && !listed.contains(id)).collect()
+    targets.filter(is_id).collect()
 }
 
 /// The engine's word for its state, and its error where it has one. A manager that was none a moment ago, when it was
