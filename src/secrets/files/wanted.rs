@@ -1,5 +1,6 @@
 //! Which files shall be, from values and owners.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -40,7 +41,7 @@ pub(super) fn items<'u>(
     folder: Folder,
     unlocked: &'u Unlocked,
 ) -> (Vec<Item<'u>>, Vec<Failure>) {
-    let accounts = Accounts::load(Path::new("/etc"));
+    let accounts = LazyCell::new(|| Accounts::load(Path::new("/etc")));
     let (mut items, mut failures) = (Vec::new(), Vec::new());
     for file in manifest.installed().filter(|file| file.install && file.folder() == folder) {
         let name = file.file();
