@@ -163,11 +163,11 @@ impl BoundService<'_> {
 
 /// Names of secrets and configs that a stored service spec refers to.
 pub(super) fn referenced(spec: &Value) -> Vec<String> {
-    let list = |pointer: &str, key: &str| -> Vec<String> {
-        let items = at(spec, pointer).as_array().map(Vec::as_slice).unwrap_or_default();
-        items.iter().filter_map(|item| item.get(key)?.as_str().map(str::to_owned)).collect()
-    };
-    let mut names = list("/TaskTemplate/ContainerSpec/Secrets", "SecretName");
-    names.extend(list("/TaskTemplate/ContainerSpec/Configs", "ConfigName"));
-    names
+    let container = at(spec, "/TaskTemplate/ContainerSpec");
+    let lists = [("/Secrets", "SecretName"), ("/Configs", "ConfigName")];
+    let names = lists.into_iter().flat_map(|(list, key)| {
+        let items = at(container, list).as_array().into_iter().flatten();
+        items.filter_map(move |item| item.get(key)?.as_str().map(str::to_owned))
+    });
+    names.collect()
 }

@@ -21,15 +21,15 @@ pub(super) fn unsettled(service: &Value, tasks: &[Task], until: Condition) -> Op
     if let Some(words) = under_way {
         return Some(words.to_owned());
     }
-    let mode = at(service, "/Spec/Mode");
     let iteration = at(service, "/JobStatus/JobIteration/Index").as_u64();
     let current: Vec<&Task> =
         tasks.iter().filter(|task| iteration.is_none() || task.iteration == iteration).collect();
     if current.is_empty() {
         // The engine forgets old tasks of a job; a service without any is told by its gate.
-        let never = until == Condition::Completed && at(mode, "/Replicated").is_object();
-        return never.then(|| "it has not run".to_owned());
+        let never = || until == Condition::Completed && at(service, "/Spec/Mode/Replicated").is_object();
+        return never().then(|| "it has not run".to_owned());
     }
+    let mode = at(service, "/Spec/Mode");
     let completed = current.iter().filter(|task| task.state == "complete").count();
     if let Some(job) = mode.get("ReplicatedJob") {
         let total = at(job, "/TotalCompletions").as_u64().or_else(|| at(job, "/MaxConcurrent").as_u64());
