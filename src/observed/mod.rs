@@ -217,7 +217,7 @@ mod tests {
     fn a_field_is_found_in_small_and_in_large_objects_as_by_a_pointer() {
         for fields in 0..=3 * FEW {
             let names = (0..fields).map(|field| (format!("{field:x}"), Value::from(field)));
-            let value = serde_json::json!({ "a": [{}, Value::from_iter(names)] });
+            let value = serde_json::json!({ "a": [{}, names.collect::<Value>()] });
             for field in 0..=3 * FEW {
                 let pointer = format!("/a/1/{field:x}");
                 assert_eq!(
