@@ -269,6 +269,36 @@ in
       { docker.firewallInterfaces = [ "wg0" ]; }
       (served "/var/lib/acme/example.org/key.pem")
     ];
+    # What people copy: the units of the template, and of the flake in the README.
+    units_of_the_template = lib.attrNames (system ../../templates/host/configuration.nix)
+      .config.rendered;
+    units_of_the_readme =
+      let
+        block = builtins.head (
+          lib.splitString "```\n" (
+            builtins.elemAt (lib.splitString "```nix\n" (builtins.readFile ../../README.md)) 1
+          )
+        );
+        flake = import (
+          builtins.toFile "flake.nix" (
+            builtins.replaceStrings
+              [
+                "./web.nix"
+                "./app.compose.yml"
+              ]
+              [
+                "{ }"
+                "\"/etc/app.compose.yml\""
+              ]
+              block
+          )
+        );
+        outputs = flake.outputs {
+          inherit nixpkgs;
+          holdfast.nixosModules.default = holdfast;
+        };
+      in
+      lib.attrNames outputs.nixosConfigurations.web.config.rendered;
     docker_is_on = (system (enabled { })).config.virtualisation.docker.enable;
 
     merging = {

@@ -89,7 +89,7 @@ fn nix(program: &str) -> Command {
 
 fn evaluate(expression: &str) -> Output {
     let mut command = nix("nix-instantiate");
-    command.args(["--eval", "--strict", "--json", "--expr", expression]);
+    command.args(["--eval", "--read-write-mode", "--strict", "--json", "--expr", expression]);
     command.output().expect("`nix-instantiate` cannot be run; run `make setup`")
 }
 
