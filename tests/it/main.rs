@@ -20,4 +20,5 @@ mod manifest;
 mod nix;
 mod report;
 mod secrets;
+mod switch;
 mod traefik;

@@ -68,7 +68,9 @@ own_cgroup() {
 
 # In a mount namespace of its own: those cgroups, as the container shall see its hierarchies.
 container() {
-  local hierarchy kind own
+  local hierarchy kind own store=/nix
+  # What nix built here is there too, at the same paths.
+  [ -d $store/store ] || store=''
   mkdir -p "$data/cgroup"
   mount --make-rprivate /
   mount -t tmpfs -o mode=755 cgroup "$data/cgroup"
@@ -82,7 +84,8 @@ container() {
   done
   SYSTEMD_NSPAWN_API_VFS_WRITABLE=yes exec systemd-nspawn -q -b -D "$data/root" --machine="hf-$name" \
     --hostname=machine --register=no --keep-unit --capability=all --system-call-filter='add_key keyctl bpf' \
-    --network-veth-extra="hfm$index:host0" --bind="$data/cgroup:/sys/fs/cgroup" ${share:+--bind="$share:/srv/share"}
+    --network-veth-extra="hfm$index:host0" --bind="$data/cgroup:/sys/fs/cgroup" ${share:+--bind="$share:/srv/share"} \
+    ${store:+--bind-ro="$store"}
 }
 
 leader() {
@@ -107,11 +110,11 @@ start() {
   (own_cgroup && exec setsid unshare --mount "$self" _container "$name") >>"$run/log" 2>&1 </dev/null 8>&- &
   echo $! >"$run/nspawn"
   disown
-  for ((i = 0; i < 300; i++)); do
+  for ((i = 0; i < 600; i++)); do
     is_up && break
     sleep 0.1
   done
-  is_up || { echo "machine.sh: \`$name\` did not boot within 30 s; its last lines:" >&2; tail -n 20 "$run/log" >&2; return 1; }
+  is_up || { echo "machine.sh: \`$name\` did not boot within 60 s; its last lines:" >&2; tail -n 20 "$run/log" >&2; return 1; }
   ip addr add "198.18.$index.1/24" dev "hfm$index" 2>/dev/null || true
   ip link set "hfm$index" up
   inside ip addr add "198.18.$index.2/24" dev host0

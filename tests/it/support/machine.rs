@@ -35,6 +35,11 @@ impl Machine {
         machine
     }
 
+    /// A machine for who calls alone.
+    pub(crate) fn own() -> Self {
+        Self::boot_new()
+    }
+
     fn boot_new() -> Self {
         // A name of its own: the former machine may be on its way down while this one boots.
         static BOOTED: AtomicUsize = AtomicUsize::new(0);

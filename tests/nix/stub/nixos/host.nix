@@ -68,6 +68,7 @@ in
         extraGroups = option (listOf str) [ ];
         home = option str "/var/empty";
         uid = option (nullOr int) null;
+        hashedPasswordFile = option (nullOr str) null;
         description = option str "";
       };
       groups = set {
