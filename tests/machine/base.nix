@@ -26,9 +26,11 @@ in
   # Addresses are there before anything that needs them, on the same unit at every boot.
   systemd.services.network-addresses = {
     description = "Address of the machine";
-    wantedBy = [ "network.target" ];
-    before = [ "network.target" ];
-    after = [ "network-pre.target" ];
+    wantedBy = [ "multi-user.target" ];
+    before = [
+      "network.target"
+      "network-online.target"
+    ];
     serviceConfig = oneshot // {
       ExecStart = "/sbin/ip address replace 198.18.0.2/32 dev lo";
     };
@@ -43,7 +45,7 @@ in
     unitConfig.DefaultDependencies = false;
     restartIfChanged = false;
     serviceConfig = oneshot // {
-      ExecStart = "/var/lib/system-profile/activate";
+      ExecStart = "/var/lib/system-profile/activate /var/lib/system-profile";
     };
   };
 
@@ -66,6 +68,7 @@ in
       text = ''
         [ -L /etc/systemd/system ] || rm -rf /etc/systemd/system
         ln -sfnT "$systemConfig/etc/systemd/system" /etc/systemd/system
+        ln -sfnT "$(readlink "$systemConfig/etc/systemd/system.conf")" /etc/systemd/system.conf
       '';
     };
   };

@@ -82,7 +82,7 @@ let
       snippets.${name}.deps
     ++ [ name ];
   script = names: last: pkgs.writeShellScript "activate" ''
-    systemConfig=$1
+    systemConfig=$(readlink -f "$1")
     status=0
     trap 'status=1' ERR
     ${lib.concatMapStringsSep "\n" (name: "# ${name}\n${snippets.${name}.text}") names}
@@ -97,6 +97,7 @@ pkgs.runCommand "generation-${name}" { } ''
   mkdir -p $out/etc/systemd/system $out/sw
   ln -s /usr/bin $out/sw/bin
   echo 1 >$out/init-interface-version
+  ln -s ${pkgs.writeText "system.conf" "[Manager]\n"} $out/etc/systemd/system.conf
   ln -s ${activate} $out/activate
   ln -s ${dry_activate} $out/dry-activate
   cd $out/etc/systemd/system
