@@ -9,7 +9,9 @@ let
   users = lib.mapAttrsToList (
     name: one:
     lib.concatStringsSep "\n" (
-      [ "id -u ${name} >/dev/null 2>&1 || useradd ${lib.optionalString one.isSystemUser "--system"} ${name}" ]
+      [
+        "id -u ${name} >/dev/null 2>&1 || useradd ${lib.optionalString one.isSystemUser "--system"} ${name}"
+      ]
       ++ lib.optional (
         one.hashedPasswordFile != null
       ) ''usermod --password "$(cat ${one.hashedPasswordFile})" ${name}''

@@ -14,21 +14,29 @@ let
 
   # Linked as `systemctl enable` would do it.
   links = lib.concatLines (
-    lib.concatMap (
-      kind:
-      lib.concatLists (
-        lib.mapAttrsToList (
-          unit: one:
-          let
-            link = how: target: ''
-              mkdir -p ${target}.${how}
-              ln -sfn ../${unit}.${lib.removeSuffix "s" kind} ${target}.${how}/
-            '';
-          in
-          lib.optionals one.enable (map (link "wants") one.wantedBy ++ map (link "requires") one.requiredBy)
-        ) config.systemd.${kind}
+    lib.concatMap
+      (
+        kind:
+        lib.concatLists (
+          lib.mapAttrsToList (
+            unit: one:
+            let
+              link = how: target: ''
+                mkdir -p ${target}.${how}
+                ln -sfn ../${unit}.${lib.removeSuffix "s" kind} ${target}.${how}/
+              '';
+            in
+            lib.optionals one.enable (map (link "wants") one.wantedBy ++ map (link "requires") one.requiredBy)
+          ) config.systemd.${kind}
+        )
       )
-    ) [ "services" "sockets" "timers" "paths" "targets" ]
+      [
+        "services"
+        "sockets"
+        "timers"
+        "paths"
+        "targets"
+      ]
   );
   written = unit: text: ''
     place=${unit}
@@ -70,7 +78,13 @@ let
     ln -s ../docker.socket sockets.target.wants/
   '';
 
-  snippet = one: { deps = [ ]; supportsDryActivation = false; } // (if lib.isString one then { text = one; } else one);
+  snippet =
+    one:
+    {
+      deps = [ ];
+      supportsDryActivation = false;
+    }
+    // (if lib.isString one then { text = one; } else one);
   snippets = lib.mapAttrs (_: snippet) config.system.activationScripts;
   # Each after what it names.
   ordered = lib.foldl' (
@@ -78,17 +92,20 @@ let
   ) [ ] (lib.attrNames snippets);
   after =
     done: name:
-    lib.foldl' (more: needed: if lib.elem needed (done ++ more) then more else more ++ after (done ++ more) needed) [ ]
-      snippets.${name}.deps
+    lib.foldl' (
+      more: needed: if lib.elem needed (done ++ more) then more else more ++ after (done ++ more) needed
+    ) [ ] snippets.${name}.deps
     ++ [ name ];
-  script = names: last: pkgs.writeShellScript "activate" ''
-    systemConfig=$(readlink -f "$1")
-    status=0
-    trap 'status=1' ERR
-    ${lib.concatMapStringsSep "\n" (name: "# ${name}\n${snippets.${name}.text}") names}
-    ${last}
-    exit $status
-  '';
+  script =
+    names: last:
+    pkgs.writeShellScript "activate" ''
+      systemConfig=$(readlink -f "$1")
+      status=0
+      trap 'status=1' ERR
+      ${lib.concatMapStringsSep "\n" (name: "# ${name}\n${snippets.${name}.text}") names}
+      ${last}
+      exit $status
+    '';
   activate = script ordered ''ln -sfnT "$systemConfig" /run/current-system'';
   dry_activate = script (lib.filter (name: snippets.${name}.supportsDryActivation) ordered) "";
 in

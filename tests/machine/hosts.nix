@@ -30,60 +30,82 @@ let
     serviceConfig.ExecStart = "/bin/sleep infinity";
   };
 
-  # What the others differ from.
-  usual = {
-    imports = [ holdfast ];
-    services.holdfast = {
-      enable = true;
-      swarm = {
-        advertise = "198.18.0.2";
-        listen = "198.18.0.2:2377";
-        task_history = 1;
-      };
-      images.app = {
-        inherit rootfs;
-        config.entrypoint = [
-          "/bin/httpd"
-          "-f"
-          "-p"
-          "8080"
-          "-h"
-          "/www"
-        ];
-      };
-      identities = {
-        age_key_files = [ "/srv/share/age.txt" ];
-        ssh_key_files = [ ];
-      };
-      defaultSopsFile = lib.mkDefault "${sealed_in_store}/one.yaml";
-      secrets = {
-        token.restartUnits = [ "of-token.service" ];
-        other.restartUnits = [ "of-other.service" ];
-      };
-      stacks = {
-        web = {
-          compose = [ "${./stacks}/web.yml" ];
-          env.PAGE = lib.mkDefault "first.html";
-          images.app = "app";
-        };
-        blog = {
-          compose = [ "${./stacks}/blog.yml" ];
-          images.app = "app";
-        };
-      };
-      gates.page = {
-        https = {
-          url = "http://198.18.0.2:8080/index.html";
-          status = [ "200" ];
-          body = lib.mkDefault "first";
-        };
-        soak = "500ms";
-      };
+  # A unit of somebody who may read one of the two.
+  reader = name: {
+    serviceConfig = {
+      Type = "oneshot";
+      User = "visitor";
+      ExecStart = "/bin/cat /run/holdfast/secrets/${name}";
     };
-    virtualisation.docker.liveRestore = false;
-    systemd.services.of-token = sleeper;
-    systemd.services.of-other = sleeper;
   };
+
+  # Its log names every request.
+  engine = {
+    liveRestore = false;
+    daemon.settings.debug = true;
+  };
+
+  # What the others differ from.
+  usual =
+    { config, ... }:
+    {
+      imports = [ holdfast ];
+      options.blog = lib.mkOption {
+        type = lib.types.bool;
+        default = true;
+        description = "Whether the second stack is there.";
+      };
+      config.services.holdfast = {
+        enable = true;
+        swarm = {
+          advertise = "198.18.0.2";
+          listen = "198.18.0.2:2377";
+          task_history = 1;
+        };
+        images.app = {
+          inherit rootfs;
+          config.entrypoint = [
+            "/bin/httpd"
+            "-f"
+            "-p"
+            "8080"
+            "-h"
+            "/www"
+          ];
+        };
+        identities = {
+          age_key_files = [ "/srv/share/age.txt" ];
+          ssh_key_files = [ ];
+        };
+        defaultSopsFile = lib.mkDefault "${sealed_in_store}/one.yaml";
+        secrets = {
+          token.restartUnits = [ "of-token.service" ];
+          other.restartUnits = [ "of-other.service" ];
+        };
+        stacks = {
+          web = {
+            compose = [ "${./stacks}/web.yml" ];
+            env.PAGE = lib.mkDefault "first.html";
+            images.app = "app";
+          };
+          blog = lib.mkIf config.blog {
+            compose = [ "${./stacks}/blog.yml" ];
+            images.app = "app";
+          };
+        };
+        gates.page = {
+          https = {
+            url = "http://198.18.0.2:8080/index.html";
+            status = [ "200" ];
+            body = lib.mkDefault "first";
+          };
+          soak = "500ms";
+        };
+      };
+      config.virtualisation.docker = engine;
+      config.systemd.services.of-token = sleeper;
+      config.systemd.services.of-other = sleeper;
+    };
   holdfast_with = settings: [
     usual
     { services.holdfast = settings; }
@@ -92,6 +114,50 @@ let
   generations = {
     nothing = [ ];
     first = [ usual ];
+    one_stack = [
+      usual
+      { blog = false; }
+    ];
+    # The module is there and off.
+    off = [
+      holdfast
+      {
+        virtualisation.docker = engine // {
+          enable = true;
+        };
+      }
+    ];
+    no_certificate = holdfast_with {
+      gates.certificate = {
+        file = {
+          path = "/var/lib/acme/app.example.org/fullchain.pem";
+          shape = "^-----BEGIN CERTIFICATE-----";
+        };
+        deadline = "1s";
+      };
+    };
+    users = [
+      usual
+      {
+        services.holdfast.secrets = {
+          hash.neededForUsers = true;
+          other.owner = "visitor";
+        };
+        users.users.visitor.hashedPasswordFile = "/run/holdfast/secrets-for-users/hash";
+        systemd.services = {
+          reads-own = reader "other";
+          reads-others = reader "token";
+        };
+      }
+    ];
+    rules_before = [
+      ./rules.nix
+      { after = false; }
+    ];
+    rules_after = [
+      ./rules.nix
+      { after = true; }
+    ];
     second_page = holdfast_with {
       stacks.web.env.PAGE = "second.html";
       gates.page.https.body = "second";

@@ -2,5 +2,6 @@
 
 mod decide;
 mod host;
+mod rules;
 mod scenarios;
 mod unit;

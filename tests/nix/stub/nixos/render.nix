@@ -26,6 +26,8 @@ let
       // {
         Description = one.description;
         Documentation = lib.concatStringsSep " " one.documentation;
+        X-Restart-Triggers = lib.concatMapStringsSep " " toString one.restartTriggers;
+        X-Reload-Triggers = lib.concatMapStringsSep " " toString one.reloadTriggers;
       }
     )
     // one.unitConfig;
@@ -44,13 +46,7 @@ let
       handled =
         lib.optionalAttrs (!one.restartIfChanged) { X-RestartIfChanged = false; }
         // lib.optionalAttrs one.reloadIfChanged { X-ReloadIfChanged = true; }
-        // lib.optionalAttrs (!one.stopIfChanged) { X-StopIfChanged = false; }
-        // lib.optionalAttrs (one.restartTriggers != [ ]) {
-          X-Restart-Triggers = lib.concatMapStringsSep " " toString one.restartTriggers;
-        }
-        // lib.optionalAttrs (one.reloadTriggers != [ ]) {
-          X-Reload-Triggers = lib.concatMapStringsSep " " toString one.reloadTriggers;
-        };
+        // lib.optionalAttrs (!one.stopIfChanged) { X-StopIfChanged = false; };
     in
     one.serviceConfig
     // handled
