@@ -87,10 +87,12 @@ let
             compose = [ "${./stacks}/web.yml" ];
             env.PAGE = lib.mkDefault "first.html";
             images.app = "app";
+            deadline = "5m";
           };
           blog = lib.mkIf config.blog {
             compose = [ "${./stacks}/blog.yml" ];
             images.app = "app";
+            deadline = "5m";
           };
         };
         gates.page = {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tempfile::TempDir;
 
@@ -26,8 +26,7 @@ pub(super) struct Host {
     pub(super) machine: Machine,
     generations: PathBuf,
     turn: Mutex<()>,
-    // The program's own path, and keys: they go with the host.
-    _places: [TempDir; 1],
+    _keys: TempDir,
 }
 
 /// How a switch ended.
@@ -43,17 +42,11 @@ impl Switched {
     }
 }
 
-static SHARED: Mutex<Weak<Host>> = Mutex::new(Weak::new());
-
 impl Host {
-    /// The host that scenarios share while any of them uses it.
-    pub(super) fn shared() -> Arc<Self> {
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.upgrade().unwrap_or_else(|| {
-            let host = Arc::new(Self::new());
-            *shared = Arc::downgrade(&host);
-            host
-        })
+    /// The host that scenarios share; it goes with the process, as its owner.
+    pub(super) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Host> = OnceLock::new();
+        SHARED.get_or_init(Self::new)
     }
 
     fn new() -> Self {
@@ -63,17 +56,14 @@ impl Host {
         let sealed = tempfile::tempdir().expect("a folder");
         for (name, token) in [("one", "value-1"), ("two", "value-2")] {
             let plain = format!("token: canary-{token}\nother: canary-other\nhash: {HASH}\n");
-            let text =
-                keys.encrypt(&format!("{name}.yaml"), plain.as_bytes(), &keys.recipient(Form::AgeFile), &[]);
-            drop(text);
-            fs::copy(keys.path(&format!("{name}.yaml")), sealed.path().join(format!("{name}.yaml")))
-                .expect("a copy");
+            let text = keys.encrypt("s.yaml", plain.as_bytes(), &keys.recipient(Form::AgeFile), &[]);
+            fs::write(sealed.path().join(format!("{name}.yaml")), text).expect("a sealed file");
         }
         let program = program();
         let place = program.parent().expect("a folder").display().to_string();
         machine.sh(&format!("mkdir -p {place} && ln -sfn /srv/share/holdfast {place}/holdfast"));
         let generations = build(&program, sealed.path());
-        let host = Self { machine, generations, turn: Mutex::new(()), _places: [keys.dir] };
+        let host = Self { machine, generations, turn: Mutex::new(()), _keys: keys.dir };
         // What a NixOS is before anything is configured.
         let nothing = host.path("nothing");
         host.machine.sh(&format!(
@@ -201,6 +191,8 @@ impl Steps<'_> {
         let ran = self.host.machine.output(&args);
         self.say(&text(&ran));
         if counts && !ran.status.success() {
+            let journal = self.host.machine.sh("journalctl -b -n 20 -o cat --no-pager _PID=1");
+            self.say(&journal);
             self.code = 4;
         }
     }
