@@ -152,14 +152,6 @@ let
         };
       }
     ];
-    rules_before = [
-      ./rules.nix
-      { after = false; }
-    ];
-    rules_after = [
-      ./rules.nix
-      { after = true; }
-    ];
     second_page = holdfast_with {
       stacks.web.env.PAGE = "second.html";
       gates.page.https.body = "second";

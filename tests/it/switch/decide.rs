@@ -20,9 +20,19 @@ pub(super) struct Decision {
 /// Name → `ActiveState` of what is not inactive.
 pub(super) type Active = BTreeMap<String, String>;
 
+/// Where a switch goes.
+struct To<'a> {
+    /// The folder of the new units.
+    units: &'a Path,
+    active: &'a Active,
+    /// The activation has run, so nothing can be stopped before it.
+    late: bool,
+}
+
 /// What a switch from the units of one folder to those of another does, before it activates.
 pub(super) fn decide(old: &Path, new: &Path, active: &Active) -> Decision {
     let mut decision = Decision::default();
+    let to = To { units: new, active, late: false };
     let running = active.iter().filter(|(_, state)| matches!(state.as_str(), "active" | "activating"));
     for (name, _) in running {
         let Some(before) = Unit::read(old, name) else { continue };
@@ -39,7 +49,7 @@ pub(super) fn decide(old: &Path, new: &Path, active: &Active) -> Decision {
         match before.difference(&after) {
             Difference::None => {}
             Difference::Reload => drop(decision.reload.insert(name.clone())),
-            Difference::Restart => decision.changed(name, &after, new, active, false),
+            Difference::Restart => decision.changed(name, &after, &to),
         }
     }
     decision
@@ -48,9 +58,10 @@ pub(super) fn decide(old: &Path, new: &Path, active: &Active) -> Decision {
 impl Decision {
     /// What the activation script asks for.
     pub(super) fn asked(&mut self, restart: &[String], reload: &[String], new: &Path, active: &Active) {
+        let to = To { units: new, active, late: true };
         for name in restart {
             match (active.contains_key(name), Unit::read(new, name)) {
-                (true, Some(unit)) => self.changed(name, &unit, new, active, true),
+                (true, Some(unit)) => self.changed(name, &unit, &to),
                 _ => drop(self.start.insert(name.clone())),
             }
         }
@@ -74,8 +85,7 @@ impl Decision {
         }
     }
 
-    /// `late`: the activation has run, so nothing can be stopped before it.
-    fn changed(&mut self, name: &str, unit: &Unit, new: &Path, active: &Active, late: bool) {
+    fn changed(&mut self, name: &str, unit: &Unit, to: &To<'_>) {
         let kind = name.rsplit('.').next().unwrap_or_default();
         match kind {
             // systemd takes these over when it reloads, or nothing does.
@@ -105,19 +115,19 @@ impl Decision {
             if kind != "service" || !unit.is("Service", "X-StopIfChanged", true) {
                 self.restart.insert(name.to_owned());
             } else {
-                self.stop_and_start(name, unit, new, active, late);
+                self.stop_and_start(name, unit, to);
             }
         }
     }
 
-    fn stop_and_start(&mut self, name: &str, unit: &Unit, new: &Path, active: &Active, late: bool) {
+    fn stop_and_start(&mut self, name: &str, unit: &Unit, to: &To<'_>) {
         let sockets: Vec<String> =
-            sockets_of(name, unit).into_iter().filter(|one| active.contains_key(one)).collect();
+            sockets_of(name, unit).into_iter().filter(|one| to.active.contains_key(one)).collect();
         let (stop, start) =
-            if late { (&mut self.restart, None) } else { (&mut self.stop, Some(&mut self.start)) };
+            if to.late { (&mut self.restart, None) } else { (&mut self.stop, Some(&mut self.start)) };
         stop.extend(sockets.iter().cloned());
         stop.insert(name.to_owned());
-        let stay: Vec<String> = sockets.into_iter().filter(|socket| new.join(socket).exists()).collect();
+        let stay: Vec<String> = sockets.into_iter().filter(|socket| to.units.join(socket).exists()).collect();
         if let Some(start) = start {
             // The sockets that stay start it when it is needed, unless it says that they do not.
             if stay.is_empty() || unit.is("Service", "X-NotSocketActivated", false) {

@@ -89,27 +89,10 @@ impl Host {
     pub(super) fn switch(&self, name: &str) -> Switched {
         let path = self.path(name);
         self.machine.sh(&format!("ln -sfnT {path} {PROFILE}"));
-        match std::env::var(OTHER) {
-            Ok(program) => self.other(&program, &path, "switch"),
-            Err(_) => self.act(&path),
+        match std::env::var_os(OTHER) {
+            Some(program) => self.other(Path::new(&program), &path, "switch"),
+            None => self.act(&path),
         }
-    }
-
-    /// What a switch would do.
-    pub(super) fn dry_activate(&self, name: &str) -> Switched {
-        let path = self.path(name);
-        if let Ok(program) = std::env::var(OTHER) {
-            return self.other(&program, &path, "dry-activate");
-        }
-        let decision = decide(&self.current(), &units(&path), &self.active());
-        let ran = self.machine.output(&[
-            "env",
-            "NIXOS_ACTION=dry-activate",
-            &format!("{path}/dry-activate"),
-            &path,
-        ]);
-        let said = format!("{decision:?}\n{}", text(&ran));
-        Switched { code: ran.status.code().unwrap_or(-1), said }
     }
 
     /// The units that are linked now.
@@ -158,7 +141,7 @@ impl Host {
     }
 
     /// Another program that switches, with the environment that NixOS gives its own.
-    fn other(&self, program: &str, path: &str, action: &str) -> Switched {
+    fn other(&self, program: &Path, path: &str, action: &str) -> Switched {
         let inside = self.machine.folder("").join("switch");
         fs::copy(program, inside).expect(OTHER);
         let text_of_call = format!(
@@ -236,7 +219,7 @@ impl Steps<'_> {
 }
 
 /// A password that was hashed.
-pub(super) const HASH: &str = "$6$holdfast$notarealhashbutlongenough";
+const HASH: &str = "$6$holdfast$notarealhashbutlongenough";
 
 fn units(generation: &str) -> PathBuf {
     Path::new(generation).join("etc/systemd/system")
@@ -263,10 +246,9 @@ fn program() -> PathBuf {
 
 /// Builds all generations; the folder with a link to each.
 fn build(program: &Path, sealed: &Path) -> PathBuf {
-    let cache = std::env::var("HOLDFAST_CACHE")
-        .unwrap_or_else(|_| format!("{}/.cache/holdfast", std::env::var("HOME").expect("HOME")));
-    let root =
-        fs::canonicalize(Path::new(&cache).join("machine")).expect("there is no machine; run `make setup`");
+    let home = || PathBuf::from(std::env::var_os("HOME").expect("HOME")).join(".cache/holdfast");
+    let cache = std::env::var_os("HOLDFAST_CACHE").map_or_else(home, PathBuf::from);
+    let root = fs::canonicalize(cache.join("machine")).expect("there is no machine; run `make setup`");
     let mut command = Command::new("nix-build");
     command
         .current_dir(env!("CARGO_MANIFEST_DIR"))

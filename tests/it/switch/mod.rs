@@ -2,6 +2,5 @@
 
 mod decide;
 mod host;
-mod rules;
 mod scenarios;
 mod unit;
