@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::host::Host;
+use super::host::{Host, Switched};
 
 /// What a switch must not disturb.
 #[derive(Debug, PartialEq)]
@@ -50,10 +50,11 @@ impl Host {
     }
 
     /// A switch that must succeed.
-    fn green(&self, name: &str) {
+    fn green(&self, name: &str) -> Switched {
         let began = Instant::now();
-        self.switch(name).expect(0);
+        let switched = self.switch(name).expect(0);
         eprintln!("switch to `{name}`: {:.1} s", began.elapsed().as_secs_f64());
+        switched
     }
 }
 
@@ -109,4 +110,68 @@ fn a_changed_secret_restarts_its_units_alone_and_a_rollback_brings_it_back() {
     assert_eq!(host.token(), "canary-value-1");
     assert_eq!(host.inside("web_app", "/run/secrets/token"), "canary-value-1");
     assert_eq!(host.invocation("of-other.service"), of_other);
+}
+
+#[test]
+fn a_failing_gate_fails_the_switch_whether_or_not_the_manifest_changed() {
+    let host = Host::shared();
+    let _turn = host.turn();
+    host.green("first");
+    let before = host.seen();
+    for _ in 0..2 {
+        let failed = host.switch("failing_gate").expect(4);
+        assert!(failed.said.contains("gate.nobody"), "the gate is not named: {}", failed.said);
+        assert_eq!(host.seen().containers, before.containers);
+    }
+    let failed = host.switch("failing_gate_and_page").expect(4);
+    assert!(failed.said.contains("gate.page"), "the gate is not named: {}", failed.said);
+    let failed = host.switch("no_certificate").expect(4);
+    assert!(failed.said.contains("gate.certificate"), "the gate is not named: {}", failed.said);
+    host.green("first");
+}
+
+#[test]
+fn a_dropped_stack_goes_and_a_module_that_is_off_leaves_the_others() {
+    let host = Host::shared();
+    let _turn = host.turn();
+    host.green("first");
+    let web = host.containers("web_");
+    host.green("one_stack");
+    assert_eq!(host.containers(""), web);
+    let off = host.green("off");
+    assert_eq!(host.containers(""), web);
+    assert!(off.said.contains("holdfast destroy"), "nobody says how to remove them: {}", off.said);
+    assert_eq!(
+        host.machine
+            .sh("systemctl list-units --all --plain --no-legend 'holdfast-*' | grep -c loaded || true"),
+        "0"
+    );
+    host.green("first");
+    assert_eq!(host.containers("web_"), web);
+}
+
+#[test]
+fn the_drift_timer_fires_and_says_what_was_changed_by_hand() {
+    let host = Host::shared();
+    let _turn = host.turn();
+    host.green("first");
+    assert_eq!(host.machine.property("holdfast-drift.timer", "ActiveState"), "active");
+    host.machine.sh("docker service update -q --detach --label-add by=hand blog_app >/dev/null");
+    let writes = host.writes();
+    host.machine.sh("mkdir -p /run/systemd/system/holdfast-drift.timer.d; \
+         printf '[Timer]\\nOnCalendar=\\nRandomizedDelaySec=0\\nAccuracySec=1s\\nOnActiveSec=1s\\n' \
+         >/run/systemd/system/holdfast-drift.timer.d/soon.conf; \
+         systemctl daemon-reload; systemctl restart holdfast-drift.timer");
+    host.machine.wait("the timer fires", |machine| {
+        machine.property("holdfast-drift.service", "ActiveState") == "failed"
+    });
+    let said = host.machine.sh("journalctl -b -o cat -u holdfast-drift.service");
+    assert!(said.contains("stack.blog/service.app"), "{said}");
+    assert_eq!(host.writes(), writes, "who looks for drift wrote");
+    host.machine.sh(
+        "rm -r /run/systemd/system/holdfast-drift.timer.d; systemctl daemon-reload; systemctl reset-failed",
+    );
+    host.green("first");
+    let labels = host.machine.sh("docker service inspect --format '{{json .Spec.Labels}}' blog_app");
+    assert!(!labels.contains("hand"), "{labels}");
 }
