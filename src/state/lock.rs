@@ -1,7 +1,8 @@
 //! The lock: one writer at a time, and a line that says who.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -42,7 +43,13 @@ impl Lock {
     /// [`LockError::Held`] with the other's line, or what the file system said.
     pub fn take(run: &Path, holder: &str, wait: Duration) -> Result<Self, LockError> {
         let path = run.join("lock");
+        let missing = !run.exists();
         make_folder(run)?;
+        if missing {
+            // Who owns a secret goes through it, whatever the umask of the unit that came first is.
+            fs::set_permissions(run, fs::Permissions::from_mode(0o755))
+                .map_err(StateError::io("open to everybody", run))?;
+        }
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = opened.map_err(StateError::io("open", &path))?;
         let until = Instant::now() + wait;
@@ -77,8 +84,6 @@ fn read_holder(file: &mut File) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]

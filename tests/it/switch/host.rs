@@ -219,7 +219,7 @@ impl Steps<'_> {
 }
 
 /// A password that was hashed.
-const HASH: &str = "$6$holdfast$notarealhashbutlongenough";
+pub(super) const HASH: &str = "$6$holdfast$notarealhashbutlongenough";
 
 fn units(generation: &str) -> PathBuf {
     Path::new(generation).join("etc/systemd/system")

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::host::{Host, Switched};
+use super::host::{HASH, Host, Switched};
 
 /// What a switch must not disturb.
 #[derive(Debug, PartialEq)]
@@ -174,4 +174,19 @@ fn the_drift_timer_fires_and_says_what_was_changed_by_hand() {
     host.green("first");
     let labels = host.machine.sh("docker service inspect --format '{{json .Spec.Labels}}' blog_app");
     assert!(!labels.contains("hand"), "{labels}");
+}
+
+#[test]
+fn a_user_is_made_from_a_secret_and_its_units_read_nothing_else() {
+    let host = Host::shared();
+    let _turn = host.turn();
+    // The run folder is made by a unit that keeps what it makes to itself.
+    host.green("first");
+    host.green("users");
+    assert_eq!(host.machine.sh("getent shadow visitor | cut -d: -f2"), HASH);
+    host.machine.sh("systemctl start reads-own.service");
+    let others = host.machine.output(&["systemctl", "start", "reads-others.service"]);
+    assert!(!others.status.success(), "it read a secret that is not its own");
+    assert!(host.machine.sh("journalctl -b -o cat -u reads-others").contains("Permission denied"));
+    host.machine.sh("systemctl reset-failed");
 }
