@@ -7,13 +7,16 @@
 //! | `probe` | one attempt of one gate |
 //! | `net`, `tls`, `http`, `legacy`, `read` | connections, handshakes, requests, small files |
 //! | `expiry` | when certificates cease to be valid, without a judgement |
-//! | `https`, `certificate`, `chain`, `swarm`, `tcp`, `file`, `absence`, `unit` | the judgements |
+//! | `https`, `certificate`, `chain`, `swarm`, `tcp`, `file`, `absence` | the judgements |
+//! | `activity`, `closure`, `store`, `unit` | those about the host: units, the system that runs, the Nix store, what a unit was asked |
 //!
 //! A gate that could not run is [`Verdict::Unknown`], never a pass; zero gates are [`Exit::Vacuous`].
 
 mod absence;
+mod activity;
 mod certificate;
 mod chain;
+mod closure;
 mod context;
 mod course;
 mod expect;
@@ -27,6 +30,7 @@ mod probe;
 mod read;
 mod runner;
 mod seen;
+mod store;
 mod swarm;
 mod tcp;
 mod tls;
@@ -35,14 +39,15 @@ mod url;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 
 use crate::address::Address;
 use crate::manifest;
-use crate::observed::{Ask, Observed};
+use crate::observed::{Ask, Observed, StoreSeen, SystemSeen, UnitsSeen};
 use crate::report::{Exit, GateResult, Verdict, gates_exit};
 
 pub use absence::Tally;
@@ -105,6 +110,29 @@ pub type TaskLog<'a> = dyn Fn(String, Tally) -> BoxFuture<'a, Result<Tally, Stri
 /// Looks at a unit of systemd.
 pub type LookAtUnit<'a> = dyn Fn(String) -> BoxFuture<'a, Result<UnitLook, String>> + 'a;
 
+/// Looks at a unit of systemd with what starts it.
+pub type LookAtState<'a> = dyn Fn(String) -> BoxFuture<'a, Result<UnitsSeen, String>> + 'a;
+
+/// Looks at the system that runs, and at a unit of it.
+pub type LookAtSystem<'a> = dyn Fn(Option<&str>) -> SystemSeen + 'a;
+
+/// Looks at a path of the Nix store, until this time.
+pub type LookAtStore<'a> = dyn Fn(PathBuf, Instant) -> BoxFuture<'a, Result<StoreSeen, String>> + 'a;
+
+/// How gates learn of the host, without naming the room that asks it.
+pub struct HostLooks<'a> {
+    /// A unit of systemd.
+    pub state: &'a LookAtState<'a>,
+    /// The system that runs.
+    pub system: &'a LookAtSystem<'a>,
+    /// A path of the Nix store.
+    pub store: &'a LookAtStore<'a>,
+    /// The store path that the manifest lies in.
+    pub manifest: Option<&'a Path>,
+    /// Store paths of the images that the manifest names.
+    pub archives: &'a [PathBuf],
+}
+
 /// How gates learn of the engine, without naming the room that speaks with it.
 pub struct Sources<'a> {
     /// The run's last look; used for the first attempt, so hand it in only when nothing changed since.
@@ -115,6 +143,8 @@ pub struct Sources<'a> {
     pub task_log: &'a TaskLog<'a>,
     /// A unit of systemd; without it no unit is known.
     pub unit: Option<&'a LookAtUnit<'a>>,
+    /// The host beside it; without it nothing of it is known.
+    pub host: Option<&'a HostLooks<'a>>,
     /// What each service must be, by full name.
     pub expected: &'a BTreeMap<String, Expected>,
     /// [`fingerprint`]s of the certificates that are to be served: what is wrong with one of these, once it is on the

@@ -3,11 +3,14 @@
 use serde_json::json;
 
 use super::absence::Absence;
+use super::activity::Activity;
 use super::certificate::Certificate;
+use super::closure::Closure;
 use super::context::Context;
 use super::file::File;
 use super::https::Https;
 use super::seen::Seen;
+use super::store::Store;
 use super::swarm::{self, Swarm};
 use super::tcp::Tcp;
 use super::{Check, unit};
@@ -22,6 +25,9 @@ pub(super) enum Probe {
     Tcp(Box<Tcp>),
     File(Box<File>),
     Absence(Box<Absence>),
+    Closure(Closure),
+    Activity(Box<Activity>),
+    Store(Store),
     Manager,
     Network(String),
     Unit(String, Ask),
@@ -39,7 +45,7 @@ impl Probe {
     }
 
     fn declared(gate: &Gate) -> Result<Self, String> {
-        let Gate { https, certificate, swarm, tcp, file, absence, .. } = gate;
+        let Gate { https, certificate, swarm, tcp, file, absence, closure, unit, store, .. } = gate;
         let mut probes: Vec<Result<Self, String>> = Vec::new();
         probes.extend(https.as_ref().map(|gate| Ok(Self::Https(Box::new(Https::prepare(gate)?)))));
         probes.extend(
@@ -49,10 +55,15 @@ impl Probe {
         probes.extend(tcp.as_ref().map(|gate| Ok(Self::Tcp(Box::new(Tcp::prepare(gate)?)))));
         probes.extend(file.as_ref().map(|gate| Ok(Self::File(Box::new(File::prepare(gate)?)))));
         probes.extend(absence.as_ref().map(|gate| Ok(Self::Absence(Box::new(Absence::prepare(gate)?)))));
+        probes.extend(closure.as_ref().map(|gate| Ok(Self::Closure(Closure::prepare(gate)?))));
+        probes.extend(unit.as_ref().map(|gate| Ok(Self::Activity(Box::new(Activity::prepare(gate))))));
+        probes.extend(store.as_ref().map(|gate| Ok(Self::Store(Store::prepare(gate)))));
         let several = probes.len() > 1;
         match probes.pop() {
             None => {
-                Err("it says no kind (`https`, `certificate`, `swarm`, `tcp`, `file`, `absence`)".to_owned())
+                Err("it says no kind (`https`, `certificate`, `swarm`, `tcp`, `file`, `absence`, `closure`, \
+                     `unit`, `store`)"
+                    .to_owned())
             }
             Some(_) if several => Err("it says more than one kind".to_owned()),
             Some(probe) => probe,
@@ -68,7 +79,9 @@ impl Probe {
             Self::File(_) => "file",
             Self::Absence(_) => "absence",
             Self::Network(_) => "network",
-            Self::Unit(..) => "unit",
+            Self::Unit(..) | Self::Activity(_) => "unit",
+            Self::Closure(_) => "closure",
+            Self::Store(_) => "store",
         }
     }
 
@@ -82,6 +95,9 @@ impl Probe {
             Self::Tcp(gate) => gate.source(),
             Self::File(gate) => gate.source(),
             Self::Absence(gate) => gate.source(),
+            Self::Activity(gate) => gate.source(),
+            Self::Closure(_) => Closure::source(),
+            Self::Store(_) => Store::source(),
         }
     }
 
@@ -92,6 +108,9 @@ impl Probe {
             Self::Tcp(gate) => gate.attempt(context).await,
             Self::File(gate) => gate.attempt().await,
             Self::Absence(gate) => gate.attempt(context).await,
+            Self::Activity(gate) => gate.attempt(context).await,
+            Self::Closure(gate) => gate.attempt(context),
+            Self::Store(gate) => gate.attempt(context).await,
             Self::Swarm(gate) => match context.look().await {
                 Ok(look) => gate.judge(&look, context),
                 Err(seen) => seen,

@@ -84,9 +84,15 @@ async fn run(planned: &Planned, shared: &Shared<'_, '_>, limits: &Limits, say: &
 fn patience(planned: &Planned, kind: &str, limits: &Limits) -> Patience {
     let none = Gate::default();
     let gate = if let Check::Declared(gate) = &planned.gate { gate.as_ref() } else { &none };
-    let attempt = if kind == "tcp" { limits.tcp_attempt } else { limits.attempt };
+    let attempt = match kind {
+        "tcp" => limits.tcp_attempt,
+        // Images are large.
+        "store" => limits.deadline,
+        _ => limits.attempt,
+    };
     // A file stays as it is; asking again says nothing new.
-    let soak = if matches!(planned.gate, Check::Manager | Check::Network(_)) || kind == "file" {
+    let stays = matches!(kind, "file" | "closure" | "store");
+    let soak = if stays || matches!(planned.gate, Check::Manager | Check::Network(_)) {
         Duration::ZERO
     } else {
         limits.soak

@@ -1,6 +1,6 @@
 //! What `systemctl show` prints.
 
-use crate::observed::UnitSeen;
+use crate::observed::{UnitSeen, UnitState};
 
 /// The properties that are asked for.
 pub(super) const PROPERTIES: [&str; 7] = [
@@ -36,6 +36,56 @@ fn unit(block: &str) -> UnitSeen {
     unit
 }
 
+/// The properties that [`parse_states`] reads.
+pub(super) const STATE: [&str; 14] = [
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "Result",
+    "Type",
+    "InvocationID",
+    "NRestarts",
+    "InactiveExitTimestampMonotonic",
+    "ConditionResult",
+    "ConditionTimestampMonotonic",
+    "NeedDaemonReload",
+    "Job",
+    "ExecMainStatus",
+    "TriggeredBy",
+];
+
+/// As [`parse`], with what a gate of the manifest asks.
+pub(super) fn parse_states(text: &str) -> Vec<UnitState> {
+    text.split("\n\n").filter(|block| !block.trim().is_empty()).map(state).collect()
+}
+
+fn state(block: &str) -> UnitState {
+    let mut unit = UnitState::default();
+    let (mut condition, mut tested) = ("", "0");
+    for (name, value) in block.lines().filter_map(|line| line.split_once('=')) {
+        match name {
+            "LoadState" => value.clone_into(&mut unit.load),
+            "ActiveState" => value.clone_into(&mut unit.active),
+            "SubState" => value.clone_into(&mut unit.sub),
+            "Result" => value.clone_into(&mut unit.result),
+            "Type" => value.clone_into(&mut unit.service_type),
+            "InvocationID" => value.clone_into(&mut unit.invocation),
+            "NRestarts" => unit.restarts = value.parse().unwrap_or_default(),
+            "InactiveExitTimestampMonotonic" => unit.began = value.parse().unwrap_or_default(),
+            "ConditionResult" => condition = value,
+            "ConditionTimestampMonotonic" => tested = value,
+            "NeedDaemonReload" => unit.stale = value == "yes",
+            "Job" => unit.job = !matches!(value, "" | "0"),
+            "ExecMainStatus" => value.clone_into(&mut unit.status),
+            "TriggeredBy" => unit.triggers = value.split_whitespace().map(str::to_owned).collect(),
+            _ => {}
+        }
+    }
+    // A unit that was never asked to start has tested no condition, and says `no` too.
+    unit.skipped = condition == "no" && tested != "0";
+    unit
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,5 +103,19 @@ mod tests {
             ("not-found", "", false)
         );
         assert!(parse("\n").is_empty());
+    }
+
+    #[test]
+    fn a_condition_that_was_never_tested_has_kept_nothing_from_starting() {
+        let skipped = |tested: &str| {
+            let text =
+                format!("LoadState=loaded\nConditionResult=no\nConditionTimestampMonotonic={tested}\n");
+            parse_states(&text)[0].skipped
+        };
+        assert!(skipped("12") && !skipped("0"));
+        let unit =
+            &parse_states("Type=oneshot\nNRestarts=3\nTriggeredBy=a.socket b.timer\nNeedDaemonReload=yes\n")
+                [0];
+        assert_eq!((unit.restarts, unit.triggers.len(), unit.stale), (3, 2, true));
     }
 }

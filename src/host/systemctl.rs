@@ -10,8 +10,10 @@ use super::HostError;
 
 /// How long a program may take. A manager that is busy with a boot answers late.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Where an identity may stand in the environment: no child is given it.
-const IDENTITIES: [&str; 5] = [
+/// Where an identity may stand in the environment, and the socket on which this process speaks with its service manager:
+/// no child is given them.
+const OURS: [&str; 6] = [
+    "NOTIFY_SOCKET",
     "SOPS_AGE_KEY",
     "SOPS_AGE_KEY_CMD",
     "SOPS_AGE_KEY_FILE",
@@ -23,7 +25,7 @@ const IDENTITIES: [&str; 5] = [
 pub(super) async fn run(program: &'static str, args: &[String]) -> Result<String, HostError> {
     let mut command = Command::new(program);
     command.args(args).env("LC_ALL", "C").stdin(Stdio::null()).kill_on_drop(true);
-    for name in IDENTITIES {
+    for name in OURS {
         command.env_remove(name);
     }
     let args = args.join(" ");

@@ -31,13 +31,23 @@ pub struct Gate {
     /// Lines that must not appear in a service's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub absence: Option<AbsenceGate>,
+    /// The NixOS system that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closure: Option<ClosureGate>,
+    /// A unit of systemd.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<UnitGate>,
+    /// What lies in the Nix store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreGate>,
     /// How long it may take to hold; 60 s when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
-    /// How long one attempt may take; 5 s when absent (tcp: 2 s).
+    /// How long one attempt may take; 5 s when absent (`tcp`: 2 s, `store`: 60 s).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Duration>,
-    /// For how long it must keep holding after a change; 10 s when absent (`file`: one pass), `0s` for one pass.
+    /// For how long it must keep holding after a change; 10 s when absent (`file`, `closure`, `store`: one pass),
+    /// `0s` for one pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub soak: Option<Duration>,
 }
@@ -230,4 +240,62 @@ impl LogSince {
     fn is_run(&self) -> bool {
         *self == Self::Run
     }
+}
+
+/// The NixOS system that runs. At least one expectation must stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClosureGate {
+    /// A unit of `/run/current-system` that must name this very manifest by its store path: `holdfast-apply.service`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// The store path that `/run/current-system` must lead to. What contains this manifest cannot be named in it, so a
+    /// host's own system is given with `verify --expect-closure`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<PathBuf>,
+    /// True when kernel, initrd, modules and systemd of the current system must be those that were booted.
+    #[serde(default)]
+    pub booted: bool,
+}
+
+/// A unit of systemd that does what it is there for: it runs, or has run and ended well, or is started when it is needed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UnitGate {
+    /// The unit, with its ending: `sshd.service`.
+    pub name: String,
+    /// The exact sub-state: `running`, `exited`, `listening`, `waiting`, `dead`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_state: Option<String>,
+    /// From when on its run counts.
+    #[serde(default, skip_serializing_if = "UnitSince::is_boot")]
+    pub since: UnitSince,
+}
+
+/// From when on the run of a unit counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UnitSince {
+    /// Since the boot.
+    #[default]
+    Boot,
+    /// Since the system was activated last, by a boot or a switch.
+    Activation,
+}
+
+impl UnitSince {
+    /// True for the default, which is not written down.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    fn is_boot(&self) -> bool {
+        *self == Self::Boot
+    }
+}
+
+/// Paths of the Nix store that must be what Nix recorded of them: this manifest's own, those of its images, and more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StoreGate {
+    /// Further paths of the store.
+    #[serde(default)]
+    pub paths: Vec<PathBuf>,
 }

@@ -19,8 +19,8 @@ pub mod template;
 
 pub use duration::Duration;
 pub use gate::{
-    AbsenceGate, CertificateGate, FileGate, Gate, HttpsGate, LogSince, Redirect, SwarmGate, TcpGate,
-    TlsVersion,
+    AbsenceGate, CertificateGate, ClosureGate, FileGate, Gate, HttpsGate, LogSince, Redirect, StoreGate,
+    SwarmGate, TcpGate, TlsVersion, UnitGate, UnitSince,
 };
 pub use generator::{
     AgeKey, Generator, HmacKey, Htpasswd, Kind as GeneratorKind, Place, RandomText, SshKey, TlsSelfSigned,

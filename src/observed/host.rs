@@ -77,6 +77,76 @@ impl UnitSeen {
     }
 }
 
+/// A unit, as a gate that is about it looks at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnitState {
+    /// `loaded`, `not-found`, `masked`, ...
+    pub load: String,
+    /// `active`, `activating`, `failed`, ...
+    pub active: String,
+    /// `running`, `exited`, `auto-restart`, ...
+    pub sub: String,
+    /// How its last run ended, `success` also where there was none.
+    pub result: String,
+    /// `simple`, `oneshot`, ...; empty where it is no service.
+    pub service_type: String,
+    /// Its invocation id; empty when it has not run since it was loaded.
+    pub invocation: String,
+    /// How often systemd itself has started it again.
+    pub restarts: u64,
+    /// When its last activation began, microseconds since the boot; 0 where there was none.
+    pub began: u64,
+    /// True when its conditions did not let it run.
+    pub skipped: bool,
+    /// True when its files have changed since systemd read them.
+    pub stale: bool,
+    /// True while a job for it waits or runs.
+    pub job: bool,
+    /// The exit status of its last main process.
+    pub status: String,
+    /// Units that start it.
+    pub triggers: Vec<String>,
+}
+
+/// A unit with those that start it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnitsSeen {
+    /// The unit.
+    pub unit: UnitState,
+    /// Sockets, timers and paths that start it, by name.
+    pub triggers: BTreeMap<String, UnitState>,
+    /// When this was seen, microseconds since the boot.
+    pub now: u64,
+    /// When the system was activated last, Unix seconds; `None` where there is no NixOS.
+    pub activated: Option<jiff::Timestamp>,
+    /// The last lines that it wrote, where it failed.
+    pub log: Vec<String>,
+}
+
+/// The NixOS system that runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SystemSeen {
+    /// The store path that `/run/current-system` leads to.
+    pub current: Option<PathBuf>,
+    /// The one that was booted.
+    pub booted: Option<PathBuf>,
+    /// When `/run/current-system` was set.
+    pub activated: Option<jiff::Timestamp>,
+    /// Parts of the current system that only run after a boot: `kernel`, `initrd`.
+    pub changed_since_boot: Vec<String>,
+    /// The text of the unit that was asked for, as the current system has it.
+    pub unit: Option<String>,
+}
+
+/// A path of a Nix store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreSeen {
+    /// The hash that Nix recorded, `sha256:` and base 32; `None` where it knows no such path.
+    pub recorded: Option<String>,
+    /// The hash of what lies there.
+    pub actual: String,
+}
+
 /// What is asked of a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

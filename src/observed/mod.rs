@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use baseline::Baseline;
-pub use host::{Ask, HostSeen, LinkSeen, UnitSeen, Wish, is_leftover, leftover};
+pub use host::{
+    Ask, HostSeen, LinkSeen, StoreSeen, SystemSeen, UnitSeen, UnitState, UnitsSeen, Wish, is_leftover,
+    leftover,
+};
 pub use inventory::{Container, Inventory, Stock};
 pub use misfit::{Cluster, Misfit};
 pub use ownership::{Ownership, stack_volumes};

@@ -34,6 +34,8 @@ pub struct Order {
     pub allow_recreate: Vec<Address>,
     /// Files of secrets that may be older than what was applied here, besides what the manifest says.
     pub allow_older: Vec<PathBuf>,
+    /// The NixOS system that must run, besides what gates say.
+    pub expect_closure: Option<PathBuf>,
     /// How long `status` waits for the certificates that are served where gates look; `None`: it does not ask for them.
     pub served: Option<Duration>,
     /// True when `destroy` removes volumes too.

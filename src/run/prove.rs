@@ -1,20 +1,21 @@
 //! verify: what is declared is proven, and everything declared carries derived gates.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 
 use super::begin::Run;
-use super::order::{Said, Tell};
+use super::order::{Order, Said, Tell};
 use super::stop::Stop;
 use super::units;
 use super::unlock::Host;
 use crate::address::{Address, Kind};
 use crate::desired::Desired;
-use crate::gates::{self, Check, Expected, Limits, Planned, Sources, Tally};
-use crate::manifest::{FileGate, Folder, Gate, Installed, LeftField, SwarmGate};
+use crate::gates::{self, Check, Expected, HostLooks, Limits, Planned, Sources, Tally};
+use crate::host::{look_at_store, look_at_system, store_path_of};
+use crate::manifest::{ClosureGate, FileGate, Folder, Gate, Installed, LeftField, Manifest, SwarmGate};
 use crate::observed::{Ask, InstalledFile, Observed};
 use crate::plan::{Plan, running_image, whole};
 use crate::report::{Exit, Verdict, chain};
@@ -34,10 +35,7 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
     let manifest = subject.host.manifest();
     let asked = read_asked(&manifest.paths.run)?;
     let mut proven = Proven::read(&manifest.paths.run, &run.record.manifest, &run.record.boot);
-    let part = run.order.only.as_ref().and_then(|only| part_of_stack(only, &subject.host.desired));
-    let gates: Vec<Planned> = (all(subject.host, &asked, part, &proven).into_iter())
-        .filter(|gate| run.order.only.as_ref().is_none_or(|only| only.covers(&gate.address)))
-        .collect();
+    let gates = selected(run.order, subject.host, &asked, &proven);
     let expected = if let Some(observed) = &subject.observed {
         // The plan of that look was empty: everything that is not held back is equal.
         let plan = Plan { held: run.record.held.clone(), ..Plan::default() };
@@ -60,11 +58,23 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
     };
     let unit = |name: String| units::look_at(name, &subject.host.unlocked).boxed();
     let declared = subject.host.declared();
+    let state = |name: String| units::state_of(name, &subject.host.unlocked).boxed();
+    let store = |path: PathBuf, until: std::time::Instant| look_at_store(path, until).boxed();
+    let own = store_path_of(&run.order.manifest);
+    let archives = archives(manifest);
+    let looks = HostLooks {
+        state: &state,
+        system: &|unit: Option<&str>| look_at_system(Path::new("/run"), unit),
+        store: &store,
+        manifest: own.as_deref(),
+        archives: &archives,
+    };
     let sources = Sources {
         observed: subject.observed,
         observe: &observe,
         task_log: &task_log,
         unit: Some(&unit),
+        host: Some(&looks),
         expected: &expected,
         declared: &declared,
         since: run.since,
@@ -97,6 +107,14 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
         }
     }
     Ok(())
+}
+
+/// The gates that the order covers, and the one that it asks for itself.
+fn selected(order: &Order, host: &Host<'_>, asked: &BTreeMap<String, Ask>, proven: &Proven) -> Vec<Planned> {
+    let part = order.only.as_ref().and_then(|only| part_of_stack(only, &host.desired));
+    let covered = |gate: &Planned| order.only.as_ref().is_none_or(|only| only.covers(&gate.address));
+    let expected = order.expect_closure.as_deref().map(expected_closure);
+    all(host, asked, part, proven).into_iter().filter(covered).chain(expected).collect()
 }
 
 /// Every gate of the manifest, and those that what it declares carries without asking.
@@ -146,6 +164,19 @@ fn part_of_stack(only: &Address, desired: &Desired<'_>) -> Option<Planned> {
     let is_service = inner.kind == Kind::Service && stack.services.contains_key(&inner.name);
     let gate = SwarmGate { stack: stack.name.clone(), service: is_service.then(|| inner.name.clone()) };
     Some(derived(only.clone(), Gate { swarm: Some(gate), ..Gate::default() }.into()))
+}
+
+/// The gate that the command line asks for. No gate of a manifest can have its name.
+fn expected_closure(toplevel: &Path) -> Planned {
+    let gate = ClosureGate { expect: Some(toplevel.to_owned()), ..ClosureGate::default() };
+    let address = Address::new(Kind::Gate, "--expect-closure");
+    derived(address, Gate { closure: Some(gate), ..Gate::default() }.into())
+}
+
+/// Store paths of the images that lie in the Nix store.
+fn archives(manifest: &Manifest) -> Vec<PathBuf> {
+    let files = manifest.images.values().flat_map(|image| image.archive.iter().chain(&image.rootfs));
+    files.filter_map(|file| store_path_of(file)).collect()
 }
 
 fn derived(address: Address, gate: Check) -> Planned {

@@ -10,7 +10,7 @@ use crate::desired::{Desired, HostWanted};
 use crate::gates::UnitLook;
 use crate::host;
 use crate::manifest::{Folder, Installed, Manifest};
-use crate::observed::{Ask, LinkSeen, Observed, Wish};
+use crate::observed::{Ask, LinkSeen, Observed, UnitsSeen, Wish};
 use crate::plan::{Action, Plan};
 use crate::report::{Exit, Failure, GateResult, Verdict, chain};
 use crate::secrets::{SecretBytes, Unlocked, files};
@@ -190,10 +190,24 @@ pub(super) async fn look_at(name: String, unlocked: &Unlocked) -> Result<UnitLoo
     if unit.active != "failed" {
         return Ok(UnitLook { unit, log: Vec::new() });
     }
-    let log = host::log(&name, LINES).await;
+    Ok(UnitLook { unit, log: log_of(&name, unlocked).await })
+}
+
+/// How a unit is that a gate of the manifest is about.
+pub(super) async fn state_of(name: String, unlocked: &Unlocked) -> Result<UnitsSeen, String> {
+    let seen = host::state(&name).await.map_err(|error| chain(&error))?;
+    let mut seen = seen.ok_or("systemd does not run here")?;
+    seen.activated = host::look_at_system(Path::new("/run"), None).activated;
+    if seen.unit.active == "failed" {
+        seen.log = log_of(&name, unlocked).await;
+    }
+    Ok(seen)
+}
+
+async fn log_of(name: &str, unlocked: &Unlocked) -> Vec<String> {
+    let log = host::log(name, LINES).await;
     let log = log.into_iter().map(|line| if holds_value(&line, unlocked) { HIDDEN.to_owned() } else { line });
-    let log = log.collect();
-    Ok(UnitLook { unit, log })
+    log.collect()
 }
 
 const HIDDEN: &str = "(a line that holds a secret is left out)";

@@ -44,6 +44,7 @@ const EDGE_CRATES: &[(&str, &str)] = &[
     ("tokio_rustls", "gates registry"),
     ("rustls_native_certs", "gates registry"),
     ("x509_parser", "gates"),
+    ("nix_nar", "host"),
     ("tar", "image"),
     ("flate2", "image"),
     ("clap", "cli"),

@@ -1,6 +1,7 @@
 //! Gates: one kind each, and something that can fail.
 
 use super::super::{AbsenceGate, CertificateGate, FileGate, Gate, HttpsGate, Redirect, TcpGate};
+use super::secrets::unit;
 use super::stacks::TRAEFIK;
 use super::values::{self, Verdict, Wrong, holds};
 use super::{Judge, Path, host, join};
@@ -15,8 +16,11 @@ pub(super) fn judge(judge: &mut Judge<'_>, name: &str, gate: &Gate) {
         gate.tcp.is_some(),
         gate.file.is_some(),
         gate.absence.is_some(),
+        gate.closure.is_some(),
+        gate.unit.is_some(),
+        gate.store.is_some(),
     ];
-    let which = "`https`, `certificate`, `swarm`, `tcp`, `file` and `absence`";
+    let which = "`https`, `certificate`, `swarm`, `tcp`, `file`, `absence`, `closure`, `unit` and `store`";
     if let Err(wrong) = host::one_of(&kinds, "a gate", which) {
         judge.wrong_key(at, at, wrong);
     }
@@ -43,6 +47,32 @@ pub(super) fn judge(judge: &mut Judge<'_>, name: &str, gate: &Gate) {
     if let Some(absence) = &gate.absence {
         judge_absence(judge, &join(at, &["absence"]), absence);
     }
+    judge_host(judge, at, gate);
+}
+
+/// Gates that are about the host itself.
+fn judge_host(judge: &mut Judge<'_>, at: &Path<'_>, gate: &Gate) {
+    if let Some(closure) = &gate.closure {
+        let at = join(at, &["closure"]);
+        let expects = closure.unit.is_some() || closure.expect.is_some() || closure.booted;
+        judge_expectation(judge, &at, expects, "`unit`, `expect` and `booted`");
+        judge.maybe(&join(&at, &["unit"]), closure.unit.as_deref(), unit);
+        judge.maybe(&join(&at, &["expect"]), closure.expect.as_deref(), absolute);
+    }
+    if let Some(gate) = &gate.unit {
+        judge.value(&join(at, &["unit", "name"]), unit(&gate.name));
+        let state = gate.sub_state.as_deref();
+        judge.maybe(&join(at, &["unit", "sub_state"]), state, |text| values::filled(text, "the state"));
+    }
+    if let Some(store) = &gate.store {
+        judge.each(&join(at, &["store", "paths"]), &store.paths, |path| absolute(path));
+    }
+}
+
+/// A path of a Nix store has one spelling.
+fn absolute(path: &std::path::Path) -> Verdict {
+    let message = format!("`{}` is no path of a Nix store", path.display());
+    holds(path.is_absolute(), message, "write it in full: `/nix/store/HASH-NAME`")
 }
 
 /// A gate that expects nothing would hold whatever happens.

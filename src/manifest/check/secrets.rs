@@ -135,7 +135,7 @@ fn judge_sinks(judge: &mut Judge<'_>, file: &Installed<'_>) {
 }
 
 /// The full name of a unit, as systemd takes it.
-fn unit(text: &str) -> Verdict {
+pub(super) fn unit(text: &str) -> Verdict {
     let (stem, kind) = text.rsplit_once('.').unwrap_or((text, ""));
     let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '\\' | '@');
     let fits = text.len() < 256

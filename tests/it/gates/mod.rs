@@ -3,6 +3,7 @@
 mod certificate;
 mod host;
 mod https;
+mod nix;
 mod patience;
 mod pki;
 mod server;
@@ -39,6 +40,7 @@ async fn run_all(gates: &[Planned], limits: &Limits) -> Vec<GateResult> {
     let expected = BTreeMap::new();
     let sources = Sources {
         unit: None,
+        host: None,
         observed: None,
         observe: &|| Box::pin(async { Err("there is no engine here".to_owned()) }),
         task_log: &|_, _| Box::pin(async { Err("there is no engine here".to_owned()) }),
@@ -62,6 +64,7 @@ async fn run_over(
 ) -> Vec<GateResult> {
     let sources = Sources {
         unit: None,
+        host: None,
         observed: None,
         observe: &|| Box::pin(async { Ok(look.clone()) }),
         task_log: &|_, mut tally| {

@@ -99,6 +99,7 @@ async fn every_attempt_is_told_and_the_last_one_says_so() {
     let (expected, mut told, mut done) = (std::collections::BTreeMap::new(), 0, 0);
     let sources = Sources {
         unit: None,
+        host: None,
         observed: None,
         observe: &|| Box::pin(async { Err(String::new()) }),
         task_log: &|_, _| Box::pin(async { Err(String::new()) }),

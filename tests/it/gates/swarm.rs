@@ -248,6 +248,7 @@ async fn a_hundred_services_are_judged_in_no_time() {
     let gate = Planned { address: Address::new(Kind::Stack, "web"), derived: true, ..stack_gate() };
     let sources = holdfast::gates::Sources {
         unit: None,
+        host: None,
         observed: Some(&look),
         observe: &|| Box::pin(async { Err("must not be asked".to_owned()) }),
         task_log: &|_, tally| Box::pin(async { Ok(tally) }),

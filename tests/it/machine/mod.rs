@@ -2,6 +2,7 @@
 
 mod credentials;
 mod failing;
+mod gates;
 mod told;
 mod users;
 
