@@ -11,6 +11,8 @@ mod compile;
 mod completions;
 mod credentials;
 mod destroy;
+#[cfg(test)]
+mod documented_tests;
 mod flags;
 mod group;
 mod hygiene;
@@ -19,6 +21,7 @@ mod input;
 mod keys;
 mod later;
 mod logging;
+mod notify;
 mod order;
 mod outcome;
 mod plan;

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use super::logging;
+use super::notify::Notify;
 use super::settings::Settings;
 use crate::apply::Event;
 use crate::gates;
@@ -21,16 +22,24 @@ pub(crate) struct Progress {
     journal: bool,
     said: Instant,
     shown: bool,
+    notify: Notify,
 }
 
 impl Progress {
     pub(crate) fn new(settings: &Settings) -> Self {
         let live = std::io::stderr().is_terminal() && !settings.json;
-        Self { live, journal: logging::stderr_is_journal(), said: Instant::now(), shown: false }
+        Self {
+            live,
+            journal: logging::stderr_is_journal(),
+            said: Instant::now(),
+            shown: false,
+            notify: Notify::from_environment(),
+        }
     }
 
     /// Says one thing.
     pub(crate) fn tell(&mut self, said: &Said<'_>) {
+        self.notify.status(&status(said));
         match said {
             Said::Plan(plan) if plan.is_empty() => {}
             Said::Plan(plan) => self.line(&format!("plan: {} steps", plan.steps.len())),
@@ -104,6 +113,17 @@ impl Progress {
             Settings::say(&format!("\r\x1b[K{}", short(text)));
             self.shown = true;
         }
+    }
+}
+
+/// What is under way, for a service manager.
+fn status(said: &Said<'_>) -> String {
+    match said {
+        Said::Plan(plan) => format!("plan: {} steps", plan.steps.len()),
+        Said::Step(Event::Started(step)) => format!("{} {}", word(step.verb), step.address),
+        Said::Step(Event::Waiting(step, waiting)) => format!("{}: {waiting}", step.address),
+        Said::Step(Event::Ended(outcome)) => format!("{} {}: ended", word(outcome.verb), outcome.address),
+        Said::Gate(gate) => format!("{} {}: {}", verdict(gate.verdict), gate.address, gate.reason),
     }
 }
 
