@@ -30,8 +30,7 @@ fn words(line: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
-    let mut letters = line.chars().peekable();
-    while let Some(letter) = letters.next() {
+    for letter in line.chars() {
         match (quote, letter) {
             (Some(open), _) if letter == open => quote = None,
             (None, '\'' | '"') => {
@@ -39,13 +38,12 @@ fn words(line: &str) -> Vec<String> {
                 word.get_or_insert_default();
             }
             (None, ' ') => found.extend(word.take()),
-            (None, '#') if word.is_none() => break,
+            (None, '#' | '|') if word.is_none() => break,
             (None, '<' | '>' | ';' | '&') => {
                 // `3<` is no argument either.
                 word = word.filter(|word| word.parse::<u8>().is_err());
                 break;
             }
-            (None, '|') if word.is_none() => break,
             (None, '[' | ']') => {}
             (_, letter) => word.get_or_insert_default().push(letter),
         }
