@@ -84,6 +84,10 @@ pub(super) fn compare(files: &[PathBuf], env: &BTreeMap<String, String>) -> Resu
             let (left, right) = (only(&files, &merged), only(&merged, &files));
             Err(shown(&format!("strict differs\n  files:  {left}\n  merged: {right}")))
         }
+        // Docker prints what both files have for one path; strict takes the later one, as with every other mount.
+        Err(error) if error.contains("[mount-target]") && tmpfs_twice(&printed) => {
+            Ok(Agreement { compat: accepted, strict: false })
+        }
         Err(error) => Err(shown(&format!("strict refuses what docker prints: {error}"))),
     }
 }
@@ -98,6 +102,19 @@ fn any_order(mut sent: Vec<Sent>) -> Vec<String> {
         }
     }
     sorted(sent)
+}
+
+/// True where a service has two items of `tmpfs` for one path.
+fn tmpfs_twice(printed: &str) -> bool {
+    let lists = printed.split("\n    tmpfs:\n").skip(1);
+    let paths = lists.map(|rest| {
+        let items = rest.lines().map_while(|line| line.strip_prefix("      - "));
+        items.map(|item| item.trim_matches(['"', '\'']).split(':').next().unwrap_or_default())
+    });
+    paths.into_iter().any(|mut paths| {
+        let mut seen = BTreeSet::new();
+        !paths.all(|path| seen.insert(path))
+    })
 }
 
 /// True where a default holds a variable, which strict reads otherwise than docker.
