@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::begin::Run;
 use super::order::Order;
 use super::stop::Stop;
 use crate::manifest::Manifest;
 use crate::secrets::{Identities, Stamp, Unlocked};
 use crate::state::{Mark, Marks, known_as};
+
+/// By how much two clocks that are right may differ.
+const HASTE: SignedDuration = SignedDuration::from_mins(5);
 
 /// A file that is older than its mark.
 struct Older {
@@ -30,7 +35,9 @@ pub(super) fn hold_back(
     digests: impl Fn(&Unlocked) -> Result<BTreeMap<String, String>, Stop>,
 ) -> Result<Marks, Stop> {
     let mut marks = Marks::read(&manifest.paths.state)?;
+    let before = marks.clone();
     let older = look(&mut marks, run.order, manifest, unlocked);
+    run.record.warnings.extend(to_come(&before, &marks, run.since));
     if older.is_empty() {
         return Ok(marks);
     }
@@ -49,6 +56,22 @@ pub(super) fn hold_back(
         }
     }
     Ok(marks)
+}
+
+/// What is worth saying of marks that are new: one that is still to come refuses every file that is written until then.
+fn to_come(before: &Marks, marks: &Marks, now: Timestamp) -> Vec<String> {
+    let is_new = |(known, mark): &(&String, &Mark)| before.files.get(*known) != Some(*mark);
+    let ahead = |(known, mark): (&String, &Mark)| {
+        let time: Timestamp = mark.lastmodified.parse().ok()?;
+        (time.duration_since(now) > HASTE).then(|| {
+            format!(
+                "{known}: is of {}, which is still to come by the clock of this host: one of the two clocks is wrong, and \
+                 what is written before that time will be older than it",
+                mark.lastmodified
+            )
+        })
+    };
+    marks.files.iter().filter(is_new).filter_map(ahead).collect()
 }
 
 /// As [`hold_back`], for one answer that sets no marks: of an older file the last applied version counts, which in a

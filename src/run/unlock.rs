@@ -255,9 +255,9 @@ fn content(file: &GeneratedFile, unlocked: &Unlocked) -> Result<SecretBytes, Str
     let mut read = BTreeMap::new();
     for material in traefik::materials(file) {
         if let Some(path) = &material.file {
-            let bytes = std::fs::read(path)
+            let bytes = secrets::read_host_file(path)
                 .map_err(|error| format!("failed to read `{}`: {error}", path.display()))?;
-            read.insert(path.clone(), SecretBytes::new(bytes));
+            read.insert(path.clone(), bytes);
         }
     }
     let value = |material: &Material| match (&material.secret, &material.file) {
@@ -370,7 +370,7 @@ impl Host<'_> {
         let materials = self.desired.compiled.generated.iter().flat_map(traefik::materials);
         let bytes = materials.filter_map(|material| match (&material.secret, &material.file) {
             (Some(secret), _) => self.unlocked.values.get(secret).cloned(),
-            (None, Some(path)) => std::fs::read(path).ok().map(SecretBytes::new),
+            (None, Some(path)) => secrets::read_host_file(path).ok(),
             (None, None) => None,
         });
         bytes.filter_map(|bytes| fingerprint(bytes.expose())).collect()

@@ -77,7 +77,7 @@ fn edited(
             Some(key) => key,
             none => none.insert(data_key(key, &metadata)?),
         };
-        let opened = crypt::open(&mut file.documents, &metadata, key, format)?;
+        let opened = crypt::open_to_change(&mut file.documents, &metadata, key, format)?;
         crypt::verify(&opened, &metadata, key)?;
         let document = file.documents.first().map_or(&[][..], Vec::as_slice);
         let counted =

@@ -41,7 +41,7 @@ fn digest(key: &DataKey, kind: Type, aad: &str, plain: &[u8]) -> Option<[u8; 32]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::crypt::{Opened, open, seal, seal_again};
+    use super::super::crypt::{Opened, open_to_change as open, seal, seal_again};
     use super::super::metadata::Metadata;
     use super::super::rules::Rules;
     use super::super::scalar::Leaf;

@@ -67,7 +67,7 @@ pub use exposure::{Exposure, Fate, exposures};
 pub use files::FilesError;
 pub use fill::{filled, has_value, last_written, policy_for};
 pub use generate::{Entry, Made, RECORD, Record, make, opens, public_part};
-pub use identity::{Ask, Environment, Identities, IdentityEnv, split_words};
+pub use identity::{Ask, Environment, Identities, IdentityEnv, read_host_file, split_words};
 pub use keep::{has_kept, keep_ciphertext, keep_only_ciphertext};
 pub use layout::Layout;
 pub use locked::lock_memory;

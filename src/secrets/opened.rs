@@ -3,6 +3,7 @@
 use super::crypt;
 use super::document::{FILE_CAP, Opener};
 use super::error::SecretError;
+use super::iv::Ivs;
 use super::metadata::Metadata;
 use super::store::{self, File};
 use super::token::DataKey;
@@ -49,6 +50,21 @@ pub(super) fn open(
     let opened = crypt::open(&mut file.documents, &metadata, key, format)?;
     crypt::verify(&opened, &metadata, key)?;
     Ok((file, metadata))
+}
+
+/// As [`open`], with what makes the same tokens again.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn open_to_change(
+    bytes: &[u8],
+    format: SecretFormat,
+    key: &DataKey,
+) -> Result<(File, Ivs), SecretError> {
+    let (mut file, metadata) = read(bytes, format)?;
+    let opened = crypt::open_to_change(&mut file.documents, &metadata, key, format)?;
+    crypt::verify(&opened, &metadata, key)?;
+    Ok((file, opened.ivs))
 }
 
 /// The section of a file that was read.

@@ -1,9 +1,6 @@
 //! A file whose clear text became another one: what did not change keeps its token, and its place in the text.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::change::{alike, alike_node};
 use super::crypt;
@@ -11,12 +8,11 @@ use super::document::Opener;
 use super::edit::Edited;
 use super::error::SecretError;
 use super::metadata::Metadata;
-use super::opened::{data_key, open, read, section};
+use super::opened::{data_key, open, open_to_change, read, section};
 use super::path::Step;
-use super::scalar::Leaf;
 use super::store::{self, Change, File, Indent};
-use super::token::{DataKey, PREFIX};
-use super::tree::{Comment, Entry, Item, Node};
+use super::token::DataKey;
+use super::tree::{Entry, Item, Node};
 use super::value::SecretBytes;
 use crate::manifest::SecretFormat;
 
@@ -45,24 +41,13 @@ pub(super) fn revised(
 ) -> Result<Option<Edited>, SecretError> {
     let (mut sealed, mut metadata) = read(bytes, format)?;
     let written = section(&mut sealed)?;
-    let (before, _) = open(bytes, format, key)?;
+    let (before, ivs) = open_to_change(bytes, format, key)?;
     let (after, mut fresh) = (wanted()?, wanted()?);
     if same(&before, &after) {
         return Ok(None);
     }
-    let mut known = HashMap::new();
-    for (clear, sealed) in before.documents.iter().zip(&sealed.documents) {
-        tokens(clear, sealed, "", &mut |bound, token| drop(known.insert(bound, token.clone())));
-    }
     metadata.lastmodified = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    metadata.mac = crypt::seal(&mut fresh.documents, &metadata, key, format)?;
-    let mut kept = HashMap::new();
-    for (clear, sealed) in after.documents.iter().zip(&fresh.documents) {
-        tokens(clear, sealed, "", &mut |bound, token| {
-            kept.extend(known.get(&bound).map(|old| (token.expose().to_vec(), old.clone())));
-        });
-    }
-    fresh.documents.iter_mut().for_each(|document| keep(document, &kept));
+    metadata.mac = crypt::seal_again(&mut fresh.documents, &metadata, key, format, ivs)?;
     let opens =
         |bytes: &SecretBytes| open(bytes.expose(), format, key).is_ok_and(|(found, _)| same(&found, &after));
     if let Some(bytes) = spliced((bytes, format), (&before, &after), &fresh, &metadata)
@@ -82,96 +67,6 @@ pub(super) fn revised(
 fn same(left: &File, right: &File) -> bool {
     left.documents.len() == right.documents.len()
         && left.documents.iter().zip(&right.documents).all(|(left, right)| alike(left, right))
-}
-
-/// Tells every token of a sealed document with a hash of what it was bound to and of what it holds.
-fn tokens(clear: &[Entry], sealed: &[Entry], above: &str, tell: &mut impl FnMut([u8; 32], &SecretBytes)) {
-    for pair in clear.iter().zip(sealed) {
-        match pair {
-            (Entry::Comment(clear), Entry::Comment(sealed)) => {
-                token(above, b"comment", clear.text.expose(), &sealed.text, tell);
-            }
-            (Entry::Pair(key, clear), Entry::Pair(_, sealed)) => {
-                tokens_in(clear, sealed, &format!("{above}{key}:"), tell);
-            }
-            _ => {}
-        }
-    }
-}
-
-fn tokens_in(clear: &Node, sealed: &Node, above: &str, tell: &mut impl FnMut([u8; 32], &SecretBytes)) {
-    match (clear, sealed) {
-        (Node::Leaf(leaf), Node::Leaf(Leaf::Text(sealed))) => {
-            let kind = format!("{:?}", leaf.kind());
-            token(above, kind.as_bytes(), &leaf.hashed(false), sealed, tell);
-        }
-        (Node::Map(clear), Node::Map(sealed)) => tokens(clear, sealed, above, tell),
-        (Node::List(clear), Node::List(sealed)) => {
-            for pair in clear.iter().zip(sealed) {
-                match pair {
-                    (Item::Node(clear), Item::Node(sealed)) => tokens_in(clear, sealed, above, tell),
-                    // An encrypted comment is read as a value, and written as a comment.
-                    (Item::Comment(clear), Item::Node(Node::Leaf(Leaf::Text(sealed)))) => {
-                        token(above, b"comment", clear.text.expose(), sealed, tell);
-                    }
-                    (Item::Comment(clear), Item::Comment(sealed)) => {
-                        token(above, b"comment", clear.text.expose(), &sealed.text, tell);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-fn token(
-    bound: &str,
-    kind: &[u8],
-    plain: &[u8],
-    sealed: &SecretBytes,
-    tell: &mut impl FnMut([u8; 32], &SecretBytes),
-) {
-    if sealed.expose().starts_with(PREFIX.as_bytes()) {
-        let mut hash = Sha256::new();
-        for part in [bound.as_bytes(), kind, plain] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        tell(hash.finalize().into(), sealed);
-    }
-}
-
-/// Puts the tokens of before in the place of those that hold the same.
-fn keep(entries: &mut [Entry], kept: &HashMap<Vec<u8>, SecretBytes>) {
-    for entry in entries {
-        match entry {
-            Entry::Comment(comment) => keep_text(&mut comment.text, kept),
-            Entry::Pair(_, node) => keep_in(node, kept),
-        }
-    }
-}
-
-fn keep_in(node: &mut Node, kept: &HashMap<Vec<u8>, SecretBytes>) {
-    match node {
-        Node::Leaf(Leaf::Text(text)) => keep_text(text, kept),
-        Node::Leaf(_) => {}
-        Node::Map(entries) => keep(entries, kept),
-        Node::List(items) => {
-            for item in items {
-                match item {
-                    Item::Comment(Comment { text, .. }) => keep_text(text, kept),
-                    Item::Node(node) => keep_in(node, kept),
-                }
-            }
-        }
-    }
-}
-
-fn keep_text(text: &mut SecretBytes, kept: &HashMap<Vec<u8>, SecretBytes>) {
-    if let Some(old) = kept.get(text.expose()) {
-        *text = old.clone();
-    }
 }
 
 /// The text with one change after the other, where each can be made in it.

@@ -120,7 +120,13 @@ pub(super) fn yaml(word: &str) -> Leaf {
         _ => {}
     }
     let starts_number = word.starts_with(|first: char| first.is_ascii_digit() || "+-.".contains(first));
-    if !starts_number {
+    // No number and no time has other characters; most texts that start like one have.
+    let may_be_one = |letter: u8| {
+        letter.is_ascii_hexdigit()
+            || matches!(letter, b'+' | b'-' | b'.' | b':' | b'_' | b' ' | b'x' | b'X')
+            || matches!(letter, b'o' | b'O' | b't' | b'T' | b'z' | b'Z')
+    };
+    if !starts_number || !word.bytes().all(may_be_one) {
         return text(word.as_bytes());
     }
     if let Some(time) = Time::parse(word) {

@@ -17,5 +17,5 @@ mod render;
 
 pub use decode::{MOST_PROBLEMS, decode};
 pub use node::{Entry, Node, Scalar, Span, Value};
-pub use parse::{Limits, parse};
+pub use parse::{Limits, parse, parse_hearing};
 pub use problem::{Problem, Severity, Source, Text};

@@ -1,6 +1,7 @@
 //! Text → tree. Iterative, so that depth is a limit and not a stack overflow.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
@@ -30,6 +31,18 @@ impl Default for Limits {
 /// # Errors
 /// The first syntax error, a duplicate key, a key that is no scalar, an alias without anchor, or a limit.
 pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Problem> {
+    parse_hearing(source, limits, &mut |_, _| ())
+}
+
+/// As [`parse`]; `hear` is told each event of the parser too, with its place in characters.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_hearing(
+    source: &Source,
+    limits: Limits,
+    hear: &mut dyn FnMut(&Event<'_>, Range<usize>),
+) -> Result<Vec<Node>, Problem> {
     if source.text.len() > limits.bytes {
         let message = format!("the file is longer than {} bytes", limits.bytes);
         return Err(source.problem(Span::default(), message));
@@ -48,6 +61,7 @@ pub fn parse(source: &Source, limits: Limits) -> Result<Vec<Node>, Problem> {
     for item in Parser::new_from_str(&text) {
         match item {
             Ok((event, span)) => {
+                hear(&event, span.start.index()..span.end.index());
                 let span = builder.offsets.span(span.start.index(), span.end.index());
                 builder.event(event, trimmed(&source.text, span))?;
             }

@@ -51,13 +51,17 @@ pub(crate) fn run(args: &Args) -> Exit {
     };
     match merged {
         Ok(Merged::File(bytes)) => rewrite(&args.ours, |_| Ok(bytes)).map_or_else(refused, |()| Exit::Ok),
-        Ok(Merged::Conflicts(places)) => {
+        Ok(Merged::Conflicts { places, rest }) => {
+            let taken = match rest.map(|bytes| rewrite(&args.ours, |_| Ok(bytes))) {
+                Some(Err(error)) => return refused(error),
+                Some(Ok(())) => "everything else of theirs is taken, and ours stays there",
+                None => "nothing of theirs is taken",
+            };
             for place in places {
                 Settings::say(&format!("conflict in `{}`: {place}\n", name.display()));
             }
-            Settings::say(
-                "ours stays; see theirs with `git show MERGE_HEAD:FILE`, set what is right, and `git add` it\n",
-            );
+            let next = "see theirs with `git show MERGE_HEAD:FILE`, set what is right, and `git add` it";
+            Settings::say(&format!("{taken}; {next}\n"));
             Exit::Internal
         }
         Err(error) => refused(error),

@@ -105,8 +105,10 @@ impl<'a> Judge<'a> {
         judge: fn(&str) -> Verdict,
     ) {
         for name in names {
+            // Looked for only where it is wrong: a map may have thousands.
+            let Err(wrong) = judge(name) else { continue };
             let entry = self.root.at(path).and_then(|map| map.entry(name));
-            if let (Err(wrong), Some(span)) = (judge(name), entry.map(|entry| entry.key_span)) {
+            if let Some(span) = entry.map(|entry| entry.key_span) {
                 self.tell(span, span, wrong);
             }
         }

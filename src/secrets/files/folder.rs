@@ -10,6 +10,7 @@ use rustix::fs::{
     unlinkat,
 };
 use rustix::io::Errno;
+use rustix::process::{getegid, geteuid};
 use zeroize::Zeroizing;
 
 use super::error::FilesError;
@@ -82,7 +83,10 @@ pub(super) fn create(folder: &OwnedFd, name: &str, item: &Item<'_>, shown: &Path
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = openat(folder, name, flags, Mode::RUSR | Mode::WUSR).map_err(FilesError::io("create", shown))?;
     let (uid, gid) = (Uid::from_raw(item.uid), Gid::from_raw(item.gid));
-    fchown(&fd, Some(uid), Some(gid)).map_err(FilesError::io("set the owner of", shown))?;
+    // A new file is its maker's already; there may be thousands.
+    if (uid, gid) != (geteuid(), getegid()) {
+        fchown(&fd, Some(uid), Some(gid)).map_err(FilesError::io("set the owner of", shown))?;
+    }
     fchmod(&fd, bits(item.mode)).map_err(FilesError::io("set the mode of", shown))?;
     File::from(fd).write_all(item.bytes.expose()).map_err(FilesError::io("write", shown))
 }
@@ -112,9 +116,16 @@ fn read(folder: &OwnedFd, name: &str, path: String, shown: &Path) -> Result<Foun
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = openat(folder, name, flags, Mode::empty()).map_err(FilesError::io("open", shown))?;
     let stat = fstat(&fd).map_err(FilesError::io("look at", shown))?;
-    let size = usize::try_from(stat.st_size).unwrap_or(0);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
-    File::from(fd).take(FILE_CAP).read_to_end(&mut bytes).map_err(FilesError::io("read", shown))?;
+    let size = u64::try_from(stat.st_size).unwrap_or(0).min(FILE_CAP);
+    let size = usize::try_from(size).unwrap_or(0);
+    let mut bytes = Zeroizing::new(vec![0; size]);
+    let mut file = File::from(fd).take(FILE_CAP);
+    let read = file.read(&mut bytes).map_err(FilesError::io("read", shown))?;
+    // Nobody else writes here, so what has the length that it says is read whole.
+    if read != size {
+        bytes.truncate(read);
+        file.read_to_end(&mut bytes).map_err(FilesError::io("read", shown))?;
+    }
     let mode = Mode::from_raw_mode(stat.st_mode).bits();
     Ok(Found { name: path, bytes: bytes.into(), uid: stat.st_uid, gid: stat.st_gid, mode })
 }
@@ -126,9 +137,13 @@ pub(super) fn list(folder: &OwnedFd, shown: &Path) -> Result<Vec<(String, FileTy
         let entry = entry.map_err(FilesError::io("list", shown))?;
         let Ok(name) = entry.file_name().to_str() else { continue };
         if name != "." && name != ".." {
-            let stat =
-                statat(folder, name, AtFlags::SYMLINK_NOFOLLOW).map_err(FilesError::io("look at", shown))?;
-            names.push((name.to_owned(), FileType::from_raw_mode(stat.st_mode)));
+            let mut kind = entry.file_type();
+            // Not every file system says it with the name.
+            if kind == FileType::Unknown {
+                let stat = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
+                kind = FileType::from_raw_mode(stat.map_err(FilesError::io("look at", shown))?.st_mode);
+            }
+            names.push((name.to_owned(), kind));
         }
     }
     Ok(names)

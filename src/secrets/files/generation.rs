@@ -148,11 +148,11 @@ fn write(generations: &OwnedFd, items: &[Item<'_>], shown: &Path) -> Result<(), 
         let Some((file, folders)) = parts.split_last() else {
             return Err(FilesError::BadPath { path: item.name.clone().into() });
         };
-        let mut folder = staging.try_clone().map_err(FilesError::io("open", &shown))?;
+        let mut below: Option<OwnedFd> = None;
         for name in folders {
-            folder = descend(&folder, name, FOLDER_MODE, &shown)?;
+            below = Some(descend(below.as_ref().unwrap_or(&staging), name, FOLDER_MODE, &shown)?);
         }
-        folder::create(&folder, file, item, &shown)?;
+        folder::create(below.as_ref().unwrap_or(&staging), file, item, &shown)?;
     }
     fchmod(&staging, bits(FOLDER_MODE)).map_err(FilesError::io("set the mode of", &shown.join(STAGING)))
 }

@@ -278,8 +278,16 @@ pub(super) fn read_capped(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     read_open(File::from(rustix::fs::open(path, OPENED, Mode::empty())?))
 }
 
-/// As [`read_capped`], for a file that a manifest names: where somebody else could exchange a folder above it, or the
-/// file, no link is followed, so that nobody leads root to a file of root's.
+/// Reads a file of the host of at most 1 MiB that a manifest names: where somebody else could exchange a folder above it,
+/// or the file, no link is followed, so that nobody leads root to a file of root's. A pipe is not waited for.
+///
+/// # Errors
+/// It cannot be read, is no regular file, is too large, or is a link that somebody else could lead elsewhere.
+pub fn read_host_file(path: &Path) -> io::Result<SecretBytes> {
+    read_guarded(path).map(SecretBytes::from)
+}
+
+/// As [`read_capped`], with the care of [`read_host_file`].
 fn read_guarded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     if state::touched_by_others(path)?.is_none() {
         return read_capped(path);

@@ -22,8 +22,14 @@ use crate::manifest::SecretFormat;
 pub enum Merged {
     /// One file.
     File(SecretBytes),
-    /// Nothing: these places were changed on both sides, each in its own way.
-    Conflicts(Vec<String>),
+    /// These places were changed on both sides, each in its own way.
+    Conflicts {
+        /// Them, each with what happened.
+        places: Vec<String>,
+        /// A whole file with everything else of both sides, and with ours in those places; none where that says nothing,
+        /// because readers, rules or the number of documents are among them.
+        rest: Option<SecretBytes>,
+    },
 }
 
 /// A version that is open.
@@ -36,7 +42,8 @@ struct Side<'b> {
 }
 
 /// Makes one file of `ours` and `theirs`, which come from `base` (empty where there was none). Every MAC is verified;
-/// the file has one new MAC, and every value that did not change its token.
+/// the file has one new MAC, and every value that did not change its token. Where both sides changed one value, ours stays
+/// in its place.
 ///
 /// # Errors
 /// A version that does not open; the error says which.
@@ -56,13 +63,21 @@ pub fn merge(
     let side = |bytes, name| Side::open(bytes, format, opener).map_err(|error| told(name, &error));
     let base = if base.trim_ascii().is_empty() { None } else { Some(side(base, "the common version")?) };
     let (ours, theirs) = (side(ours, "our version")?, side(theirs, "their version")?);
-    let mut conflicts = Vec::new();
-    let readers = readers((base.as_ref(), &ours, &theirs), &mut conflicts);
-    rules(&ours, &theirs, &mut conflicts);
-    let documents = documents((base.as_ref(), &ours, &theirs), &mut conflicts);
-    if !conflicts.is_empty() {
-        return Ok(Merged::Conflicts(conflicts));
+    let (mut places, mut values) = (Vec::new(), Vec::new());
+    let readers = readers((base.as_ref(), &ours, &theirs), &mut places);
+    rules(&ours, &theirs, &mut places);
+    let documents = documents((base.as_ref(), &ours, &theirs), (&mut places, &mut values));
+    if !places.is_empty() {
+        places.append(&mut values);
+        return Ok(Merged::Conflicts { places, rest: None });
     }
+    let whole = |file| {
+        if values.is_empty() {
+            Merged::File(file)
+        } else {
+            Merged::Conflicts { places: values, rest: Some(file) }
+        }
+    };
     let (ground, anew) = ground((base.as_ref(), &ours, &theirs));
     let wanted = || {
         let copy = |document: &Vec<_>| document.iter().map(tree::entry).collect();
@@ -71,13 +86,13 @@ pub fn merge(
     let revised = revised((ground.bytes, format), &ground.key, wanted, now)?;
     let bytes = revised.map_or_else(|| SecretBytes::new(ground.bytes.to_vec()), |edited| edited.bytes);
     if readers == ground.readers && !anew {
-        return Ok(Merged::File(bytes));
+        return Ok(whole(bytes));
     }
     let anew = (anew || !ground.readers.only_grow_to(&readers)).then_some(now);
     let key = SecretBytes::new(ground.key.expose().to_vec());
     let order = Reseal { readers, anew, helpers };
     let resealed = reseal((bytes.expose(), format, format), &Opener::DataKey(&key), &order)?;
-    Ok(Merged::File(resealed.bytes))
+    Ok(whole(resealed.bytes))
 }
 
 impl<'b> Side<'b> {
@@ -161,7 +176,7 @@ fn rules(ours: &Side<'_>, theirs: &Side<'_>, conflicts: &mut Vec<String>) {
 
 fn documents(
     (base, ours, theirs): (Option<&Side<'_>>, &Side<'_>, &Side<'_>),
-    conflicts: &mut Vec<String>,
+    (places, values): (&mut Vec<String>, &mut Vec<String>),
 ) -> Vec<Vec<super::tree::Entry>> {
     let none = Vec::new();
     let before = base.map_or(&none, |base| &base.clear.documents);
@@ -176,13 +191,13 @@ fn documents(
         if same(other) || same(mine) {
             return copy(if same(other) { mine } else { other });
         }
-        conflicts.push("the number of documents: changed on both sides".to_owned());
+        places.push("the number of documents: changed on both sides".to_owned());
         return Vec::new();
     }
     let merged = mine.iter().zip(other).enumerate().map(|(index, (mine, other))| {
         let place = if index == 0 { String::new() } else { format!("document {}: ", index + 1) };
         let before = before.get(index).map_or(&[][..], Vec::as_slice);
-        tree::entries(before, (mine, other), &place, conflicts)
+        tree::entries(before, (mine, other), &place, values)
     });
     merged.collect()
 }

@@ -27,10 +27,11 @@ pub(super) fn entries(
     if alike(base, ours) {
         return theirs.iter().map(entry).collect();
     }
+    let whole = ours;
     let ((base, last), (ours, our_last), (theirs, their_last)) = (parts(base), parts(ours), parts(theirs));
     if [&base, &ours, &theirs].into_iter().any(|pairs| twins(pairs)) {
         conflicts.push(format!("{path}: has one key several times, which cannot be told apart"));
-        return Vec::new();
+        return whole.iter().map(entry).collect();
     }
     let find = |pairs: &'_ [Pair<'_>], key: &str| pairs.iter().position(|pair| pair.key == key);
     let mut merged = Vec::new();

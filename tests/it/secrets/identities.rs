@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use age::secrecy::SecretString;
 use holdfast::manifest::{self, SecretFormat};
-use holdfast::secrets::{Ask, Environment, Identities, IdentityEnv, SecretBytes, decrypt, recipient_of};
+use holdfast::secrets::{
+    Ask, Environment, Identities, IdentityEnv, SecretBytes, decrypt, recipient_of, unlock,
+};
 
 use crate::support::sops::{Form, Keys, run};
 
@@ -250,6 +252,49 @@ fn a_plugin_opens_what_sops_wrapped_by_it() {
     assert!(wrong.contains("wrong PIN") && !wrong.contains("9876"), "{wrong}");
     let nobody = open(&sealed, &nothing(), &plugin.env(&identity, Ask::Nobody)).unwrap_err();
     assert!(nobody.contains("nobody can be asked"), "{nobody}");
+}
+
+#[test]
+fn each_file_is_unwrapped_once_by_each_identity_however_many_secrets_are_in_it() {
+    let (keys, plugin) = (Keys::new(), Plugin::new());
+    let (count, real) = (plugin.folder.path().join("count"), plugin.folder.path().join("real"));
+    let program = plugin.folder.path().join("age-plugin-hftest");
+    fs::rename(&program, &real).expect("moved");
+    let script = format!("#!/bin/sh\necho >> {}\nexec python3 {} \"$@\"\n", count.display(), real.display());
+    fs::write(&program, script).expect("the plugin that counts");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("a mode");
+    let (recipient, fine) = Plugin::pair(FINE);
+    let (files, names) = (["a.yaml", "b.yaml", "c.yaml"], ["one", "two", "three", "four"]);
+    let mut secrets = serde_json::Map::new();
+    for file in files {
+        let sealed =
+            keys.encrypt_with_path(file, b"one: 1\ntwo: 2\nthree: 3\nfour: 4\n", &recipient, &plugin.path());
+        fs::write(keys.path(file), sealed).expect("written");
+        for name in names {
+            let secret = serde_json::json!({ "file": keys.path(file), "key": name });
+            secrets.insert(format!("{name}-{file}"), secret);
+        }
+    }
+    let manifest = serde_json::json!({ "version": 1, "host": { "name": "h" }, "secrets": secrets });
+    let manifest: manifest::Manifest = serde_json::from_value(manifest).expect("a manifest");
+    let runs = |identities: &str| {
+        fs::remove_file(&count).ok();
+        let identities = Identities::load(&nothing(), &plugin.env(identities, Ask::Nobody));
+        let unlocked = unlock(&manifest, &identities, None);
+        assert!(unlocked.failures.is_empty(), "{:?}", unlocked.failures);
+        assert_eq!(unlocked.values.len(), files.len() * names.len());
+        fs::read_to_string(&count).expect("counted").len()
+    };
+    let one = runs(&fine);
+    let (_, other) = Plugin::pair(SAYS_ERROR);
+    let two = runs(&format!("{other}\n{fine}"));
+    eprintln!(
+        "{} files of {} secrets: {one} unwraps with one identity, {two} with two",
+        files.len(),
+        names.len()
+    );
+    assert_eq!(one, files.len());
+    assert!((files.len()..=2 * files.len()).contains(&two), "{two}");
 }
 
 #[test]

@@ -99,20 +99,28 @@ fn two_branches_that_change_different_values_merge_and_keep_every_other_token() 
 }
 
 #[test]
-fn one_value_that_both_changed_is_named_and_not_shown() {
+fn one_value_that_both_changed_is_named_and_not_shown_and_the_rest_of_theirs_is_taken() {
     let repository = Repository::new(PLAIN);
-    repository.branch("theirs", |keys| set(keys, r#"["nest"]["b"]"#, "\"canary-theirs\""));
+    repository.branch("theirs", |keys| {
+        set(keys, r#"["nest"]["b"]"#, "\"canary-theirs\"");
+        set(keys, r#"["nest"]["c"]"#, "\"canary-rest\"");
+        set(keys, r#"["more"]"#, "\"canary-more\"");
+    });
     repository.branch("ours", |keys| {
         set(keys, r#"["nest"]["b"]"#, "\"canary-ours\"");
         set(keys, r#"["a"]"#, "\"canary-other\"");
     });
-    let ours = repository.text();
     let output = repository.tried(&["merge", "theirs"]);
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("conflict in `s.yaml`: nest/b: changed on both sides"), "{said}");
     assert!(!said.contains("canary") && !said.contains("conflict in `s.yaml`: a"), "{said}");
-    assert_eq!(repository.text(), ours, "ours stays, without marks in it");
+    // The real sops reads what is there: ours where both changed it, and all else of both.
+    let at =
+        |path: &str| String::from_utf8(repository.0.decrypt("s.yaml", &["--extract", path])).expect("text");
+    let found = [r#"["nest"]["b"]"#, r#"["a"]"#, r#"["nest"]["c"]"#, r#"["more"]"#].map(at);
+    assert_eq!(found, ["canary-ours", "canary-other", "canary-rest", "canary-more"]);
+    assert!(!repository.text().contains("<<<<") && repository.text().matches("mac: ").count() == 1);
     assert!(repository.git(&["status", "--porcelain"]).contains("UU s.yaml"));
 }
 

@@ -7,7 +7,11 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use holdfast::manifest::SecretFormat;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+
+use super::sealed_at;
 
 use crate::support::kill::{End, at};
 use crate::support::sops::{Form, Keys, run};
@@ -177,6 +181,70 @@ fn values_are_made_once_for_the_host_and_its_admins_and_pulled_where_the_sops_fi
     let kept = site.pull(&[]).expect(0);
     assert!(kept.out.contains("secret.token: has another value on the host"), "{}", kept.out);
     assert!(String::from_utf8(site.admin.decrypt("vault/a.yaml", &[])).expect("text").contains("hunter2"));
+}
+
+#[test]
+fn what_is_due_by_its_age_is_made_anew_with_what_was_made_of_it_and_a_wrong_clock_makes_nothing() {
+    let site = Site::new();
+    let path = site.host.path("manifest.json");
+    let mut manifest: Value = serde_json::from_slice(&fs::read(&path).expect("it")).expect("JSON");
+    manifest["secrets"]["token"]["generator"]["renew_after_days"] = json!(30);
+    fs::write(&path, manifest.to_string()).expect("written");
+    let check = Command::new(PROGRAM).arg("check").arg(&path).output().expect("runs");
+    Ran::new(&check).expect(0);
+    let all = || ["token", "login", "key"].map(|name| site.read(name).expect("installed"));
+    // As if it had been made so many days ago; negative is to come.
+    let age = |name: &str, days: i64| {
+        let time = Timestamp::now() - SignedDuration::from_hours(24 * days);
+        let recipients = [&site.host, &site.admin].map(|keys| keys.recipient(Form::AgeFile)).to_vec();
+        let plain = json!({ "value": site.opened(name) }).to_string();
+        let sealed = sealed_at(&plain, SecretFormat::Json, recipients, time);
+        fs::write(site.host.path("state/minted").join(format!("{name}.json")), sealed).expect("written");
+    };
+    let steps = |record: &Value| {
+        let steps = record["plan"]["steps"].as_array().expect("steps").iter();
+        let names = steps.filter_map(|step| step["address"].as_str()).map(str::to_owned);
+        names.filter(|name| name.starts_with("secret.")).collect::<Vec<_>>()
+    };
+    site.install(&[]).expect(0);
+    let first = all();
+    for (name, days) in [("token", 29), ("login", 29), ("key", 4000)] {
+        age(name, days);
+    }
+    assert!(steps(&site.install(&["--json"]).expect(0).json()).is_empty(), "not due");
+    assert_eq!(all(), first);
+
+    age("token", 31);
+    let due = ["secret.login", "secret.token"];
+    assert_eq!(steps(&site.install(&["--dry-run", "--json"]).expect(0).json()), due);
+    assert_eq!(all(), first, "a look makes nothing");
+    assert_eq!(steps(&site.install(&["--json"]).expect(0).json()), due);
+    let [token, login, key] = all();
+    assert!(token != first[0] && login != first[1] && key == first[2]);
+    assert_eq!((&token, &login), (&site.opened("token"), &site.opened("login")));
+    let check = "import crypt, sys; sys.exit(crypt.crypt(sys.argv[1], sys.argv[2]) != sys.argv[2])";
+    run(Command::new("python3").args(["-W", "ignore", "-c", check, &token, &login["me:".len()..]]));
+    assert!(steps(&site.install(&["--json"]).expect(0).json()).is_empty(), "made anew once");
+
+    // Killed between the two, the line is made anew by the next run.
+    age("login", 1);
+    assert_eq!(steps(&site.install(&["--json"]).expect(0).json()), ["secret.login"]);
+    // The clock was set back: nothing is due by a time that is still to come, and that is said.
+    let before = all();
+    age("token", -400);
+    age("login", -400);
+    let ran = site.install(&["--json"]).expect(0);
+    let warnings = ran.json()["warnings"].to_string();
+    assert!(
+        warnings.contains("`secret.token` was made at") && warnings.contains("still to come"),
+        "{warnings}"
+    );
+    assert_eq!(all(), before);
+    // What does not open is never made anew.
+    age("token", 31);
+    fs::rename(site.host.path("age.txt"), site.host.path("away.txt")).expect("moved");
+    assert!(steps(&site.install(&["--json"]).expect(5).json()).is_empty());
+    assert_eq!(all(), before);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod age;
 mod attacks;
+mod booted;
 mod by_editor;
 mod canary;
 mod checked;
@@ -35,7 +36,7 @@ mod sinks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use holdfast::manifest::{Folder, Manifest, Secret, Template};
+use holdfast::manifest::{Folder, Manifest, Secret, SecretFormat, Template};
 use holdfast::observed::InstalledFile;
 use holdfast::report::Failure;
 use holdfast::secrets::{self, FilesError, SecretBytes, Unlocked, files};
@@ -73,6 +74,14 @@ impl Drop for Run {
             eprintln!("a mount is left behind: {error}");
         }
     }
+}
+
+/// A sops file as a machine makes it whose clock says `time`, as all that is known of a time is what the file says.
+fn sealed_at(plain: &str, format: SecretFormat, recipients: Vec<String>, time: jiff::Timestamp) -> Vec<u8> {
+    let policy = secrets::Policy { groups: vec![recipients], ..Default::default() };
+    let nobody = (secrets::Environment::default(), secrets::Ask::Nobody);
+    let sealed = secrets::encrypt(plain.as_bytes(), (format, format), &policy, time, nobody);
+    sealed.unwrap_or_else(|error| panic!("{error}")).expose().to_vec()
 }
 
 type Files = BTreeMap<String, InstalledFile>;

@@ -30,7 +30,7 @@ use crate::secrets::document::FILE_CAP;
 use crate::secrets::error::SecretError;
 use crate::secrets::tree::Node;
 use crate::secrets::value::SecretBytes;
-use crate::source::{Limits, Problem, Source, parse};
+use crate::source::{Limits, Problem, Source, Span, parse_hearing};
 
 /// Reads YAML, encrypted or clear.
 ///
@@ -40,11 +40,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<File, SecretError> {
     let text = std::str::from_utf8(bytes).map_err(|_| SecretError::Syntax("is not UTF-8 text".to_owned()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let source = Source::new("line", text);
-    let parsed = parsable(text).map_err(|problem| {
+    let letters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
+    let scalars = scalars(text, &letters).map_err(|problem| {
         let (line, column) = source.line_column(problem.span.start);
         SecretError::Syntax(format!("line {line} column {column}: {}", problem.message))
     })?;
-    let letters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
     let wrong = |index: usize, what: &str| {
         let byte = letters.iter().take(index).map(|letter| letter.len_utf8()).sum();
         let (line, column) = source.line_column(byte);
@@ -59,7 +59,6 @@ pub(super) fn read(bytes: &[u8]) -> Result<File, SecretError> {
     }
     let lost =
         |Lost(index): Lost| wrong(index, "is written in a way that YAML readers understand differently");
-    let scalars = Scalars::read(&parsed, &letters).map_err(|index| wrong(index, "cannot be read"))?;
     let (tokens, remarks) = Scanner::scan(&letters, &scalars).map_err(lost)?;
     let mut parts = Parts::new(&tokens, remarks, &scalars);
     let mut found = Vec::new();
@@ -85,20 +84,30 @@ pub(super) fn read(bytes: &[u8]) -> Result<File, SecretError> {
 /// Most brackets that are mended; each needs one more reading.
 const MOST_MENDED: usize = 100;
 
-/// The text as the parser of the crate takes it, with every character in its place.
+/// What the scalars of a text hold, which is read as the parser of the crate takes it, with every character in its place.
 ///
 /// What is `a: {} # comment` in a clear file, sops writes with the comment between the brackets and the closing one in
 /// the column of the key, where YAML does not allow it. Such a comment is blanked out.
-fn parsable(text: &str) -> Result<Zeroizing<String>, Problem> {
+fn scalars(text: &str, letters: &[char]) -> Result<Scalars, Problem> {
+    let limits = Limits { bytes: FILE_CAP, ..Limits::default() };
     let mut parsed = Zeroizing::new(text.to_owned());
-    for _ in 0..MOST_MENDED {
+    for left in (0..MOST_MENDED).rev() {
         let source = Source::new("line", parsed.as_str());
-        match parse(&source, Limits { bytes: FILE_CAP, ..Limits::default() }) {
-            Ok(_) => break,
+        let mut scalars = Scalars::default();
+        match parse_hearing(&source, limits, &mut |event, range| scalars.hear(event, range, letters)) {
+            // Of such escapes the crate makes others, which are not as long.
+            Ok(_) if text.contains("\\ud") || text.contains("\\uD") => {
+                return Scalars::read(&parsed, letters).map_err(|index| {
+                    let at = letters.iter().take(index).map(|letter| letter.len_utf8()).sum();
+                    source.problem(Span { start: at, end: at }, "cannot be read")
+                });
+            }
+            Ok(_) => return Ok(scalars),
+            Err(problem) if left == 0 => return Err(problem),
             Err(problem) => parsed = mended(&parsed, problem.span.start).ok_or(problem)?,
         }
     }
-    Ok(parsed)
+    Ok(Scalars::default())
 }
 
 /// The text with blanks from an opening bracket, over comments, to the closing one at `at`.

@@ -105,6 +105,9 @@ fn is_base_60(words: &str) -> bool {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let loose = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
     let words = words.strip_prefix(['+', '-']).unwrap_or(words);
+    if !words.starts_with(|letter: char| letter.is_ascii_digit()) {
+        return false;
+    }
     let Some((first, rest)) = words.split_once(':') else { return false };
     let (rest, fraction) = rest.split_once('.').map_or((rest, ""), |(rest, fraction)| (rest, fraction));
     let sixtieth = |part: &str| match part.as_bytes() {
@@ -112,10 +115,7 @@ fn is_base_60(words: &str) -> bool {
         [ten, one] => (b'0'..=b'5').contains(ten) && one.is_ascii_digit(),
         _ => false,
     };
-    first.starts_with(|letter: char| letter.is_ascii_digit())
-        && loose(first)
-        && rest.split(':').all(|part| sixtieth(part) && digits(part))
-        && loose(fraction)
+    loose(first) && rest.split(':').all(|part| sixtieth(part) && digits(part)) && loose(fraction)
 }
 
 /// In which ways a text may be written, and whether it has several lines.
@@ -131,6 +131,12 @@ impl Traits {
     fn of(words: &str) -> Self {
         if words.is_empty() {
             return Self { plain: true, single: true, block: false, lines: false };
+        }
+        // Most words; nothing of what follows is true of them.
+        let simple =
+            |letter: u8| letter.is_ascii_alphanumeric() || matches!(letter, b'_' | b'/' | b'+' | b'=');
+        if words.bytes().all(simple) {
+            return Self { plain: true, single: true, block: true, lines: false };
         }
         let letters = || words.chars();
         let marker = words.starts_with("---") || words.starts_with("...");

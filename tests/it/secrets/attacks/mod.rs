@@ -30,7 +30,7 @@ use crate::support::world::{Ran, unmount_below};
 
 /// A host without an engine: keys, a manifest, a run and a state folder.
 pub(super) struct Host {
-    keys: Keys,
+    pub(super) keys: Keys,
 }
 
 impl Host {

@@ -319,6 +319,15 @@ impl<'o> Emitter<'o> {
         self.column += isize::try_from(text.len()).unwrap_or(0);
     }
 
+    /// Text without line ends.
+    fn all(&mut self, text: &[u8]) {
+        self.out.put(text);
+        // A character is counted at its first byte; bytes that are no text stand in no plain scalar.
+        let inner = |byte: &&u8| (0x80..0xc0).contains(*byte);
+        let letters = text.len() - text.iter().filter(inner).count();
+        self.column += isize::try_from(letters).unwrap_or(0);
+    }
+
     fn letter(&mut self, letter: &Letter<'_>) {
         self.out.put(letter.0);
         self.column += 1;

@@ -39,9 +39,7 @@ impl Emitter<'_> {
             if !self.whitespace {
                 self.put(" ");
             }
-            for letter in letters(text) {
-                self.letter(&letter);
-            }
+            self.all(text);
             self.whitespace = false;
         }
         self.indention = false;

@@ -7,9 +7,8 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::lay::Laid;
-use super::parsable;
 use super::parts::{Id, Part, Parts, Place, Shape};
-use super::scalars::Scalars;
+use super::scalars;
 use super::tokens::{Scanner, Words};
 use crate::secrets::path::Step;
 use crate::secrets::tree::{Entry, Item, Node};
@@ -50,8 +49,7 @@ fn with_edits(
     edit: impl FnOnce(&mut Splice<'_>, &[Id]) -> Option<()>,
 ) -> Option<Words> {
     let letters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
-    let parsed = parsable(text).ok()?;
-    let scalars = Scalars::read(&parsed, &letters).ok()?;
+    let scalars = scalars(text, &letters).ok()?;
     let (tokens, remarks) = Scanner::scan(&letters, &scalars).ok()?;
     let mut parts = Parts::new(&tokens, remarks, &scalars);
     let mut roots = Vec::new();
