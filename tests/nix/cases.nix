@@ -299,6 +299,29 @@ in
         };
       in
       lib.attrNames outputs.nixosConfigurations.web.config.rendered;
+    manifest_of_the_migration_page =
+      let
+        block = builtins.head (
+          lib.splitString "   ```\n" (
+            builtins.elemAt (lib.splitString "```nix\n" (builtins.readFile ../../docs/how-to/migrate-from-sops-nix.md)) 1
+          )
+        );
+        page = import (
+          builtins.toFile "page.nix" (
+            builtins.replaceStrings [ "./secrets/web.yaml" ] [ "\"/etc/secrets/web.yaml\"" ] block
+          )
+        );
+        holdfast =
+          (system {
+            imports = [
+              page
+              (enabled { })
+            ];
+          }).config.services.holdfast;
+      in
+      {
+        inherit (import ../../modules/manifest.nix holdfast) secrets templates;
+      };
     docker_is_on = (system (enabled { })).config.virtualisation.docker.enable;
 
     merging = {
