@@ -69,9 +69,9 @@ own_cgroup() {
 # In a mount namespace of its own: those cgroups, as the container shall see its hierarchies.
 container() {
   local hierarchy kind own store=/nix
-  # What nix built here is there too, at the same paths.
+  # What nix built here is there too, at the same paths; what the machine writes to it is its own.
   [ -d $store/store ] || store=''
-  mkdir -p "$data/cgroup"
+  mkdir -p "$data/cgroup" "$data/nix"
   mount --make-rprivate /
   mount -t tmpfs -o mode=755 cgroup "$data/cgroup"
   for hierarchy in /sys/fs/cgroup/*/; do
@@ -85,7 +85,7 @@ container() {
   SYSTEMD_NSPAWN_API_VFS_WRITABLE=yes exec systemd-nspawn -q -b -D "$data/root" --machine="hf-$name" \
     --hostname=machine --register=no --keep-unit --capability=all --system-call-filter='add_key keyctl bpf' \
     --network-veth-extra="hfm$index:host0" --bind="$data/cgroup:/sys/fs/cgroup" ${share:+--bind="$share:/srv/share"} \
-    ${store:+--bind-ro="$store"}
+    ${store:+--overlay="$store:$data/nix:$store"}
 }
 
 leader() {
