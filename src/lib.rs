@@ -20,7 +20,7 @@
 //! | [`state`] | edge: files | lock, generations, ownership, naming key |
 //! | [`swarm`] | edge: engine | the only room that names bollard: observe, execute, converge |
 //! | [`registry`] | edge: net | what a tag stands for, asked of its registry |
-//! | [`host`] | edge: systemd | units: how they are, and what is asked of them |
+//! | [`host`] | edge: systemd, /proc | units, ports, processes, disks: how they are; what is asked of units |
 //! | [`gates`] | edge: net | proofs: https, certificate, swarm, tcp, file, absence |
 //! | [`proxy`] | service | the read-only engine socket that Traefik is given |
 //! | [`apply`] | | walks the steps, stage by stage |

@@ -11,6 +11,7 @@ mod compile;
 mod converge;
 mod credentials;
 mod destroy;
+mod doctor;
 mod generate;
 mod generation;
 mod health;
@@ -36,6 +37,7 @@ mod watch;
 
 pub use compile::{Compilation, check, compile, write as write_compiled};
 pub use credentials::serve as serve_credentials;
+pub use doctor::doctor;
 pub use generate::{Fate, GenerateOrder, Generated, generate};
 pub use lock::{LockOrder, LockOutcome, LockedImage, Locking, lock};
 pub use order::{Order, Said, Tell};

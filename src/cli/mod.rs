@@ -11,6 +11,7 @@ mod compile;
 mod completions;
 mod credentials;
 mod destroy;
+mod doctor;
 #[cfg(test)]
 mod documented_tests;
 mod flags;
@@ -69,6 +70,8 @@ enum Command {
     Verify(Later<verify::Args>),
     /// Show what is there, and where it differs.
     Status(Later<status::Args>),
+    /// Look at the host as a whole: who listens, units, disks, processes; nothing is written.
+    Doctor(Later<doctor::Args>),
     /// Bring back a generation that was recorded, and prove it.
     Rollback(Later<rollback::Args>),
     /// Remove images and objects that earlier runs brought and nothing needs any more.
@@ -116,6 +119,7 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
         Command::Apply(Later(args)) => wait(apply::run(&args, settings)),
         Command::Verify(Later(args)) => wait(verify::run(&args, settings)),
         Command::Status(Later(args)) => wait(status::run(&args, settings)),
+        Command::Doctor(Later(args)) => wait(doctor::run(&args, settings)),
         Command::Rollback(Later(args)) => wait(rollback::run(&args, settings)),
         Command::Collect(Later(args)) => wait(collect::run(&args, settings)),
         Command::Destroy(Later(args)) => wait(destroy::run(&args, settings)),

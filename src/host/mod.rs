@@ -1,4 +1,4 @@
-//! The host beside the engine: units of systemd.
+//! The host beside the engine: units of systemd, who listens, processes, disks.
 //!
 //! systemd is asked by its own program, `systemctl`: as root it reaches the manager before the message bus is up, which is
 //! when secrets are installed at boot (`docs/decisions/0012-systemctl.md`). Nothing here waits for a job: a switch that
@@ -6,6 +6,10 @@
 //!
 //! Nix is asked the same way, by `nix-store` ([`look_at_store`]); what it says is compared with what lies on the disk.
 
+mod disk;
+mod examine;
+mod listeners;
+mod processes;
 mod show;
 mod store;
 mod system;
@@ -19,6 +23,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::observed::{UnitSeen, UnitState, UnitsSeen, Wish};
 use crate::plan::HostAction;
 
+pub use examine::examine;
 pub use store::{look_at_store, store_path_of};
 pub use system::look_at_system;
 

@@ -1,6 +1,6 @@
 //! What `systemctl show` prints.
 
-use crate::observed::{UnitSeen, UnitState};
+use crate::observed::{UnitHealth, UnitSeen, UnitState};
 
 /// The properties that are asked for.
 pub(super) const PROPERTIES: [&str; 7] = [
@@ -86,6 +86,32 @@ fn state(block: &str) -> UnitState {
     unit
 }
 
+/// The properties that [`parse_health`] reads.
+pub(super) const HEALTH: [&str; 6] = ["Id", "LoadState", "ActiveState", "SubState", "Result", "NRestarts"];
+
+/// As [`parse`], with names: for patterns, which stand for any number of units.
+pub(super) fn parse_health(text: &str) -> Vec<UnitHealth> {
+    let mut units: Vec<UnitHealth> = text.split("\n\n").map(health).collect();
+    units.retain(|unit| !unit.name.is_empty());
+    units
+}
+
+fn health(block: &str) -> UnitHealth {
+    let mut unit = UnitHealth::default();
+    for (name, value) in block.lines().filter_map(|line| line.split_once('=')) {
+        match name {
+            "Id" => value.clone_into(&mut unit.name),
+            "LoadState" => value.clone_into(&mut unit.load),
+            "ActiveState" => value.clone_into(&mut unit.active),
+            "SubState" => value.clone_into(&mut unit.sub),
+            "Result" => value.clone_into(&mut unit.result),
+            "NRestarts" => unit.restarts = value.parse().unwrap_or_default(),
+            _ => {}
+        }
+    }
+    unit
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +143,17 @@ mod tests {
             &parse_states("Type=oneshot\nNRestarts=3\nTriggeredBy=a.socket b.timer\nNeedDaemonReload=yes\n")
                 [0];
         assert_eq!((unit.restarts, unit.triggers.len(), unit.stale), (3, 2, true));
+    }
+
+    #[test]
+    fn units_of_a_pattern_bring_their_names() {
+        let text = "Result=exit-code\nNRestarts=7\nId=docker.service\nLoadState=loaded\nActiveState=activating\n\
+                    SubState=auto-restart\n\nId=holdfast-apply.service\nLoadState=loaded\nActiveState=active\n";
+        let units = parse_health(text);
+        assert_eq!(units.len(), 2);
+        assert_eq!((units[0].name.as_str(), units[0].restarts), ("docker.service", 7));
+        assert_eq!((units[0].sub.as_str(), units[0].result.as_str()), ("auto-restart", "exit-code"));
+        assert_eq!((units[1].name.as_str(), units[1].restarts), ("holdfast-apply.service", 0));
+        assert!(parse_health("\n").is_empty());
     }
 }

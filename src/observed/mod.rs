@@ -2,6 +2,7 @@
 //! newer engine adds must not be lost between reading and writing.
 
 mod baseline;
+mod health;
 mod host;
 mod inventory;
 mod misfit;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use baseline::Baseline;
+pub use health::{Disk, HostHealth, Listener, Process, Protocol, Room, Stale, StaleProcess, UnitHealth};
 pub use host::{
     Ask, HostSeen, LinkSeen, StoreSeen, SystemSeen, UnitSeen, UnitState, UnitsSeen, Wish, is_leftover,
     leftover,

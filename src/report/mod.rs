@@ -1,5 +1,6 @@
 //! One record, many prints; and the exit code, decided in one place.
 
+mod doctor;
 mod effect;
 mod exit;
 mod generations;
@@ -12,6 +13,7 @@ mod text;
 mod textfile;
 mod watch;
 
+pub use doctor::{Diagnosis, Finding, diagnosis_json, diagnosis_schema, diagnosis_text};
 pub use exit::Exit;
 pub use generations::generations_text;
 pub use junit::junit;
@@ -40,10 +42,14 @@ pub fn json(record: &Record) -> Result<String, serde_json::Error> {
 /// The JSON Schema of the record, as `docs/reference/report.schema.json` holds it.
 #[must_use]
 pub fn schema() -> schemars::Schema {
+    schema_of::<Record>()
+}
+
+fn schema_of<T: schemars::JsonSchema>() -> schemars::Schema {
     schemars::generate::SchemaSettings::draft2020_12()
         .for_serialize()
         .into_generator()
-        .into_root_schema_for::<Record>()
+        .into_root_schema_for::<T>()
 }
 
 /// An error and its causes on one line, joined by `: `.

@@ -51,7 +51,7 @@ const EXITS: &[(Exit, &str)] = &[
     (Exit::Ok, "success, or nothing to do"),
     (Exit::Internal, "an unexpected error: a bug, local input or output"),
     (Exit::Changes, "`plan --detailed-exitcode` found changes"),
-    (Exit::GateFailed, "a gate failed, or could not give an answer"),
+    (Exit::GateFailed, "a gate failed, or could not give an answer; `doctor` found something"),
     (Exit::ApplyFailed, "a step, convergence or a rollback failed"),
     (Exit::SecretFailed, "a secret could not be decrypted or delivered"),
     (Exit::Locked, "another run holds the lock"),

@@ -17,7 +17,7 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("traefik", "address desired manifest secrets source"),
     ("observed", "address"),
     ("plan", "address desired manifest observed pins report"),
-    ("report", "address manifest plan source"),
+    ("report", "address manifest observed plan source"),
     ("secrets", "address manifest observed report source state"),
     ("image", "desired manifest report"),
     ("state", "address manifest observed plan report"),

@@ -10,6 +10,7 @@ mod apply;
 mod cli;
 mod compose;
 mod docs;
+mod doctor;
 mod engine;
 mod gates;
 mod image;
