@@ -54,12 +54,16 @@ impl Diagnosis {
         findings.extend(host.failed.iter().map(|text| Finding {
             about: about(),
             text: plain(text),
-            fix: "run `holdfast doctor` as root".to_owned(),
+            fix: "run what failed by hand, as root".to_owned(),
         }));
         if !host.not_readable.is_empty() {
             let many = host.not_readable.len();
             let text = format!("{many} process{} cannot be looked into", if many == 1 { "" } else { "es" });
-            findings.push(Finding { about: about(), text, fix: "run `holdfast doctor` as root".to_owned() });
+            findings.push(Finding {
+                about: about(),
+                text,
+                fix: "run `holdfast doctor` as root, with all capabilities".to_owned(),
+            });
         }
         let exit = if findings.is_empty() { Exit::Ok } else { Exit::GateFailed };
         Self { schema: 1, exit, findings, host }
@@ -288,7 +292,7 @@ mod tests {
              not asked: units: no systemd\n\
              found: process 7: runs a file that was removed or replaced: a\\u{1b}[2J /a (deleted), no unit, group / \
              (fix: start it again)\n\
-             found: look: 1 process cannot be looked into (fix: run `holdfast doctor` as root)\n\
+             found: look: 1 process cannot be looked into (fix: run `holdfast doctor` as root, with all capabilities)\n\
              2 findings: gate-failed (3)\n"
         );
         let fine = diagnosis_text(&Diagnosis::of(HostHealth::default()), false);
