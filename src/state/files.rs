@@ -26,12 +26,7 @@ pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, State
     staged.push(".new");
     let staged = Path::new(&staged);
     let write = || -> io::Result<()> {
-        // A leftover of a crash is ours to replace: the lock is held.
-        match fs::remove_file(staged) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(staged)?;
+        let mut file = anew(staged, mode)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(staged, path)?;
@@ -52,11 +47,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StateError> {
     staged.push(format!(".{}.new", std::process::id()));
     let staged = Path::new(&staged);
     let write = || -> io::Result<()> {
-        match fs::remove_file(staged) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(staged)?;
+        let mut file = anew(staged, mode)?;
         file.set_permissions(fs::Permissions::from_mode(mode))?;
         file.write_all(bytes)?;
         file.sync_all()?;
@@ -66,6 +57,15 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StateError> {
         drop(fs::remove_file(staged));
         StateError::io("write", path)(error)
     })
+}
+
+/// A new file in the place of a leftover of a crash, which is ours to replace: a lock is held, or the name is our own.
+fn anew(staged: &Path, mode: u32) -> io::Result<File> {
+    match fs::remove_file(staged) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(staged)
 }
 
 /// True when a file is there and holds these very bytes. It is read piece by piece: it may be large, and nothing of it

@@ -3,13 +3,7 @@
   nodes.machine =
     { lib, ... }:
     {
-      services.holdfast.stacks.other = {
-        images.other = "app";
-        settings.services.other = {
-          image = "holdfast.invalid/app";
-          deploy.endpoint_mode = "dnsrr";
-        };
-      };
+      imports = [ ./common/other.nix ];
       specialisation = {
         dropped.configuration.services.holdfast.stacks = lib.mkForce {
           app.compose = [

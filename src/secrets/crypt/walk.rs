@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256, Sha512};
 use super::super::error::SecretError;
 use super::super::iv::Ivs;
 use super::super::metadata::Metadata;
+use super::super::path::{Step, shown};
 use super::super::rules::Active;
 use super::super::token::DataKey;
 use super::super::tree::{Entry, Item, Node};
@@ -16,13 +17,6 @@ use crate::manifest::SecretFormat;
 pub(super) enum Direction {
     Open,
     Seal,
-}
-
-/// One step of a place.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    Key(String),
-    Index(usize),
 }
 
 pub(super) struct Walk<'d> {
@@ -173,15 +167,7 @@ impl<'d> Walk<'d> {
     }
 
     pub(super) fn place(&self) -> String {
-        let steps: Vec<_> = self
-            .steps
-            .iter()
-            .map(|step| match step {
-                Step::Key(key) => key.clone(),
-                Step::Index(index) => index.to_string(),
-            })
-            .collect();
-        steps.join("/")
+        shown(&self.steps)
     }
 
     pub(super) fn wrong(&self, reason: &'static str) -> SecretError {

@@ -63,6 +63,8 @@ impl Host {
         let place = program.parent().expect("a folder").display().to_string();
         machine.sh(&format!("mkdir -p {place} && ln -sfn /srv/share/holdfast {place}/holdfast"));
         let generations = build(&program, sealed.path());
+        // Only the builds needed it here.
+        fs::remove_dir_all(&place).expect("the folder of the link");
         let host = Self { machine, generations, turn: Mutex::new(()), _keys: keys.dir };
         // What a NixOS is before anything is configured.
         let nothing = host.path("nothing");
