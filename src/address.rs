@@ -44,13 +44,33 @@ pub enum Kind {
     File,
     /// The record of what is ours (no name).
     Ownership,
+    /// A forge: `gitea`, `drone`.
+    Forge,
+    /// A user of a forge.
+    User,
+    /// An organisation of a forge.
+    Organisation,
+    /// A repository of a forge, by `OWNER/NAME`.
+    Repository,
+    /// Somebody's access to a repository, by `OWNER/NAME/USER`.
+    Collaborator,
+    /// A webhook of a forge.
+    Hook,
+    /// An access token of a forge.
+    Token,
+    /// An OAuth application of a forge.
+    OauthApplication,
+    /// The sign-in of one forge at another (no name).
+    SignIn,
+    /// A clock that starts builds, by `OWNER/NAME/CLOCK`.
+    Cron,
     /// A gate.
     Gate,
 }
 
 impl Kind {
     /// Every kind, in plan order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 27] = [
         Self::Swarm,
         Self::Node,
         Self::Ownership,
@@ -67,6 +87,16 @@ impl Kind {
         Self::Volume,
         Self::Stack,
         Self::Service,
+        Self::Forge,
+        Self::User,
+        Self::Organisation,
+        Self::Repository,
+        Self::Collaborator,
+        Self::Hook,
+        Self::Token,
+        Self::OauthApplication,
+        Self::SignIn,
+        Self::Cron,
         Self::Gate,
     ];
 
@@ -90,6 +120,16 @@ impl Kind {
             Self::Config => "config",
             Self::Volume => "volume",
             Self::Ownership => "ownership",
+            Self::Forge => "forge",
+            Self::User => "user",
+            Self::Organisation => "organisation",
+            Self::Repository => "repository",
+            Self::Collaborator => "collaborator",
+            Self::Hook => "hook",
+            Self::Token => "token",
+            Self::OauthApplication => "oauth_application",
+            Self::SignIn => "sign_in",
+            Self::Cron => "cron",
             Self::Gate => "gate",
         }
     }
@@ -97,7 +137,7 @@ impl Kind {
     /// True where there is only one of the kind, so that its address has no name.
     #[must_use]
     pub const fn is_single(self) -> bool {
-        matches!(self, Self::Swarm | Self::Files | Self::UserFiles | Self::Ownership)
+        matches!(self, Self::Swarm | Self::Files | Self::UserFiles | Self::Ownership | Self::SignIn)
     }
 }
 
@@ -110,12 +150,12 @@ pub struct Part {
     pub name: String,
 }
 
-/// The address of one thing: a part, or a stack and a part inside it.
+/// The address of one thing: a part, or a stack or forge and a part inside it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
     /// The outer part.
     pub outer: Part,
-    /// The part inside a stack.
+    /// The part inside a stack or a forge.
     pub inner: Option<Part>,
 }
 
@@ -134,6 +174,12 @@ impl Address {
     /// `stack.STACK/kind.name`.
     pub fn in_stack(stack: impl Into<String>, kind: Kind, name: impl Into<String>) -> Self {
         let outer = Part { kind: Kind::Stack, name: stack.into() };
+        Self { outer, inner: Some(Part { kind, name: name.into() }) }
+    }
+
+    /// `forge.FORGE/kind.name`.
+    pub fn in_forge(forge: impl Into<String>, kind: Kind, name: impl Into<String>) -> Self {
+        let outer = Part { kind: Kind::Forge, name: forge.into() };
         Self { outer, inner: Some(Part { kind, name: name.into() }) }
     }
 
@@ -196,8 +242,8 @@ impl FromStr for Address {
         }
         let inside = rest.strip_prefix('/').ok_or_else(|| fail("text after the name"))?;
         let (inner, rest) = parse_part(inside).map_err(fail)?;
-        if !rest.is_empty() || outer.kind != Kind::Stack {
-            return Err(fail("only a stack has things inside, and only one level"));
+        if !rest.is_empty() || !matches!(outer.kind, Kind::Stack | Kind::Forge) {
+            return Err(fail("only a stack or a forge has things inside, and only one level"));
         }
         Ok(Self { outer, inner: Some(inner) })
     }
@@ -283,7 +329,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_address_reads_back(stack in ".{1,20}", name in ".{1,20}", kind in 0_usize..17) {
+        fn every_address_reads_back(stack in ".{1,20}", name in ".{1,20}", kind in 0_usize..27) {
             let inner = Part {
                 kind: Kind::ALL[kind],
                 name: if Kind::ALL[kind].is_single() { String::new() } else { name },

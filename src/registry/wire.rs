@@ -3,7 +3,6 @@
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
@@ -11,15 +10,14 @@ use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use zeroize::Zeroizing;
 
 use crate::secrets::SecretBytes;
+use crate::web::connector;
 
 /// How long one request may take, name lookup and handshake included.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -56,26 +54,7 @@ pub(super) struct Wire {
 impl Wire {
     /// Trusts the roots of a PEM file, or the system's.
     pub(super) fn new(ca: Option<&Path>) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        let from = if let Some(path) = ca {
-            let text = std::fs::read(path).map_err(|e| format!("cannot read `{}`: {e}", path.display()))?;
-            let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-            let found = found.map_err(|e| format!("`{}` is not PEM: {e}", path.display()))?;
-            roots.add_parsable_certificates(found);
-            format!("`{}`", path.display())
-        } else {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            "the system".to_owned()
-        };
-        if roots.is_empty() {
-            return Err(format!("{from} holds no certificate that can be a root"));
-        }
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| e.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)) })
+        Ok(Self { tls: connector(ca)? })
     }
 
     /// Asks once. The error is in words; a password or token is never in it.
