@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::StateError;
+use super::{StateError, spread};
 
 /// Writes `bytes` to `path` so that a crash leaves the old file or the new one: a file beside it, synced, renamed,
 /// and the folder synced. Writes nothing when the file already holds these bytes; returns whether it wrote.
@@ -35,6 +35,37 @@ pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, State
     write().map_err(StateError::io("write", path))?;
     Ok(true)
 }
+
+/// As [`write_durably`], for several files of one folder at once: a crash leaves any of them old and any of them new. The
+/// disk is asked for all of them at a time, which takes it little longer than for one.
+///
+/// # Errors
+/// As [`write_durably`].
+pub fn write_all_durably(folder: &Path, files: &[(&str, &[u8])], mode: u32) -> Result<(), StateError> {
+    let news: Vec<_> = files.iter().filter(|(name, bytes)| !holds(&folder.join(name), bytes)).collect();
+    if news.is_empty() {
+        return Ok(());
+    }
+    make_folder(folder)?;
+    let staged = |name: &str| folder.join(format!("{name}.new"));
+    let write = |(name, bytes): &(&str, &[u8])| {
+        let write = || -> io::Result<()> {
+            let mut file = anew(&staged(name), mode)?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        };
+        write().map_err(StateError::io("write", folder.join(name)))
+    };
+    spread(&news, WRITERS, |file| write(file))?;
+    for (name, _) in &news {
+        let path = folder.join(name);
+        fs::rename(staged(name), &path).map_err(StateError::io("write", path))?;
+    }
+    sync_folder(folder).map_err(StateError::io("write", folder))
+}
+
+/// Files that are written at a time.
+const WRITERS: usize = 4;
 
 /// Writes `bytes` to `path` for programs that may read it at any time: a reader sees the old text or the new one, whole,
 /// with this very mode whatever the umask is. Several may write at once, without a lock; the last one counts.
@@ -156,6 +187,34 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().ino(), inode);
         assert!(write_durably(&path, b"two", 0o600).unwrap());
         assert_eq!(fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    fn several_files_are_written_at_once_and_only_those_that_differ() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("a");
+        for count in [0, 1, 7, 8, 9, 40] {
+            let texts: Vec<(String, String)> =
+                (0..count).map(|at| (at.to_string(), format!("{count}-{at}"))).collect();
+            let files: Vec<_> = texts.iter().map(|(name, text)| (name.as_str(), text.as_bytes())).collect();
+            write_all_durably(&place, &files, 0o600).unwrap();
+            for (name, text) in &texts {
+                assert_eq!(&fs::read_to_string(place.join(name)).unwrap(), text);
+            }
+            let inodes = || {
+                texts
+                    .iter()
+                    .map(|(name, _)| fs::metadata(place.join(name)).unwrap().ino())
+                    .collect::<Vec<_>>()
+            };
+            let before = inodes();
+            write_all_durably(&place, &files, 0o600).unwrap();
+            assert_eq!(inodes(), before);
+        }
+        assert_eq!(fs::read_dir(&place).unwrap().count(), 40, "something is left beside them");
+        let error =
+            write_all_durably(&place, &[("0", b"a"), ("none/1", b"b"), ("2", b"c")], 0o600).unwrap_err();
+        assert!(error.to_string().contains("none/1"), "{error}");
     }
 
     #[test]

@@ -257,6 +257,15 @@ impl Generation {
         read_json(&self.folder.join(SECRETS)).ok().flatten().unwrap_or_default()
     }
 
+    /// Takes the secrets that were told while it was applied for its own.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn set_secrets(&self, digests: &BTreeMap<String, String>) -> Result<bool, StateError> {
+        let (path, text) = Self::secrets_text(digests);
+        write_durably(&self.folder.join(path), &text, 0o600)
+    }
+
     /// The text that makes changed secrets another generation.
     #[must_use]
     pub fn secrets_text(digests: &BTreeMap<String, String>) -> (PathBuf, Vec<u8>) {

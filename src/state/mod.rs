@@ -5,6 +5,7 @@
 //! <paths.run>/proven.json                what this boot has proven (gone after a boot, on purpose)
 //! <paths.state>/naming.key               32 bytes, when no secret of the manifest is the naming key
 //! <paths.state>/logins.json             which login of a registry each service was last written with
+//! <paths.state>/forge.json              what was made in forges, and with which versions of secrets
 //! <paths.state>/baseline.json           what lay on the engine before anything was ours
 //! <paths.state>/images.json              which images came onto this node because of us
 //! <paths.run>/units.json                 what was asked of units of systemd and is not proven yet
@@ -27,6 +28,7 @@ mod asked;
 mod baseline;
 mod credentials;
 mod files;
+mod forge;
 mod generation;
 mod images;
 mod installed;
@@ -38,6 +40,7 @@ mod needs;
 mod ownership;
 mod proven;
 mod recreating;
+mod spread;
 mod trust;
 mod unseen;
 
@@ -46,7 +49,8 @@ use std::path::PathBuf;
 pub use asked::{read_asked, write_asked};
 pub use baseline::{forget_baseline, has_baseline, read_baseline, write_baseline};
 pub use credentials::{Given, read_credentials, read_ids, write_credentials, write_ids};
-pub use files::{replace, write_durably};
+pub use files::{replace, write_all_durably, write_durably};
+pub use forge::{read_forge, write_forge};
 pub use generation::{Generation, Generations, Status};
 pub use images::{read_images, write_images};
 pub use installed::{forget_installed, installed_ciphertext};
@@ -58,7 +62,8 @@ pub use needs::{Needs, Origin};
 pub use ownership::{read_ownership, write_ownership};
 pub use proven::Proven;
 pub use recreating::Recreating;
-pub use trust::{Touched, touched_by_others};
+pub use spread::spread;
+pub use trust::{Touched, open_guarded, open_unguarded, touched_by_others};
 pub use unseen::{read_unseen, write_unseen};
 
 use crate::report::Exit;

@@ -1,10 +1,12 @@
-//! Who else may change what stands at a path.
+//! Who else may change what stands at a path, and what is opened with that in mind.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2};
+use rustix::io::Errno;
 use rustix::process::{getegid, geteuid};
 
 /// No path leads through more links.
@@ -60,6 +62,37 @@ pub fn touched_by_others(path: &Path) -> io::Result<Option<Touched>> {
     }
     Ok(None)
 }
+
+/// Opens what a manifest names to be read: where somebody else could exchange a folder above it, or the file, no link is
+/// followed, so that nobody leads this process to a file that he may not read himself. A pipe is not waited for; what kind
+/// of file it is, the caller looks at.
+///
+/// # Errors
+/// It cannot be opened, or is a link that somebody else could lead elsewhere.
+pub fn open_guarded(path: &Path) -> io::Result<File> {
+    if touched_by_others(path)?.is_none() {
+        return open_unguarded(path);
+    }
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    match openat2(CWD, path, OPENED, Mode::empty(), resolve) {
+        Ok(file) => Ok(file.into()),
+        Err(Errno::LOOP) => Err(io::Error::other(
+            "it, or a folder above it, is a link, and somebody else could lead it elsewhere",
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Opens what somebody named himself, wherever links lead. A pipe is not waited for.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn open_unguarded(path: &Path) -> io::Result<File> {
+    Ok(open(path, OPENED, Mode::empty())?.into())
+}
+
+/// How files are opened to be read.
+const OPENED: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// The steps of a path below its root, last first.
 fn parts(path: &Path) -> Vec<PathBuf> {
