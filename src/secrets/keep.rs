@@ -4,10 +4,12 @@
 //! SHA-256 of its bytes. The index goes by secret and not by file: when a new version of a file lost one key, that
 //! secret goes on with the older version while the others move on.
 
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,7 +18,7 @@ use super::clear::Stamp;
 use super::identity::read_capped;
 use super::value::Unlocked;
 use crate::manifest::SecretFormat;
-use crate::state::{StateError, write_durably};
+use crate::state::{StateError, write_all_durably, write_durably};
 
 const INDEX: &str = "index.json";
 /// How names of copies end.
@@ -51,39 +53,84 @@ pub(super) struct Entry {
 /// # Errors
 /// A file that cannot be written; the index goes last, so that an older one stays in force.
 pub fn keep_ciphertext(unlocked: &Unlocked, last: Option<&Path>, dest: &Path) -> Result<(), StateError> {
-    let (mut index, mut done) = (BTreeMap::new(), Done::new());
-    let folders = [Some(dest), last].map(|folder| folder.map(Kept::load));
-    for failure in &unlocked.failures {
-        let name = &failure.address.leaf().name;
-        let mut copies = folders.iter().flatten();
-        if let Some(opened) = copies.find_map(|kept| kept.find(name)) {
-            index.insert(name, write(&opened, dest, &mut done)?);
-        }
-    }
-    for (name, opened) in &unlocked.opened {
-        index.insert(name, write(opened, dest, &mut done)?);
-    }
-    // A map of strings cannot fail to serialise.
-    let index = serde_json::to_vec_pretty(&index).unwrap_or_default();
-    write_durably(&dest.join(INDEX), &index, 0o600)?;
-    Ok(())
+    Copies::of(unlocked, last, dest).write()
 }
 
-/// As [`keep_ciphertext`], in a folder that outlives what it keeps: copies that nothing refers to any more are removed.
-///
-/// # Errors
-/// As [`keep_ciphertext`]; a copy that cannot be removed.
-pub fn keep_only_ciphertext(unlocked: &Unlocked, last: Option<&Path>, dest: &Path) -> Result<(), StateError> {
-    keep_ciphertext(unlocked, last, dest)?;
-    let index = Kept::load(dest).index;
-    let named = |name: &str| index.values().any(|entry| entry.file == name);
-    for entry in fs::read_dir(dest).map_err(StateError::io("read", dest))?.flatten() {
-        let name = entry.file_name();
-        if name.to_str().is_some_and(|name| name.ends_with(ENDING) && !named(name)) {
-            fs::remove_file(entry.path()).map_err(StateError::io("remove", entry.path()))?;
+/// As [`keep_ciphertext`], in a folder that outlives what it keeps: copies that nothing refers to any more are removed. The
+/// disk takes its time; it is written while the caller goes on.
+#[must_use]
+pub fn keep_only_ciphertext(unlocked: &Unlocked, last: Option<&Path>, dest: &Path) -> Keeping {
+    let copies = Arc::new(Copies::of(unlocked, last, dest));
+    let written = Arc::clone(&copies);
+    let thread = thread::Builder::new().spawn(move || written.write_only()).ok();
+    Keeping { copies, thread }
+}
+
+/// Copies on their way to the disk.
+pub struct Keeping {
+    copies: Arc<Copies>,
+    /// None where no thread can be had.
+    thread: Option<JoinHandle<Result<(), StateError>>>,
+}
+
+impl Keeping {
+    /// Waits until they are there.
+    ///
+    /// # Errors
+    /// As [`keep_ciphertext`]; a copy that cannot be removed.
+    pub fn end(self) -> Result<(), StateError> {
+        match self.thread.map(JoinHandle::join) {
+            None => self.copies.write_only(),
+            Some(Ok(written)) => written,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
         }
     }
-    Ok(())
+}
+
+/// What is to be written, and where.
+struct Copies {
+    dest: PathBuf,
+    files: BTreeMap<String, Arc<Vec<u8>>>,
+    index: Vec<u8>,
+}
+
+impl Copies {
+    fn of(unlocked: &Unlocked, last: Option<&Path>, dest: &Path) -> Self {
+        let (mut index, mut files) = (BTreeMap::new(), Named::new());
+        let kept = LazyCell::new(|| [Some(dest), last].map(|folder| folder.map(Kept::load)));
+        for failure in &unlocked.failures {
+            let name = &failure.address.leaf().name;
+            if let Some(opened) = kept.iter().flatten().find_map(|kept| kept.find(name)) {
+                index.insert(name, entry(&opened, &mut files));
+            }
+        }
+        index.extend(unlocked.opened.iter().map(|(name, opened)| (name, entry(opened, &mut files))));
+        Self {
+            dest: dest.to_owned(),
+            files: files.into_values().map(|(bytes, file)| (file, bytes)).collect(),
+            // A map of strings cannot fail to serialise.
+            index: serde_json::to_vec(&index).unwrap_or_default(),
+        }
+    }
+
+    fn write(&self) -> Result<(), StateError> {
+        let files: Vec<_> =
+            self.files.iter().map(|(file, bytes)| (file.as_str(), bytes.as_slice())).collect();
+        write_all_durably(&self.dest, &files, 0o600)?;
+        write_durably(&self.dest.join(INDEX), &self.index, 0o600).map(drop)
+    }
+
+    fn write_only(&self) -> Result<(), StateError> {
+        self.write()?;
+        let dest = &self.dest;
+        for entry in fs::read_dir(dest).map_err(StateError::io("read", dest))?.flatten() {
+            let name = entry.file_name();
+            if name.to_str().is_some_and(|name| name.ends_with(ENDING) && !self.files.contains_key(name)) {
+                fs::remove_file(entry.path()).map_err(StateError::io("remove", entry.path()))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// True for a folder that [`keep_ciphertext`] wrote to its end.
@@ -92,22 +139,17 @@ pub fn has_kept(folder: &Path) -> bool {
     folder.join(INDEX).exists()
 }
 
-/// Names of copies by the place of their bytes, which are held so that no others come to it.
-type Done = BTreeMap<*const Vec<u8>, (Arc<Vec<u8>>, String)>;
+/// Copies and their names, by the place of their bytes: many secrets may be of one file, of which they share the bytes.
+type Named = BTreeMap<*const Vec<u8>, (Arc<Vec<u8>>, String)>;
 
-/// Writes one copy, unless it is `done`: many secrets may be of one file, of which they share the bytes. Returns its
-/// line of the index.
-fn write(opened: &Opened, dest: &Path, done: &mut Done) -> Result<Entry, StateError> {
-    let place = Arc::as_ptr(&opened.ciphertext);
-    let file = if let Some((_, file)) = done.get(&place) {
-        file.clone()
-    } else {
+/// A line of the index; the copy that it names is added to the others.
+fn entry(opened: &Opened, files: &mut Named) -> Entry {
+    let copy = || {
         let file = format!("{:x}{ENDING}", Sha256::digest(opened.ciphertext.as_slice()));
-        write_durably(&dest.join(&file), &opened.ciphertext, 0o600)?;
-        done.insert(place, (Arc::clone(&opened.ciphertext), file.clone()));
-        file
+        (Arc::clone(&opened.ciphertext), file)
     };
-    Ok(Entry { file, format: opened.format, key: opened.key.clone() })
+    let (_, file) = files.entry(Arc::as_ptr(&opened.ciphertext)).or_insert_with(copy);
+    Entry { file: file.clone(), format: opened.format, key: opened.key.clone() }
 }
 
 /// What an earlier [`keep_ciphertext`] wrote.

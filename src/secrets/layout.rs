@@ -46,6 +46,12 @@ impl Layout {
         })
     }
 
+    /// The same number for every form, as sops takes it from `--indent`.
+    #[must_use]
+    pub const fn all(indent: i64) -> Self {
+        Self { yaml: indent, json: indent, json_binary: indent }
+    }
+
     /// Fails, as sops does, only when a file of the form is written.
     pub(super) fn of(self, format: SecretFormat) -> Result<Indent, SecretError> {
         let (name, number, default) = match format {
@@ -58,7 +64,7 @@ impl Layout {
             _ if number == default => Ok(Indent::Default),
             Ok(count @ ..=FURTHEST) => Ok(Indent::Blanks(count)),
             _ => Err(SecretError::Config(format!(
-                "`stores.{name}.indent` is {number}, and must be between {default} and {FURTHEST}"
+                "the indentation (`stores.{name}.indent` or `--indent`) is {number}, and must be between {default} and {FURTHEST}"
             ))),
         }
     }

@@ -9,19 +9,19 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::document::decrypt;
-use super::encrypt::Policy;
+use super::document::{Document, decrypt};
 use super::error::SecretError;
 use super::fill::{filled, has_value, last_written};
 use super::generate::make;
 use super::identity::{Ask, Environment, Identities, read_capped};
 use super::keep::Opened;
+use super::told::{OF, policy};
 use super::unlock::format_of;
 use super::value::{SecretBytes, Unlocked};
 use crate::manifest::{Generator, Manifest, Place, Secret, SecretFormat};
 
 /// The key of the value in its file.
-const KEY: &str = "value";
+pub(super) const KEY: &str = "value";
 
 /// Where the value of a secret is kept that the host made.
 #[must_use]
@@ -57,6 +57,24 @@ pub fn open_minted(path: &Path, identities: &Identities) -> Result<SecretBytes, 
     decrypt(&bytes, SecretFormat::Json, identities)?.get(KEY)
 }
 
+/// The number of what a forge made and told the value of; zero where that is not known.
+pub(super) fn number_of(document: &Document) -> i64 {
+    let text = document.get(OF).ok().and_then(|value| String::from_utf8(value.expose().to_vec()).ok());
+    text.and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// What the host keeps of it, with its number.
+pub(super) fn read_told(
+    manifest: &Manifest,
+    name: &str,
+    identities: &Identities,
+) -> Result<(SecretBytes, Opened, i64), SecretError> {
+    let bytes =
+        read_capped(&minted_path(manifest, name)).map_err(|error| SecretError::Read(error.to_string()))?;
+    let document = decrypt(&bytes, SecretFormat::Json, identities)?;
+    Ok((document.get(KEY)?, opened(bytes.to_vec()), number_of(&document)))
+}
+
 /// The value that the host made before.
 pub(super) fn read(
     manifest: &Manifest,
@@ -69,7 +87,7 @@ pub(super) fn read(
     Ok((value, opened(bytes.to_vec())))
 }
 
-fn opened(ciphertext: Vec<u8>) -> Opened {
+pub(super) fn opened(ciphertext: Vec<u8>) -> Opened {
     Opened { ciphertext: Arc::new(ciphertext), format: SecretFormat::Json, key: KEY.to_owned(), stamp: None }
 }
 
@@ -89,9 +107,13 @@ pub fn mint_missing(
     let mut missing: Vec<_> = manifest.secrets.iter().filter(missing).collect();
     missing.retain(|(name, _)| !recover(unlocked, name));
     missing.extend(manifest.secrets.iter().filter(|(name, _)| due.contains(name.as_str())));
-    let keys = &manifest.identities;
-    let readers = keys.public_keys.iter().chain(&keys.admins).cloned().collect();
-    let policy = Policy { groups: vec![readers], ..Policy::default() };
+    // A forge is asked for the others.
+    let by_forge = |secret: &Secret| secret.generator.as_ref().is_some_and(|by| by.forge.is_some());
+    let due_there = missing
+        .extract_if(.., |(_, secret)| by_forge(secret))
+        .filter(|(name, _)| due.contains(name.as_str()));
+    unlocked.due.extend(due_there.map(|(name, _)| name.clone()));
+    let policy = policy(manifest);
     let (later, first): (Vec<_>, Vec<_>) = missing
         .into_iter()
         .filter_map(|(name, secret)| Some((name, secret.generator.as_ref()?)))

@@ -1,12 +1,14 @@
 //! Templates: values put into text in one pass, each written so that it stays one value.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::value::{SecretBytes, Unlocked};
 use crate::address::{Address, Kind};
-use crate::manifest::template::{Escape, Piece, pieces};
+use crate::manifest::template::{Escape, Piece, pieces, secrets_in};
 use crate::manifest::{Manifest, RENDERED};
 use crate::report::Failure;
 
@@ -17,6 +19,14 @@ pub fn render_templates(manifest: &Manifest, unlocked: &mut Unlocked) {
     for (name, template) in &manifest.templates {
         let path = format!("{RENDERED}/{name}");
         let address = Address::new(Kind::Template, name);
+        if secrets_in(&template.content).any(|secret| unlocked.awaited.contains(&secret)) {
+            // What is installed stays until the forge has told.
+            if let Some(bytes) = unlocked.installed.remove(&path) {
+                unlocked.values.insert(path.clone(), bytes);
+            }
+            unlocked.awaited.insert(path);
+            continue;
+        }
         match render(&template.content, unlocked) {
             Ok(bytes) => drop(unlocked.values.insert(path, bytes)),
             Err(reason) => {
@@ -28,6 +38,33 @@ pub fn render_templates(manifest: &Manifest, unlocked: &mut Unlocked) {
             }
         }
     }
+}
+
+/// Renders those templates again that are made of one of these secrets; returns their places, and what failed.
+pub fn render_again(
+    manifest: &Manifest,
+    unlocked: &mut Unlocked,
+    secrets: &BTreeSet<String>,
+) -> (BTreeSet<String>, Vec<Failure>) {
+    let (mut places, mut failures) = (BTreeSet::new(), Vec::new());
+    for (name, template) in &manifest.templates {
+        let names: Vec<String> = secrets_in(&template.content).collect();
+        let of = |set: &BTreeSet<String>| names.iter().any(|name| set.contains(name));
+        if !of(secrets) || of(&unlocked.awaited) {
+            continue;
+        }
+        let path = format!("{RENDERED}/{name}");
+        match render(&template.content, unlocked) {
+            Ok(bytes) => drop(unlocked.values.insert(path.clone(), bytes)),
+            Err(reason) => {
+                let kept = unlocked.values.contains_key(&path);
+                failures.push(Failure { address: Address::new(Kind::Template, name), reason, kept });
+            }
+        }
+        unlocked.awaited.remove(&path);
+        places.insert(path);
+    }
+    (places, failures)
 }
 
 fn render(content: &str, unlocked: &Unlocked) -> Result<SecretBytes, String> {

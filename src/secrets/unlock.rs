@@ -1,20 +1,23 @@
 //! All secrets of a manifest, each on its own.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::document::{Document, decrypt};
 use super::error::SecretError;
 use super::identity::{Identities, read_capped};
 use super::keep::{Kept, Opened};
 use super::mint;
+use super::told::Told;
 use super::value::{SecretBytes, Unlocked};
 use crate::address::{Address, Kind};
 use crate::manifest::{Manifest, Secret, SecretFormat};
 use crate::report::Failure;
+use crate::state::spread;
 
 /// A sops file that was read once.
 struct Loaded {
@@ -36,8 +39,15 @@ pub fn unlock(manifest: &Manifest, identities: &Identities, kept: Option<&Path>)
     let mut kept = LastGood::new(kept, identities);
     for (name, secret) in &manifest.secrets {
         if mint::is_left_to_host(name, secret) {
-            unlock_minted((manifest, name), identities, &mut kept, &mut unlocked);
+            if is_by_forge(secret) {
+                unlock_told((manifest, name), identities, &mut kept, &mut unlocked);
+            } else {
+                unlock_minted((manifest, name), identities, &mut kept, &mut unlocked);
+            }
             continue;
+        }
+        if is_by_forge(secret) {
+            unlocked.told.insert(name.clone(), Told::Given);
         }
         let format = format_in(secret);
         let Some(loaded) = files.get(&(secret.file.as_path(), format)) else { continue };
@@ -86,27 +96,11 @@ fn load_all<'m>(manifest: &'m Manifest, identities: &Identities) -> Files<'m> {
     // How many cores there are is asked of several files, so not for nothing.
     let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
     let workers = if names.len() > 1 && identities.only_memory() { cores().min(names.len()) } else { 1 };
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        while let Some((file, format)) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.push(((*file, *format), load(file, *format, identities)));
-        }
-        done
+    let work = |(file, format): &(&'m Path, SecretFormat)| {
+        Ok::<_, Infallible>(((*file, *format), load(file, *format, identities)))
     };
-    std::thread::scope(|scope| {
-        // This thread works too; a thread that cannot be had is one less.
-        let others: Vec<_> =
-            (1..workers).filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok()).collect();
-        let mut files: Files<'m> = work().into_iter().collect();
-        for other in others {
-            match other.join() {
-                Ok(done) => files.extend(done),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        files
-    })
+    let Ok(files) = spread(&names, workers, work);
+    files.into_iter().collect()
 }
 
 fn format_in(secret: &Secret) -> SecretFormat {
@@ -141,13 +135,51 @@ fn unlock_minted(
     }
 }
 
+fn is_by_forge(secret: &Secret) -> bool {
+    secret.generator.as_ref().is_some_and(|generator| generator.forge.is_some())
+}
+
+/// Takes what a forge told and the host keeps, or its last good version; what was never told is awaited.
+fn unlock_told(
+    (manifest, name): (&Manifest, &str),
+    identities: &Identities,
+    kept: &mut LastGood<'_>,
+    unlocked: &mut Unlocked,
+) {
+    let found = match mint::read_told(manifest, name, identities) {
+        Ok(found) => Some(found),
+        Err(error) => {
+            let path = mint::minted_path(manifest, name);
+            let last = kept.value(name).map(|(value, opened)| (value, opened, kept.number(name)));
+            if last.is_none() && matches!(path.try_exists(), Ok(false)) {
+                unlocked.awaited.insert(name.to_owned());
+                return;
+            }
+            let reason = format!("{}: {error}", path.display());
+            let address = Address::new(Kind::Secret, name);
+            unlocked.failures.push(Failure { address, reason, kept: last.is_some() });
+            last
+        }
+    };
+    if let Some((value, opened, number)) = found {
+        unlocked.values.insert(name.to_owned(), value);
+        unlocked.opened.insert(name.to_owned(), opened);
+        unlocked.told.insert(name.to_owned(), Told::Kept(number));
+    }
+}
+
 /// Opens every secret of `manifest` as it was kept in `kept`, a folder that [`super::keep_ciphertext`] wrote; the sops
 /// files are not looked at.
 #[must_use]
 pub fn unlock_kept(manifest: &Manifest, identities: &Identities, kept: &Path) -> Unlocked {
     let mut unlocked = Unlocked::default();
     let mut copies = LastGood::new(Some(kept), identities);
-    for name in manifest.secrets.keys() {
+    for (name, secret) in &manifest.secrets {
+        // What a forge holds is not brought back: what it told last counts.
+        if mint::is_left_to_host(name, secret) && is_by_forge(secret) {
+            unlock_told((manifest, name), identities, &mut copies, &mut unlocked);
+            continue;
+        }
         let minted = || mint::read(manifest, name, identities).ok();
         if let Some((found, opened)) = copies.value(name).or_else(minted) {
             unlocked.values.insert(name.clone(), found);
@@ -169,7 +201,9 @@ type KeptFile = (Arc<Vec<u8>>, Document);
 
 /// What secrets were when they last opened; each kept file is read and decrypted once.
 pub(super) struct LastGood<'k> {
-    kept: Option<Kept<'k>>,
+    folder: Option<&'k Path>,
+    /// There once a secret was asked for.
+    kept: OnceCell<Kept<'k>>,
     identities: &'k Identities,
     files: BTreeMap<(String, SecretFormat), Option<KeptFile>>,
 }
@@ -177,12 +211,13 @@ pub(super) struct LastGood<'k> {
 impl<'k> LastGood<'k> {
     /// Those in `kept`, a folder that [`super::keep_ciphertext`] wrote.
     pub(super) fn new(kept: Option<&'k Path>, identities: &'k Identities) -> Self {
-        Self { kept: kept.map(Kept::load), identities, files: BTreeMap::new() }
+        Self { folder: kept, kept: OnceCell::new(), identities, files: BTreeMap::new() }
     }
 
     /// The value that the secret had when it last opened.
     pub(super) fn value(&mut self, name: &str) -> Option<(SecretBytes, Opened)> {
-        let kept = self.kept.as_ref()?;
+        let folder = self.folder?;
+        let kept = self.kept.get_or_init(|| Kept::load(folder));
         let entry = kept.entry(name)?;
         let load = || {
             let ciphertext = Arc::new(kept.read(entry)?);
@@ -198,6 +233,14 @@ impl<'k> LastGood<'k> {
             stamp: None,
         };
         Some((value(document, &entry.key, entry.format).ok()?, opened))
+    }
+
+    /// The number that a forge's value was kept with.
+    fn number(&mut self, name: &str) -> i64 {
+        let entry = self.kept.get().and_then(|kept| kept.entry(name));
+        let file = entry.map(|entry| (entry.file.clone(), entry.format));
+        let loaded = file.and_then(|file| self.files.get(&file)?.as_ref());
+        loaded.map_or(0, |(_, document)| mint::number_of(document))
     }
 }
 

@@ -1,10 +1,11 @@
 //! The one shape of a secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zeroize::Zeroizing;
 
 use super::keep::Opened;
+use super::told::Told;
 use crate::report::Failure;
 
 /// The bytes of a secret, wiped when dropped. No `Debug`, no `Display`, no `Serialize`: whoever needs the bytes
@@ -61,6 +62,12 @@ pub struct Unlocked {
     pub warnings: Vec<String>,
     /// Sealed files of values that this host has just made: to be written before anything uses the values.
     pub to_mint: BTreeMap<String, SecretBytes>,
+    /// Secrets, and templates made of them (`rendered/NAME`), that wait for what a forge has not told yet.
+    pub awaited: BTreeSet<String>,
+    /// Where the values come from that forges make.
+    pub told: BTreeMap<String, Told>,
+    /// Of those, the ones that are due to be made anew by their age.
+    pub due: BTreeSet<String>,
     /// Where each secret's value was read from, for the next run's last good version.
     pub(super) opened: BTreeMap<String, Opened>,
     /// Installed templates, for those that cannot be rendered now.

@@ -8,10 +8,10 @@ use rustix::fs::{AtFlags, FileType, renameat, unlinkat};
 use rustix::io::Errno;
 
 use super::error::FilesError;
-use super::folder::{self, Found, Item, components, descend, open_folder, read_all};
+use super::folder::{self, Found, Item, Maker, components, descend, open_folder, read_all};
 use super::memory;
 use crate::observed::InstalledFile;
-use crate::secrets::digest::digest;
+use crate::secrets::digest::Ids;
 use crate::secrets::value::SecretBytes;
 
 /// Below the run folder.
@@ -32,7 +32,8 @@ pub fn observe_generated(
     key: &SecretBytes,
     instance: &str,
 ) -> Result<BTreeMap<String, InstalledFile>, FilesError> {
-    described(run, |found| digest(key, instance, KIND, &found.name, &found.bytes))
+    let ids = Ids::new(key, instance);
+    described(run, |found| ids.of(KIND, &found.name, &found.bytes))
 }
 
 /// Generated files by their path below `<run>/generated`, without digests: for who has no key.
@@ -49,7 +50,7 @@ fn described(
 ) -> Result<BTreeMap<String, InstalledFile>, FilesError> {
     let shown = run.join(FOLDER);
     let Some(root) = memory::open_existing(&shown)? else { return Ok(BTreeMap::new()) };
-    let files = read_all(&root, &shown)?.into_iter().map(|found| {
+    let files = read_all(&root, &shown, &|_| true)?.into_iter().map(|found| {
         let file = InstalledFile { digest: digest(&found), uid: found.uid, gid: found.gid, mode: found.mode };
         (found.name, file)
     });
@@ -74,7 +75,8 @@ pub fn put(run: &Path, path: &Path, bytes: &SecretBytes, mode: u32) -> Result<()
     }
     folder::remove(&root, STAGING, FileType::RegularFile, &run.join(FOLDER))?;
     let item = Item { name: String::new(), bytes, uid: 0, gid: 0, mode };
-    let written = folder::create(&root, STAGING, &item, &shown)
+    let written = Maker::new()
+        .create(&root, STAGING, &item, &shown)
         .and_then(|()| renameat(&root, STAGING, &folder, file).map_err(FilesError::io("replace", &shown)));
     if written.is_err() {
         // Best effort: the next one does it otherwise.

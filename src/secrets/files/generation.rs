@@ -8,14 +8,14 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, fchmod, renameat, symlinkat, unlinkat};
 
 use super::error::FilesError;
-use super::folder::{self, Item, bits, components, descend, open_folder, read_all};
+use super::folder::{self, Item, Maker, bits, components, descend, open_folder, read_all};
 use super::memory;
-use super::wanted::{KIND, items};
+use super::wanted::items;
 use crate::manifest::{Folder, Manifest, RENDERED};
 use crate::observed::{InstalledFile, leftover};
 use crate::report::Failure;
-use crate::secrets::digest::digest;
 use crate::secrets::value::{SecretBytes, Unlocked};
+use crate::state::spread;
 
 /// The generation that is being written.
 const STAGING: &str = ".new";
@@ -23,7 +23,7 @@ const STAGING: &str = ".new";
 const FOLDER_MODE: u32 = 0o751;
 
 /// What is installed in one folder, by name. A generation that nobody reads any more, or that a killed run left behind,
-/// appears as a [`leftover`], so that it differs from what is wanted; those in `held` do not.
+/// appears as a [`leftover`], so that it differs from what is wanted; those in `held` do not. `digest` is told name and bytes.
 ///
 /// # Errors
 /// A folder that cannot be read, or something foreign mounted there.
@@ -31,7 +31,7 @@ pub fn observe(
     run: &Path,
     folder: Folder,
     held: &BTreeSet<u64>,
-    (key, instance): (&SecretBytes, &str),
+    digest: &dyn Fn(&str, &SecretBytes) -> String,
 ) -> Result<BTreeMap<String, InstalledFile>, FilesError> {
     let mut files = BTreeMap::new();
     let shown = run.join(folder.store());
@@ -41,8 +41,8 @@ pub fn observe(
         let number = name.parse().ok();
         if current.is_some() && current == number && kind == FileType::Directory {
             let generation = open_folder(&generations, &name, &shown.join(&name))?;
-            for found in read_all(&generation, &shown.join(&name))? {
-                let digest = digest(key, instance, KIND, &found.name, &found.bytes);
+            for found in read_all(&generation, &shown.join(&name), &|_| true)? {
+                let digest = digest(&found.name, &found.bytes);
                 let file = InstalledFile { digest, uid: found.uid, gid: found.gid, mode: found.mode };
                 files.insert(found.name, file);
             }
@@ -55,19 +55,24 @@ pub fn observe(
 }
 
 /// Gives each failed secret that has no value the one that is still installed, and remembers the installed templates
-/// for [`crate::secrets::render_templates`]. Call it between unlocking and rendering.
-pub fn fall_back(run: &Path, unlocked: &mut Unlocked) {
-    for folder in Folder::ALL {
-        fall_back_to(run, folder, unlocked);
+/// for [`crate::secrets::render_templates`]. Call it between unlocking and rendering. Nothing else is read.
+pub fn fall_back(run: &Path, manifest: &Manifest, unlocked: &mut Unlocked) {
+    let failed = unlocked.failures.iter().filter(|failure| !failure.kept);
+    let failed: BTreeSet<String> = failed.map(|failure| failure.address.leaf().name.clone()).collect();
+    if !failed.is_empty() || !manifest.templates.is_empty() {
+        for folder in Folder::ALL {
+            fall_back_to(run, folder, &failed, unlocked);
+        }
     }
 }
 
-fn fall_back_to(run: &Path, folder: Folder, unlocked: &mut Unlocked) {
+fn fall_back_to(run: &Path, folder: Folder, failed: &BTreeSet<String>, unlocked: &mut Unlocked) {
     let Some(current) = generation(run, folder) else { return };
     let shown = run.join(folder.store());
     let Ok(Some(generations)) = memory::open_existing(&shown) else { return };
     let Ok(generation) = open_folder(&generations, &current.to_string(), &shown) else { return };
-    let Ok(found) = read_all(&generation, &shown) else { return };
+    let is_asked = |name: &str| name.starts_with(RENDERED) || failed.contains(name);
+    let Ok(found) = read_all(&generation, &shown, &is_asked) else { return };
     for file in found {
         let of_file = |failure: &&mut Failure| failure.address.leaf().name == file.name;
         if file.name.starts_with(RENDERED) {
@@ -142,7 +147,8 @@ pub fn generation(run: &Path, folder: Folder) -> Option<u64> {
 
 fn write(generations: &OwnedFd, items: &[Item<'_>], shown: &Path) -> Result<(), FilesError> {
     let staging = descend(generations, STAGING, 0o700, &shown.join(STAGING))?;
-    for item in items {
+    let maker = Maker::new();
+    let create = |item: &Item<'_>| {
         let shown = shown.join(STAGING).join(&item.name);
         let parts = components(Path::new(&item.name)).unwrap_or_default();
         let Some((file, folders)) = parts.split_last() else {
@@ -152,8 +158,9 @@ fn write(generations: &OwnedFd, items: &[Item<'_>], shown: &Path) -> Result<(), 
         for name in folders {
             below = Some(descend(below.as_ref().unwrap_or(&staging), name, FOLDER_MODE, &shown)?);
         }
-        folder::create(below.as_ref().unwrap_or(&staging), file, item, &shown)?;
-    }
+        maker.create(below.as_ref().unwrap_or(&staging), file, item, &shown)
+    };
+    spread(items, folder::threads(items.len()), create)?;
     fchmod(&staging, bits(FOLDER_MODE)).map_err(FilesError::io("set the mode of", &shown.join(STAGING)))
 }
 

@@ -11,25 +11,20 @@ use crate::address::Kind;
 use crate::manifest::{Folder, Installed, Manifest, RENDERED};
 use crate::observed::InstalledFile;
 use crate::report::Failure;
-use crate::secrets::digest::digest;
-use crate::secrets::value::{SecretBytes, Unlocked};
+use crate::secrets::value::Unlocked;
 
-/// The kind that digests of installed files are made for: that of Swarm secrets and credentials, so that one value has
-/// one id wherever it goes.
-pub(super) const KIND: &str = "secret";
-
-/// The files of `folder` that shall be installed, by name (`NAME`, `rendered/NAME`), and a failure for each one that has
-/// a value but an owner, group or mode that this host does not know.
+/// The files of `folder` that shall be installed, by name (`NAME`, `rendered/NAME`), each with its digest of those of all
+/// values, and a failure for each one that has a value but an owner, group or mode that this host does not know.
 #[must_use]
 pub fn wanted(
     manifest: &Manifest,
     folder: Folder,
     unlocked: &Unlocked,
-    key: &SecretBytes,
+    digests: &BTreeMap<String, String>,
 ) -> (BTreeMap<String, InstalledFile>, Vec<Failure>) {
     let (items, failures) = items(manifest, folder, unlocked);
     let files = items.into_iter().map(|item| {
-        let digest = digest(key, &manifest.instance, KIND, &item.name, item.bytes);
+        let digest = digests.get(&item.name).cloned().unwrap_or_default();
         (item.name, InstalledFile { digest, uid: item.uid, gid: item.gid, mode: item.mode })
     });
     (files.collect(), failures)

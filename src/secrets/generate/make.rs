@@ -50,6 +50,7 @@ pub fn make(kind: GeneratorKind<'_>, password: Option<&SecretBytes>, now: Timest
         }
         GeneratorKind::Ssh(key) => ssh(&key.comment),
         GeneratorKind::Tls(tls) => certificate(tls, now),
+        GeneratorKind::Forge(_) => Err("a forge makes it".to_owned()),
         GeneratorKind::Htpasswd(line) => {
             let password = password.ok_or("its password is not known")?;
             htpasswd(&line.user, password).map(secret)
@@ -71,7 +72,10 @@ pub fn public_part(kind: GeneratorKind<'_>, value: &SecretBytes) -> Option<Strin
             let from = text.find("-----BEGIN CERTIFICATE-----")?;
             text.get(from..).map(str::to_owned)
         }
-        GeneratorKind::Random(_) | GeneratorKind::Hmac(_) | GeneratorKind::Htpasswd(_) => None,
+        GeneratorKind::Random(_)
+        | GeneratorKind::Hmac(_)
+        | GeneratorKind::Htpasswd(_)
+        | GeneratorKind::Forge(_) => None,
     }
 }
 

@@ -16,8 +16,6 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use age::armor::ArmoredReader;
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
-use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::error::SecretError;
@@ -41,8 +39,6 @@ pub(super) use plugin::{Plugins, Recipient as PluginRecipient, name_of as plugin
 
 /// Key files are small; more than this is no key file.
 const KEY_FILE_CAP: u64 = 1 << 20;
-/// How files are opened: never for a writer that may never come, as the other end of a pipe.
-const OPENED: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// What the command line and the environment say of identities, beside the manifest.
 #[derive(Default)]
@@ -275,7 +271,7 @@ fn open<'i>(
 
 /// Reads a small file whole. A pipe in its place is not waited for.
 pub(super) fn read_capped(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    read_open(File::from(rustix::fs::open(path, OPENED, Mode::empty())?))
+    read_open(state::open_unguarded(path)?)
 }
 
 /// Reads a file of the host of at most 1 MiB that a manifest names: where somebody else could exchange a folder above it,
@@ -289,17 +285,7 @@ pub fn read_host_file(path: &Path) -> io::Result<SecretBytes> {
 
 /// As [`read_capped`], with the care of [`read_host_file`].
 fn read_guarded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    if state::touched_by_others(path)?.is_none() {
-        return read_capped(path);
-    }
-    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-    match openat2(CWD, path, OPENED, Mode::empty(), resolve) {
-        Ok(file) => read_open(File::from(file)),
-        Err(Errno::LOOP) => Err(io::Error::other(
-            "it, or a folder above it, is a link, and somebody else could lead it elsewhere",
-        )),
-        Err(error) => Err(error.into()),
-    }
+    read_open(state::open_guarded(path)?)
 }
 
 fn read_open(file: File) -> io::Result<Zeroizing<Vec<u8>>> {

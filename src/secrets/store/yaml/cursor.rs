@@ -50,6 +50,15 @@ impl Cursor<'_> {
 
     /// On to a place further on.
     pub(super) fn advance_to(&mut self, index: usize) {
+        let words = self.text.get(self.mark.index..index.min(self.text.len())).unwrap_or_default();
+        // Mostly a value in one line, and mostly a long one.
+        if !words.iter().any(|letter| matches!(letter, '\r' | '\n')) {
+            if words.iter().any(|letter| !is_blank(*letter)) {
+                self.newlines = 0;
+            }
+            self.mark.index += words.len();
+            self.mark.column += words.len();
+        }
         while self.mark.index < index.min(self.text.len()) {
             self.advance();
         }
