@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Duration;
+use super::{Duration, Password};
 
 /// A gate: exactly one of the kinds, and how patient it is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +40,18 @@ pub struct Gate {
     /// What lies in the Nix store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreGate>,
+    /// A door that is there, and closed to whoever shows no credentials.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthGate>,
+    /// A Drone server answers, and takes the runner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drone: Option<DroneGate>,
+    /// Gitea lets Drone in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<OauthGate>,
+    /// A runner takes builds, and one of them is green.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner: Option<RunnerGate>,
     /// How long it may take to hold; 60 s when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Duration>,
@@ -298,4 +310,63 @@ pub struct StoreGate {
     /// Further paths of the store.
     #[serde(default)]
     pub paths: Vec<PathBuf>,
+}
+
+/// A request without credentials, which must be answered 401, and one to a path beside it that nobody has, which must be
+/// answered 404.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AuthGate {
+    /// The URL; `http://` is allowed and then no certificate is looked at.
+    pub url: String,
+    /// Addresses to connect to in place of what the name resolves to; all must hold.
+    #[serde(default)]
+    pub at: Vec<SocketAddr>,
+    /// PEM file of the roots to trust in place of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// Request method, for both; GET when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+}
+
+/// A Drone server that answers, and takes the runner.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DroneGate {
+    /// Where it is; that of `forge.drone`, with its `connect` and `ca`, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// `HOST:PORT` that is dialled in place of the URL's; name and TLS stay those of the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect: Option<String>,
+    /// PEM file of the roots to trust in place of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// The secret that runners share with it (`DRONE_RPC_SECRET`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner_secret: Option<Password>,
+}
+
+/// Gitea lets the Drone of `forge.drone` in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OauthGate {
+    /// How old the last sign-in may be; its age is not judged when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Duration>,
+}
+
+/// A build that the gate asks for, of a repository of `forge.drone`, is taken by a runner and is green.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunnerGate {
+    /// The repository, `OWNER/NAME`: its pipeline is asked for with the event `custom` and the parameter `HOLDFAST_GATE`.
+    pub repository: String,
+    /// The branch whose pipeline runs; `main` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// How old a green build of this gate may be that counts in place of a new one; none counts when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Duration>,
 }

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Password;
+use super::{FromForge, Password};
 
-/// How a value is made: exactly one of the kinds `random`, `age_key`, `ssh_key`, `htpasswd`, `tls_self_signed` and
-/// `hmac_key`.
+/// How a value is made: exactly one of the kinds `random`, `age_key`, `ssh_key`, `htpasswd`, `tls_self_signed`,
+/// `hmac_key` and `forge`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Generator {
@@ -29,6 +29,9 @@ pub struct Generator {
     /// Random bytes, as base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hmac_key: Option<HmacKey>,
+    /// What a forge makes and tells, on the host only; known after `apply`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forge: Option<FromForge>,
     /// Where it is made: `checkout` (by `secrets generate`) or `host` (by `apply` and `secrets install`).
     #[serde(default, rename = "where")]
     pub place: Place,
@@ -154,6 +157,8 @@ pub enum Kind<'g> {
     Tls(&'g TlsSelfSigned),
     /// A key of random bytes.
     Hmac(&'g HmacKey),
+    /// What a forge makes.
+    Forge(&'g FromForge),
 }
 
 impl Kind<'_> {
@@ -167,6 +172,7 @@ impl Kind<'_> {
             Self::Htpasswd(_) => "htpasswd",
             Self::Tls(_) => "tls_self_signed",
             Self::Hmac(_) => "hmac_key",
+            Self::Forge(_) => "forge",
         }
     }
 }
@@ -182,6 +188,7 @@ impl Generator {
             self.htpasswd.as_ref().map(Kind::Htpasswd),
             self.tls_self_signed.as_ref().map(Kind::Tls),
             self.hmac_key.as_ref().map(Kind::Hmac),
+            self.forge.as_ref().map(Kind::Forge),
         ];
         kinds.into_iter().flatten().collect()
     }

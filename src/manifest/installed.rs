@@ -137,8 +137,9 @@ impl<'m> Installed<'m> {
 
     /// Where links to it are made; a path that is the file's own place is none.
     pub fn links(&self, run: &Path) -> impl Iterator<Item = &'m Path> + use<'m> {
-        let own = self.place(run);
-        self.links_declared().filter(move |path| *path != own)
+        // Most have none.
+        let own = self.links_declared().next().map(|_| self.place(run));
+        self.links_declared().filter(move |path| Some(*path) != own.as_deref())
     }
 
     /// `path`, if there is one, and then `symlinks`, as they are written.

@@ -3,8 +3,12 @@
 //! Every name in here is the name in the file and, under `services.holdfast`, in the NixOS options. Paths are
 //! relative to the manifest's folder until `holdfast compile` makes them absolute.
 
+mod access;
+mod bridge;
 mod check;
+mod drone;
 mod duration;
+mod forge;
 mod gate;
 mod generator;
 mod installed;
@@ -17,10 +21,20 @@ mod secret;
 mod stacks;
 pub mod template;
 
+pub use access::{Attest, FromForge, GITEA_SCOPES, GiteaApplication, GiteaToken, Made};
+pub use bridge::{
+    Bridge, BridgeBot, BridgeDrone, BridgeForge, BridgeLimits, BridgeParameter, BridgePolicy,
+    BridgeRepository, ForgeKind, Range,
+};
+pub use drone::{Drone, DroneAdmin, DroneCron, DroneRepository, DroneSecret, DroneUser, DroneVisibility};
 pub use duration::Duration;
+pub use forge::{
+    Forge, GITEA_EVENTS, Gitea, GiteaAdmin, GiteaOrganisation, GiteaPermission, GiteaRepository, GiteaUser,
+    GiteaVisibility, GiteaWebhook,
+};
 pub use gate::{
-    AbsenceGate, CertificateGate, ClosureGate, FileGate, Gate, HttpsGate, LogSince, Redirect, StoreGate,
-    SwarmGate, TcpGate, TlsVersion, UnitGate, UnitSince,
+    AbsenceGate, AuthGate, CertificateGate, ClosureGate, DroneGate, FileGate, Gate, HttpsGate, LogSince,
+    OauthGate, Redirect, RunnerGate, StoreGate, SwarmGate, TcpGate, TlsVersion, UnitGate, UnitSince,
 };
 pub use generator::{
     AgeKey, Generator, HmacKey, Htpasswd, Kind as GeneratorKind, Place, RandomText, SshKey, TlsSelfSigned,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Gate, ImagePolicy, Registry, Secret, Stack, Template, Traefik};
+use super::{Bridge, Duration, Forge, Gate, ImagePolicy, Registry, Secret, Stack, Template, Traefik};
 
 /// A whole manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -65,9 +65,18 @@ pub struct Manifest {
     /// The reverse proxy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traefik: Option<Traefik>,
+    /// Builds that comments on pull requests ask for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<Box<Bridge>>,
+    /// Forges: what a Gitea and a Drone shall hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forge: Option<Box<Forge>>,
     /// What must be proven, by name; everything declared above carries derived gates beside these.
     #[serde(default)]
     pub gates: BTreeMap<String, Gate>,
+    /// For how long what runs must keep holding after a change, where its gate does not say; 10 s when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soak: Option<Duration>,
     /// How much of what was before is kept.
     #[serde(default)]
     pub keep: Keep,

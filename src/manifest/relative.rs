@@ -36,6 +36,13 @@ fn paths(manifest: &mut Manifest) -> Vec<&mut PathBuf> {
             list.extend([&mut certificate.chain, &mut certificate.key].map(material).into_iter().flatten());
         }
     }
+    if let Some(bridge) = &mut manifest.bridge {
+        list.extend([&mut bridge.journal, &mut bridge.forge.ca, &mut bridge.drone.ca].into_iter().flatten());
+    }
+    if let Some(forge) = &mut manifest.forge {
+        list.extend(forge.gitea.as_mut().and_then(|gitea| gitea.ca.as_mut()));
+        list.extend(forge.drone.as_mut().and_then(|drone| drone.ca.as_mut()));
+    }
     list.extend(manifest.gates.values_mut().flat_map(gate));
     list
 }
@@ -52,6 +59,8 @@ fn gate(gate: &mut Gate) -> Vec<&mut PathBuf> {
         list.extend(certificate.equals.as_mut());
         list.extend(certificate.key.as_mut());
     }
+    list.extend(gate.auth.as_mut().and_then(|auth| auth.ca.as_mut()));
+    list.extend(gate.drone.as_mut().and_then(|drone| drone.ca.as_mut()));
     list.extend(gate.file.as_mut().map(|file| &mut file.path));
     list
 }

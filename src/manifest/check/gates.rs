@@ -1,10 +1,13 @@
 //! Gates: one kind each, and something that can fail.
 
-use super::super::{AbsenceGate, CertificateGate, FileGate, Gate, HttpsGate, Redirect, TcpGate};
+use super::super::{AbsenceGate, AuthGate, CertificateGate, FileGate, Gate, HttpsGate, Redirect, TcpGate};
+use super::bridge::{branch, full_name};
+use super::forge::{base, dialled};
 use super::secrets::unit;
 use super::stacks::TRAEFIK;
 use super::values::{self, Verdict, Wrong, holds};
 use super::{Judge, Path, host, join};
+use crate::source::nearest;
 
 /// Judges one gate.
 pub(super) fn judge(judge: &mut Judge<'_>, name: &str, gate: &Gate) {
@@ -19,8 +22,13 @@ pub(super) fn judge(judge: &mut Judge<'_>, name: &str, gate: &Gate) {
         gate.closure.is_some(),
         gate.unit.is_some(),
         gate.store.is_some(),
+        gate.auth.is_some(),
+        gate.drone.is_some(),
+        gate.oauth.is_some(),
+        gate.runner.is_some(),
     ];
-    let which = "`https`, `certificate`, `swarm`, `tcp`, `file`, `absence`, `closure`, `unit` and `store`";
+    let which = "`https`, `certificate`, `swarm`, `tcp`, `file`, `absence`, `closure`, `unit`, `store`, `auth`, `drone`, \
+                 `oauth` and `runner`";
     if let Err(wrong) = host::one_of(&kinds, "a gate", which) {
         judge.wrong_key(at, at, wrong);
     }
@@ -47,7 +55,46 @@ pub(super) fn judge(judge: &mut Judge<'_>, name: &str, gate: &Gate) {
     if let Some(absence) = &gate.absence {
         judge_absence(judge, &join(at, &["absence"]), absence);
     }
+    if let Some(auth) = &gate.auth {
+        judge_auth(judge, &join(at, &["auth"]), auth);
+    }
     judge_host(judge, at, gate);
+    judge_drone(judge, at, gate);
+}
+
+/// Gates that are about a Drone.
+fn judge_drone(judge: &mut Judge<'_>, at: &Path<'_>, gate: &Gate) {
+    // What is misspelt or of a wrong type may have been meant.
+    let like = |key: &&str| *key == "drone" || nearest::nearest(key, ["drone"]).is_some();
+    let declared = judge.keys("forge").is_none_or(|keys| keys.iter().any(like));
+    if let Some(drone) = &gate.drone {
+        let at = join(at, &["drone"]);
+        judge.maybe(&join(&at, &["url"]), drone.url.as_deref(), base);
+        judge.maybe(&join(&at, &["connect"]), drone.connect.as_deref(), dialled);
+        judge.maybe(&join(&at, &["ca"]), drone.ca.as_deref(), values::path);
+        if let Some(secret) = &drone.runner_secret {
+            judge.refers(&join(&at, &["runner_secret", "secret"]), &secret.secret, "secrets");
+        }
+        if drone.url.is_none() && !declared {
+            let message = "this gate has no `url`, and there is no `forge.drone`".to_owned();
+            judge.wrong_key(&at, &at, Wrong { message, fix: "add `url`".to_owned() });
+        }
+    }
+    if gate.oauth.is_some() && !declared {
+        let at = join(at, &["oauth"]);
+        let message = "this gate is about `forge.drone`, and there is none".to_owned();
+        judge.wrong_key(&at, &at, Wrong { message, fix: "declare it".to_owned() });
+    }
+    if let Some(runner) = &gate.runner {
+        let at = join(at, &["runner"]);
+        judge.value(&join(&at, &["repository"]), full_name(&runner.repository));
+        judge.maybe(&join(&at, &["branch"]), runner.branch.as_deref(), branch);
+        judge.maybe(&join(&at, &["within"]), runner.within, values::wait);
+        if !declared {
+            let message = "this gate is about `forge.drone`, and there is none".to_owned();
+            judge.wrong_key(&at, &at, Wrong { message, fix: "declare it".to_owned() });
+        }
+    }
 }
 
 /// Gates that are about the host itself.
@@ -116,6 +163,12 @@ fn judge_https(judge: &mut Judge<'_>, at: &Path<'_>, https: &HttpsGate) {
     if let Some(redirect) = &https.redirect {
         judge_redirect(judge, &join(at, &["redirect"]), redirect);
     }
+}
+
+fn judge_auth(judge: &mut Judge<'_>, at: &Path<'_>, auth: &AuthGate) {
+    judge.value(&join(at, &["url"]), values::url(&auth.url));
+    judge.maybe(&join(at, &["ca"]), auth.ca.as_deref(), values::path);
+    judge.maybe(&join(at, &["method"]), auth.method.as_deref(), values::token);
 }
 
 fn judge_redirect(judge: &mut Judge<'_>, at: &Path<'_>, redirect: &Redirect) {

@@ -26,7 +26,7 @@ fn one(
     let place = |field: &'static str| join(&at, &[field]);
     let kinds = generator.kinds();
     let [kind] = kinds.as_slice() else {
-        let fix = "name one of `random`, `age_key`, `ssh_key`, `htpasswd`, `tls_self_signed` and `hmac_key`";
+        let fix = "name one of `random`, `age_key`, `ssh_key`, `htpasswd`, `tls_self_signed`, `hmac_key` and `forge`";
         let message = format!("a generator has one kind, this one has {}", kinds.len());
         return judge.value(&at, holds(false, message, fix));
     };
@@ -77,14 +77,19 @@ fn one(
                 &reference,
                 holds(!chained, format!("`{of}` is a line of an htpasswd file itself"), fix),
             );
-            let apart =
-                generator.place == Place::Checkout && other.is_some_and(|other| other.place == Place::Host);
+            let by_forge = other.is_some_and(|other| other.forge.is_some());
+            let message = format!("`{of}` is made by a forge, so nobody knows it when lines are made");
+            let fix = "name a secret that is there before";
+            judge.value(&reference, holds(!by_forge, message, fix));
+            let apart = generator.place == Place::Checkout
+                && other.is_some_and(|other| other.place == Place::Host && !by_forge);
             let message = format!("`{of}` is made on the host, so nobody knows it in the checkout");
             judge.value(
                 &reference,
                 holds(!apart, message, "let both be made in one place: `\"where\": \"host\"`"),
             );
         }
+        Kind::Forge(from) => super::access::kept(judge, manifest, (name, generator), from),
         Kind::Age | Kind::Ssh(_) => {}
     }
     place_and_age(judge, manifest, &at, generator);

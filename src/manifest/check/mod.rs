@@ -3,7 +3,11 @@
 //! Each function judges one section and goes on after a problem. References are looked up in the text and not in
 //! the typed value, so that a thing that is there but wrong is not also called missing.
 
+mod access;
+mod bridge;
 mod depends;
+mod drone;
+mod forge;
 mod gates;
 mod generators;
 mod host;
@@ -27,7 +31,11 @@ pub(super) fn all(source: &Source, root: &Node, manifest: &Manifest, told: Vec<P
     generators::judge(&mut judge, manifest);
     stacks::judge(&mut judge, manifest);
     depends::judge(&mut judge, manifest);
+    bridge::judge(&mut judge, manifest);
+    forge::judge(&mut judge, manifest);
+    drone::judge(&mut judge, manifest);
     judge.names(&["gates"], manifest.gates.keys(), values::name);
+    judge.maybe(&["soak"], manifest.soak, values::most);
     for (name, gate) in &manifest.gates {
         gates::judge(&mut judge, name, gate);
     }
