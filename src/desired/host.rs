@@ -25,9 +25,8 @@ impl HostWanted {
     pub fn declared_links(manifest: &Manifest) -> BTreeMap<PathBuf, PathBuf> {
         let run = &manifest.paths.run;
         let of = |file: crate::manifest::Installed<'_>| {
-            let target = file.place(run);
-            let links: Vec<&Path> = file.links(run).collect();
-            links.into_iter().map(|path| (path.to_owned(), target.clone())).collect::<Vec<_>>()
+            let links = file.links(run);
+            links.map(|path| (path.to_owned(), file.place(run))).collect::<Vec<_>>()
         };
         manifest.installed().flat_map(of).collect()
     }

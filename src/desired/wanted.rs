@@ -9,7 +9,7 @@ use super::host::HostWanted;
 use super::{Compiled, Logins, StackSpec, object_name};
 use crate::address::{Address, Kind};
 use crate::manifest::Manifest;
-use crate::observed::{InstalledFile, Ownership, stack_volumes};
+use crate::observed::{ForgeRecord, InstalledFile, Ownership, stack_volumes};
 
 /// Everything that shall be, with the names that only this host can know. No secret value is in here.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct Desired<'a> {
     pub generated: BTreeMap<String, InstalledFile>,
     /// What is recorded as ours.
     pub recorded: Ownership,
+    /// What is recorded of what was made in forges.
+    pub forge: ForgeRecord,
     /// Logins of registries.
     pub logins: Logins,
     /// What may be deleted and made anew.
@@ -32,6 +34,12 @@ pub struct Desired<'a> {
     pub host: HostWanted,
     /// Names of secrets and configs that a kept generation needs.
     pub kept: BTreeSet<String>,
+    /// Secrets that a forge makes the values of, and whose sops files have them.
+    pub given: BTreeSet<String>,
+    /// Secrets that a forge makes the values of, and that are due to be made anew by their age.
+    pub due: BTreeSet<String>,
+    /// Secrets that a forge makes the values of, and whose kept values do not open: no reason to make others.
+    pub shut: BTreeSet<String>,
     /// What was written without an answer, so that nobody knows whether it still has to converge.
     pub open: BTreeSet<Address>,
     /// Services that were written, by this run or an earlier one, and that nobody has seen converge.
@@ -62,9 +70,13 @@ impl<'a> Desired<'a> {
             host: HostWanted::default(),
             generated: BTreeMap::new(),
             recorded: Ownership::new(&compiled.manifest.instance),
+            forge: ForgeRecord::default(),
             logins: Logins::default(),
             recreate: BTreeSet::new(),
             kept: BTreeSet::new(),
+            given: BTreeSet::new(),
+            due: BTreeSet::new(),
+            shut: BTreeSet::new(),
             open: BTreeSet::new(),
             unseen: BTreeSet::new(),
         }

@@ -1,7 +1,10 @@
 //! What the engine and the host said, as data. Typed views stand beside the raw JSON, never in its place: what a
 //! newer engine adds must not be lost between reading and writing.
 
+mod access;
 mod baseline;
+mod drone;
+mod forge;
 mod health;
 mod host;
 mod inventory;
@@ -14,7 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use access::{AccessPlace, GiteaApplicationSeen, GiteaTokenSeen, scopes};
 pub use baseline::Baseline;
+pub use drone::{DroneAnswers, DroneRepositorySeen, DroneSeen, OauthSeen, TrialSeen};
+pub use forge::{ForgeRecord, ForgeSeen, GiteaHookSeen, GiteaRepositorySeen, GiteaSeen, HookPlace, events};
 pub use health::{Disk, HostHealth, Listener, Process, Protocol, Room, Stale, StaleProcess, UnitHealth};
 pub use host::{
     Ask, HostSeen, LinkSeen, StoreSeen, SystemSeen, UnitSeen, UnitState, UnitsSeen, Wish, is_leftover,
@@ -70,6 +76,9 @@ pub struct Observed {
     /// What the host says beside the engine.
     #[serde(default)]
     pub host: HostSeen,
+    /// What forges say.
+    #[serde(default)]
+    pub forge: ForgeSeen,
     /// Tasks, by service id.
     pub tasks: BTreeMap<String, Vec<Task>>,
     /// Digests and references of the images that the engine holds: ids (`sha256:...`), `name:tag` and
