@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::DroneAction;
 use crate::desired::{Condition, ImageSpec};
-use crate::manifest::Folder;
+use crate::manifest::{Folder, GiteaWebhook};
 use crate::observed::Wish;
 
 /// Which room executes, and what.
@@ -20,6 +21,10 @@ pub enum Action {
     Files(FilesAction),
     /// A unit of systemd.
     Host(HostAction),
+    /// A Gitea.
+    Forge(ForgeAction),
+    /// A Drone.
+    Drone(DroneAction),
 }
 
 /// A write to the engine. Bodies are complete; ids of other objects are already in them.
@@ -202,4 +207,181 @@ pub struct HostAction {
     pub wish: Wish,
     /// True when it failed after an earlier wish, and so has to be started too.
     pub failed: bool,
+}
+
+/// A write to a Gitea. Bodies are complete but for secrets, which are taken from the unlocked ones when the call is made.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ForgeAction {
+    /// Waits until it answers, and lets its administrator in.
+    Await {
+        /// Time for it.
+        patience: std::time::Duration,
+    },
+    /// `POST /admin/users`, and then what only a change can say.
+    CreateUser {
+        /// The name.
+        name: String,
+        /// The declared fields.
+        fields: Value,
+        /// The secret that holds the password; a random one is made up without.
+        password: Option<String>,
+    },
+    /// `PATCH /admin/users/NAME`.
+    EditUser {
+        /// The name.
+        name: String,
+        /// Fields that change.
+        fields: Value,
+        /// The secret that holds the password, where it is another one.
+        password: Option<String>,
+    },
+    /// `DELETE /admin/users/NAME`.
+    DeleteUser(String),
+    /// `POST /orgs`.
+    CreateOrganisation(Value),
+    /// `PATCH /orgs/NAME`.
+    EditOrganisation {
+        /// The name.
+        name: String,
+        /// All of it.
+        body: Value,
+    },
+    /// `DELETE /orgs/NAME`.
+    DeleteOrganisation(String),
+    /// `POST /orgs/OWNER/repos` or `POST /admin/users/OWNER/repos`.
+    CreateRepository {
+        /// The owner.
+        owner: String,
+        /// True where the owner is an organisation.
+        in_organisation: bool,
+        /// The repository.
+        body: Value,
+    },
+    /// `PATCH /repos/OWNER/NAME`.
+    EditRepository {
+        /// `OWNER/NAME`.
+        repository: String,
+        /// Fields that change.
+        body: Value,
+    },
+    /// `PUT /repos/OWNER/NAME/collaborators/USER`.
+    PutCollaborator {
+        /// `OWNER/NAME`.
+        repository: String,
+        /// Who.
+        user: String,
+        /// `read`, `write` or `admin`.
+        permission: &'static str,
+    },
+    /// `DELETE /repos/OWNER/NAME/collaborators/USER`.
+    DeleteCollaborator {
+        /// `OWNER/NAME`.
+        repository: String,
+        /// Who.
+        user: String,
+    },
+    /// Makes a hook, and only then deletes those that it stands in for: nothing that happens meanwhile is lost.
+    CreateHook {
+        /// The hook.
+        hook: Box<GiteaWebhook>,
+        /// Numbers of hooks with the same URL.
+        instead_of: Vec<i64>,
+    },
+    /// `PATCH /repos/OWNER/NAME/hooks/ID`, which leaves its secret.
+    EditHook {
+        /// Its number.
+        id: i64,
+        /// The hook.
+        hook: Box<GiteaWebhook>,
+    },
+    /// `DELETE /repos/OWNER/NAME/hooks/ID`.
+    DeleteHook {
+        /// `OWNER/NAME`.
+        repository: String,
+        /// Its number.
+        id: i64,
+    },
+    /// `POST /repos/OWNER/NAME/hooks/ID/tests`, and waits until the receiver has counted a signed delivery.
+    AttestHook {
+        /// The hook.
+        hook: Box<GiteaWebhook>,
+        /// What is attested, for the record: keyed digest of the secret, and where.
+        what: String,
+        /// Time for it.
+        patience: std::time::Duration,
+    },
+    /// `POST /users/USER/tokens`; the value is kept before anything else happens.
+    CreateToken {
+        /// Whose.
+        user: String,
+        /// Its name in Gitea.
+        name: String,
+        /// What it opens.
+        scopes: Vec<String>,
+        /// The secret that keeps the value.
+        secret: String,
+    },
+    /// `DELETE /users/USER/tokens/ID`.
+    DeleteToken {
+        /// Whose.
+        user: String,
+        /// Its number.
+        id: i64,
+    },
+    /// Makes or changes an OAuth application. Both make a secret, which is kept before anything else happens.
+    WriteApplication(Box<WriteApplication>),
+    /// Keeps the client id of an OAuth application, which Gitea tells at any time.
+    ReadApplication {
+        /// Whose.
+        owner: String,
+        /// Its number.
+        id: i64,
+        /// The secret that keeps it.
+        secret: String,
+    },
+    /// `DELETE /user/applications/oauth2/ID`.
+    DeleteApplication {
+        /// Whose.
+        owner: String,
+        /// Its number.
+        id: i64,
+    },
+    /// Cannot be done, and says why: what a sops file gives is not what the forge has.
+    Conflict {
+        /// Why, and what to do about it.
+        why: String,
+    },
+}
+
+/// An OAuth application that is made or changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteApplication {
+    /// Its number; `None` for a new one.
+    pub id: Option<i64>,
+    /// Its name.
+    pub name: String,
+    /// Whose.
+    pub owner: String,
+    /// Where users may be sent back to.
+    pub redirect_uris: Vec<String>,
+    /// True where it can keep its secret.
+    pub confidential: bool,
+    /// What stays as it is.
+    pub skip_secondary: Option<bool>,
+    /// The manifest secret that keeps its client id.
+    pub id_secret: Option<String>,
+    /// The manifest secret that keeps its client secret.
+    pub secret: Option<String>,
+}
+
+impl ForgeAction {
+    /// The manifest secret that it writes.
+    #[must_use]
+    pub fn secret(&self) -> Option<&str> {
+        match self {
+            Self::CreateUser { password, .. } | Self::EditUser { password, .. } => password.as_deref(),
+            Self::CreateHook { hook, .. } => Some(&hook.secret.secret),
+            _ => None,
+        }
+    }
 }

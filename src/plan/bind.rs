@@ -9,6 +9,7 @@ use super::Kept;
 use super::keep::Stored;
 use crate::address::{Address, Kind};
 use crate::desired::{Desired, ObjectRef, ServiceSpec, StackSpec};
+use crate::manifest::RENDERED;
 use crate::observed::{Object, Observed, at};
 
 /// A service body with object names and, as far as they are known, ids.
@@ -28,12 +29,43 @@ pub(super) struct BoundService<'a> {
 pub(super) struct Names<'n> {
     /// Steps that take down what is made anew, by what they take down.
     pub(super) anew: &'n BTreeMap<Address, usize>,
+    /// Values that steps of forges make: secret or template → what makes it.
+    pub(super) later: &'n BTreeMap<String, Address>,
     /// The service's spec in the engine, where the names in it are kept as long as they name what is wanted.
     pub(super) stored: Option<&'n Value>,
 }
 
-/// What stands in for an id until the object is there; never sent.
-const UNKNOWN: &str = "known after apply";
+/// What stands in for an id or a value until the object is there; never sent.
+pub(super) const UNKNOWN: &str = "known after apply";
+
+/// What a plan shows of the name of a stack's secret whose value a forge will tell; nothing is ever called that.
+pub(super) fn unknown_name(base: &str) -> String {
+    format!("{base} ({UNKNOWN})")
+}
+
+/// What tells the value of a stack's secret in this very run, where a forge does.
+pub(super) fn told_by<'l>(
+    later: &'l BTreeMap<String, Address>,
+    stack: &StackSpec,
+    key: &str,
+) -> Option<&'l Address> {
+    if later.is_empty() {
+        return None;
+    }
+    later.get(&stack.secrets.get(key)?.source)
+}
+
+/// True when a service uses a value that a forge will tell.
+pub(super) fn waits_for_forge(
+    later: &BTreeMap<String, Address>,
+    stack: &StackSpec,
+    service: &ServiceSpec,
+) -> bool {
+    service
+        .secrets
+        .iter()
+        .any(|reference| !reference.external && told_by(later, stack, &reference.key).is_some())
+}
 
 /// Puts names and ids of secrets and configs into a service's body.
 ///
@@ -46,28 +78,30 @@ pub(super) fn bind<'a>(
     service: &'a ServiceSpec,
     by: &Names<'_>,
 ) -> Result<BoundService<'a>, Address> {
+    let mut after = BTreeMap::new();
     if let Some(secret) = desired.logins.missing(&desired.compiled.manifest, &service.body) {
-        return Err(Address::new(Kind::Secret, secret));
+        let told = by.later.get(secret).ok_or_else(|| Address::new(Kind::Secret, secret))?;
+        after.insert("PullOptions.RegistryAuth".to_owned(), told.clone());
     }
     if let Some(file) = missing_file(desired, observed, service) {
         return Err(file);
     }
-    let mut bound = BoundService {
-        body: Cow::Borrowed(&service.body),
-        after: BTreeMap::new(),
-        names: Vec::new(),
-        kept: Vec::new(),
-    };
+    let mut bound =
+        BoundService { body: Cow::Borrowed(&service.body), after, names: Vec::new(), kept: Vec::new() };
     let there = Stored::of(by.stored, "Secret");
     let mut secrets = Vec::new();
     for reference in &service.secrets {
-        let name = match (reference.external, desired.secret_name(stack, &reference.key)) {
-            (true, _) => reference.key.clone(),
-            (false, Some(name)) => name,
-            (false, None) => return Err(missing(stack, reference)),
+        let spec = stack.secrets.get(&reference.key).filter(|_| !reference.external);
+        let later = spec.filter(|spec| !spec.fixed_name && by.later.contains_key(&spec.source));
+        let name = match (reference.external, later, desired.secret_name(stack, &reference.key)) {
+            (true, ..) => reference.key.clone(),
+            (false, Some(spec), _) => unknown_name(&spec.base),
+            (false, None, Some(name)) => name,
+            (false, None, None) => return Err(missing(stack, reference)),
         };
         let address = Address::in_stack(&stack.name, Kind::Secret, &reference.key);
-        let kept = there.secret(desired, observed, stack, (reference, &name));
+        let kept =
+            if later.is_some() { None } else { there.secret(desired, observed, stack, (reference, &name)) };
         let name = bound.name(&address, name, kept, stack);
         let object = observed.secrets.get(&name);
         secrets.push(bound.reference(&Target { kind: "Secret", name: &name, object, address }, reference));
@@ -105,9 +139,17 @@ fn missing_file(desired: &Desired<'_>, observed: &Observed, spec: &ServiceSpec) 
     held.next().map(|file| Address::new(Kind::File, file.path.display().to_string()))
 }
 
+/// The secret or template that the value comes from.
+pub(super) fn source_address(source: &str) -> Address {
+    match source.strip_prefix(RENDERED).and_then(|rest| rest.strip_prefix('/')) {
+        Some(template) => Address::new(Kind::Template, template),
+        None => Address::new(Kind::Secret, source),
+    }
+}
+
 fn missing(stack: &StackSpec, reference: &ObjectRef) -> Address {
     let source = stack.secrets.get(&reference.key).map_or(&reference.key, |spec| &spec.source);
-    Address::new(Kind::Secret, source)
+    source_address(source)
 }
 
 /// What a reference points at.

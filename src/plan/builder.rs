@@ -26,6 +26,8 @@ pub(super) struct Builder<'a> {
     pub(super) gone: BTreeSet<String>,
     /// Waits for services that others depend on: by address, and whether their end is waited for.
     pub(super) gates: BTreeMap<(Address, bool), usize>,
+    /// Values that steps of forges make: secret or template (`rendered/NAME`) → what makes it.
+    pub(super) later: BTreeMap<String, Address>,
     /// Steps that keep what the host has made: everything after them may use it.
     pub(super) minted: Vec<usize>,
     /// True once the plan makes the swarm: everything of the engine then comes after it.
@@ -90,6 +92,7 @@ impl<'a> Builder<'a> {
             observed,
             referenced: BTreeSet::new(),
             anew: BTreeMap::new(),
+            later: BTreeMap::new(),
             minted: Vec::new(),
             freed: BTreeMap::new(),
             handed: BTreeMap::new(),
@@ -145,7 +148,11 @@ impl<'a> Builder<'a> {
     /// One later than the steps whose values it waits for, and no earlier than the steps it needs.
     fn stage(&self, needs: &[usize], after: &BTreeMap<String, Address>) -> usize {
         let needed = needs.iter().filter_map(|id| self.plan.steps.get(*id)).map(|step| step.stage);
-        let awaited = after.values().filter_map(|address| self.step(address)).map(|step| step.stage + 1);
+        let awaited = after.values().filter_map(|address| match self.step(address) {
+            Some(step) => Some(step.stage + 1),
+            // Forges come last.
+            None => (address.outer.kind == Kind::Forge).then_some(1),
+        });
         needed.chain(awaited).max().unwrap_or(0)
     }
 

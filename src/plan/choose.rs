@@ -48,8 +48,15 @@ impl Service<'_> {
 /// The address of the manifest secret whose value is missing.
 pub(super) fn choose<'a>(builder: &Builder<'a>, service: &Service<'a>) -> Result<Chosen<'a>, Address> {
     let (desired, observed) = (builder.desired, builder.observed);
-    let bound =
-        |stored| bind(desired, observed, service.stack, service.spec, &Names { anew: &builder.anew, stored });
+    let bound = |stored| {
+        bind(
+            desired,
+            observed,
+            service.stack,
+            service.spec,
+            &Names { anew: &builder.anew, later: &builder.later, stored },
+        )
+    };
     let mut ours = bound(None)?;
     let existing = observed.services.get(&service.spec.name);
     let is_anew = !builder.anew.is_empty() && builder.anew.contains_key(&service.address());

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bind::UNKNOWN;
 use super::builder::{Builder, Draft};
 use super::units::{self, Touched};
 use super::{Action, Change, Consequence, FilesAction, Group, Verb};
 use crate::address::{Address, Kind};
-use crate::manifest::Folder;
+use crate::manifest::{Folder, Installed};
 use crate::observed::{InstalledFile, UnitSeen, is_leftover};
 
 /// Plans what the host needs without an engine: files, links, units; of these folders.
@@ -17,6 +18,7 @@ pub(super) fn secrets(builder: &mut Builder<'_>, folders: &[Folder]) {
         if let Some(id) = install(builder, *folder, &mut touched) {
             installs.insert(*folder, id);
         }
+        install_later(builder, *folder, &mut touched);
     }
     units::links(builder, folders, &installs, &mut touched);
     units::units(builder, &touched);
@@ -62,6 +64,39 @@ fn install(builder: &mut Builder<'_>, folder: Folder, touched: &mut Touched) -> 
         touched.entry(file.address()).or_default().insert(id);
     }
     Some(id)
+}
+
+/// Plans the installation of files whose values a forge tells in this very run.
+fn install_later(builder: &mut Builder<'_>, folder: Folder, touched: &mut Touched) {
+    let (desired, observed) = (builder.desired, builder.observed);
+    let before = match folder {
+        Folder::Services => &observed.files,
+        Folder::Users => &observed.host.user_files,
+    };
+    let files = desired.compiled.manifest.installed().filter(|file| file.install && file.folder() == folder);
+    let files: Vec<_> =
+        files.filter_map(|file| Some((builder.later.get(&file.file())?.clone(), file))).collect();
+    if files.is_empty() {
+        return;
+    }
+    let change = |file: &Installed<'_>| Change {
+        field: file.file(),
+        before: before.get(&file.file()).map(words),
+        after: Some(UNKNOWN.to_owned()),
+    };
+    let changed: BTreeSet<String> = files.iter().map(|(_, file)| file.file()).collect();
+    let keep = kept(builder, folder, &changed);
+    let verb = if before.is_empty() { Verb::Create } else { Verb::Update };
+    let action = Action::Files(FilesAction::Install { folder, keep });
+    let mut draft = Draft::new(folder.address(), verb, Group::Ground, action);
+    draft.diff = files.iter().map(|(_, file)| change(file)).collect();
+    let mut from: Vec<String> = files.iter().map(|(told, _)| told.to_string()).collect();
+    from.dedup();
+    draft.after = files.iter().map(|(told, file)| (file.file(), told.clone())).collect();
+    let id = builder.add(draft.because(format!("from {}", from.join(", "))));
+    for (_, file) in files {
+        touched.entry(file.address()).or_default().insert(id);
+    }
 }
 
 /// Generations that a unit may still hold: those of before, and the present one where a unit runs that will be told of

@@ -14,9 +14,11 @@ mod collect;
 mod deadline;
 mod destroy;
 mod diff;
+mod drone_action;
 mod effect;
 #[cfg(test)]
 mod effect_tests;
+mod forge;
 mod handover;
 mod host;
 mod keep;
@@ -53,11 +55,15 @@ mod waves_tests;
 
 use serde::Serialize;
 
-pub use action::{Action, Awaited, FilesAction, HostAction, ImageAction, NewSecret, SwarmAction};
+pub use action::{
+    Action, Awaited, FilesAction, ForgeAction, HostAction, ImageAction, NewSecret, SwarmAction,
+    WriteApplication,
+};
 pub use choose::running_image;
 pub use collect::siblings;
 pub use destroy::{destroy, destroy_images, leftovers};
 pub use diff::diff;
+pub use drone_action::DroneAction;
 pub use effect::{Class, Downtime, Effect, Order};
 pub use leaks::{leaks, since};
 pub use others::Left;
@@ -112,6 +118,7 @@ pub fn whole(
     only: Option<&Address>,
 ) -> Result<Plan, Vec<Refusal>> {
     let mut builder = Builder::new(desired, observed);
+    builder.later = forge::later(desired, observed);
     cluster::swarm(&mut builder);
     host::files(&mut builder);
     cluster::images(&mut builder);
@@ -123,6 +130,7 @@ pub fn whole(
         let spec = others::leave(&mut builder, name, spec);
         stack::plan(&mut builder, name, &spec);
     }
+    forge::plan(&mut builder);
     collect::plan(&mut builder);
     let (plan, mut refusals) = builder.finish();
     if let Some(only) = only {

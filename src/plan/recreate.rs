@@ -203,21 +203,24 @@ fn take_down(builder: &mut Builder<'_>, service: &Object, whole: &Address, reaso
         return Some(*step);
     }
     let names = network_names(builder.observed);
-    let diff =
-        match bind(desired, builder.observed, spec, wanted, &Names { anew: &builder.anew, stored: None }) {
-            Ok(bound) => {
-                diff(&canonical::service(service.spec(), &names), &canonical::service(&bound.body, &names))
-            }
-            Err(because) => {
-                return refuse(
-                    builder,
-                    format!(
-                        "`{address}` would go down and not come back: it is held back because of {because}"
-                    ),
-                    format!("make `{because}` open first; `holdfast check` says why it does not"),
-                );
-            }
-        };
+    let diff = match bind(
+        desired,
+        builder.observed,
+        spec,
+        wanted,
+        &Names { anew: &builder.anew, later: &builder.later, stored: None },
+    ) {
+        Ok(bound) => {
+            diff(&canonical::service(service.spec(), &names), &canonical::service(&bound.body, &names))
+        }
+        Err(because) => {
+            return refuse(
+                builder,
+                format!("`{address}` would go down and not come back: it is held back because of {because}"),
+                format!("make `{because}` open first; `holdfast check` says why it does not"),
+            );
+        }
+    };
     let mut draft = Draft::new(address.clone(), Verb::Replace, Group::Teardown, action).because(reason);
     draft.effect = Some(effect::of_removal(builder.observed, service, &diff));
     let step = add_after_ground(builder, draft.changing(diff, Consequence::Recreate));

@@ -26,7 +26,8 @@ pub(super) fn only(mut plan: Plan, only: &Address) -> Plan {
             todo.extend(needed);
             // What makes a value that it waits for is needed too: without it the step would wait for ever.
             let makes = |other: &&Step| {
-                step.after.values().any(|address| *address == other.address) || comes_back(step, other)
+                let value = |address: &Address| *address == other.address || other.makes(address);
+                step.after.values().any(value) || comes_back(step, other)
             };
             todo.extend(plan.steps.iter().filter(makes).map(|other| other.id));
             // Whoever uses a file is told of its change by the run that changes it: a later one sees no change.

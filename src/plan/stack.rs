@@ -1,23 +1,28 @@
 //! One stack: networks, configs, secrets, services, convergence.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::bind::referenced;
+use super::bind::{referenced, source_address, told_by, unknown_name, waits_for_forge};
 use super::builder::{Builder, Draft};
 use super::canonical::network_names;
 use super::choose::{Chosen, Planned, Service, choose, distrust, force_update, forced, is_kept};
 use super::cluster::network;
 use super::settled::{resume, unsettled};
 use super::{
-    Action, Awaited, Class, Consequence, Effect, Group, NewSecret, Refusal, SwarmAction, Verb, deadline,
-    effect, registry, too_new, waves,
+    Action, Awaited, Class, Consequence, Effect, Group, NewSecret, Refusal, Step, SwarmAction, Verb,
+    deadline, effect, registry, too_new, waves,
 };
 use crate::address::{Address, Kind};
 use crate::desired::{Condition, Desired, ServiceSpec, StackSpec, image_of};
+use crate::manifest::Folder;
 use crate::observed::{Object, at};
 use crate::report::Exit;
+
+/// A service by its key.
+type Named<'s> = (&'s str, &'s ServiceSpec);
 
 /// Plans everything of a stack but what leaves it.
 pub(super) fn plan(builder: &mut Builder<'_>, name: &str, stack: &StackSpec) {
@@ -128,9 +133,15 @@ fn configs(builder: &mut Builder<'_>, stack: &StackSpec, services: &[Planned<'_>
 fn secrets(builder: &mut Builder<'_>, stack: &StackSpec, services: &[Planned<'_>]) {
     for (key, spec) in &stack.secrets {
         let address = Address::in_stack(&stack.name, Kind::Secret, key);
-        let Some(object) = builder.desired.secret_name(stack, key) else {
-            builder.hold(address, Address::new(Kind::Secret, &spec.source));
-            continue;
+        let told = told_by(&builder.later, stack, key).cloned();
+        let known = builder.desired.secret_name(stack, key);
+        let object = match (&told, known) {
+            (Some(_), _) if !spec.fixed_name => unknown_name(&spec.base),
+            (_, Some(object)) => object,
+            (_, None) => {
+                builder.hold(address, source_address(&spec.source));
+                continue;
+            }
         };
         if builder.observed.secrets.contains_key(&object)
             || is_kept(builder.observed, stack, &address, services)
@@ -144,7 +155,8 @@ fn secrets(builder: &mut Builder<'_>, stack: &StackSpec, services: &[Planned<'_>
             driver: spec.driver.clone(),
             templating: spec.templating.clone(),
         });
-        let draft = Draft::new(address, Verb::Create, Group::Objects, Action::Swarm(action));
+        let mut draft = Draft::new(address, Verb::Create, Group::Objects, Action::Swarm(action));
+        draft.after.extend(told.map(|told| ("Data".to_owned(), told)));
         builder.add(draft.because(object));
     }
 }
@@ -265,20 +277,41 @@ fn consequence(effect: &Effect) -> Consequence {
 /// and shared networks.
 fn needs(builder: &Builder<'_>, service: &Service<'_>) -> Vec<usize> {
     let stack = &service.stack.name;
+    let uses = |key: &str| service.spec.secrets.iter().any(|reference| reference.key == key);
     let wanted = |address: &Address| match (&address.inner, address.outer.kind) {
+        // The forge that tells it may run in this very stack.
+        (Some(inner), Kind::Stack)
+            if address.outer.name == *stack && inner.kind == Kind::Secret && !uses(&inner.name) =>
+        {
+            told_by(&builder.later, service.stack, &inner.name).is_none()
+        }
         (Some(inner), _) if address.outer.name == *stack => inner.kind != Kind::Service,
         (None, Kind::Image) => service.spec.image.as_ref() == Some(&address.outer.name),
         (None, kind) => matches!(kind, Kind::Network | Kind::Swarm | Kind::Node | Kind::Files | Kind::File),
         (Some(_), _) => false,
     };
-    builder.shared().filter(|step| wanted(&step.address)).map(|step| step.id).collect()
+    // Files that a forge's value goes into matter only to those who look at them.
+    let matters = |step: &Step| {
+        let from_forge = step.after.values().any(|address| address.outer.kind == Kind::Forge);
+        step.address.outer.kind != Kind::Files || !from_forge || mounts_secrets(builder, service.spec)
+    };
+    let needed = builder.shared().filter(|step| wanted(&step.address) && matters(step));
+    needed.map(|step| step.id).collect()
+}
+
+/// True when a service mounts installed secrets from the host.
+fn mounts_secrets(builder: &Builder<'_>, spec: &ServiceSpec) -> bool {
+    let folder = builder.desired.compiled.manifest.paths.run.join(Folder::Services.link());
+    let mounts = at(&spec.body, "/TaskTemplate/ContainerSpec/Mounts").as_array().into_iter().flatten();
+    let mut sources = mounts.filter_map(|mount| mount.get("Source")?.as_str()).map(Path::new);
+    sources.any(|source| source.starts_with(&folder) || folder.starts_with(source))
 }
 
 /// Waits until what a stack shall run does; `after` are further steps that must have succeeded before. Services that
 /// others wait for have a wait of their own. The rest is waited for together, apart from those whose turn comes only
 /// when another has converged: should that fail, nothing else of the stack goes unseen.
 pub(super) fn converge(builder: &mut Builder<'_>, name: &str, stack: &StackSpec, after: &[usize]) {
-    let mut waves: BTreeMap<Vec<usize>, Vec<(&str, &ServiceSpec)>> = BTreeMap::new();
+    let mut waves: BTreeMap<(bool, Vec<usize>), Vec<Named<'_>>> = BTreeMap::new();
     for (key, service) in &stack.services {
         let address = Address::in_stack(name, Kind::Service, key);
         let has_own = builder.gates.keys().any(|(gate, _)| *gate == address);
@@ -288,7 +321,9 @@ pub(super) fn converge(builder: &mut Builder<'_>, name: &str, stack: &StackSpec,
         let needs = builder.change(&address).map(|step| step.needs.clone()).unwrap_or_default();
         let gates: Vec<usize> =
             needs.into_iter().filter(|need| builder.gates.values().any(|gate| gate == need)).collect();
-        waves.entry(gates).or_default().push((key, service));
+        // What a forge tells comes after a wait for everything else: the forge may run in this very stack.
+        let later = waits_for_forge(&builder.later, stack, service);
+        waves.entry((later, gates)).or_default().push((key, service));
     }
     for services in waves.values() {
         wait(builder, name, stack, (services, after));
@@ -299,7 +334,7 @@ fn wait(
     builder: &mut Builder<'_>,
     name: &str,
     stack: &StackSpec,
-    (services, after): (&[(&str, &ServiceSpec)], &[usize]),
+    (services, after): (&[Named<'_>], &[usize]),
 ) {
     let (mut awaited, mut asked, mut needs) = (Vec::new(), Vec::new(), after.to_vec());
     for (key, service) in services {

@@ -61,6 +61,18 @@ pub struct Step {
     pub after: BTreeMap<String, Address>,
 }
 
+impl Step {
+    /// True when it makes this thing; a forge that is waited for makes what is inside of it.
+    pub(super) fn makes(&self, address: &Address) -> bool {
+        let is_forge = self.address.outer.kind == Kind::Forge && self.address.inner.is_none();
+        if self.verb == Verb::Await {
+            is_forge && self.address.covers(address)
+        } else {
+            self.address == *address
+        }
+    }
+}
+
 /// The groups of a stage, in the order in which they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -79,7 +91,9 @@ pub enum Group {
     Services,
     /// Waiting for them; side by side with the services of later waves, as each one's needs say.
     Convergence,
-    /// Services that left.
+    /// What forges hold, once what runs them has converged.
+    Forge,
+    /// Services that left, and what left forges.
     Removal,
     /// What they used.
     Collection,
@@ -197,7 +211,11 @@ impl Plan {
     /// True when it changes nothing and only waits for what is under way.
     #[must_use]
     pub fn only_waits(&self) -> bool {
-        !self.is_empty() && self.steps.iter().all(|step| step.verb == Verb::Await)
+        !self.is_empty()
+            && self
+                .steps
+                .iter()
+                .all(|step| step.verb == Verb::Await && step.address.outer.kind != Kind::Forge)
     }
 
     /// Services that it makes or changes, and that therefore have to converge.

@@ -70,9 +70,7 @@ fn dependants(plan: &Plan, mut because: BTreeMap<usize, Address>) -> impl Iterat
         let mut more = BTreeMap::new();
         for step in plan.steps.iter().filter(|step| !because.contains_key(&step.id)) {
             let needed = step.needs.iter().find_map(|need| because.get(need));
-            let makes = |other: &&Step| {
-                other.verb != Verb::Await && step.after.values().any(|address| *address == other.address)
-            };
+            let makes = |other: &&Step| step.after.values().any(|address| other.makes(address));
             let awaited = || plan.steps.iter().filter(makes).find_map(|other| because.get(&other.id));
             if let Some(cause) = needed.or_else(awaited) {
                 more.insert(step.id, cause.clone());

@@ -84,9 +84,13 @@ pub(super) fn desired(compiled: &Compiled) -> Desired<'_> {
         host: crate::desired::HostWanted::default(),
         generated: BTreeMap::new(),
         recorded: Ownership::new("main"),
+        forge: crate::observed::ForgeRecord::default(),
         logins: crate::desired::Logins::default(),
         recreate: std::collections::BTreeSet::new(),
         kept: std::collections::BTreeSet::new(),
+        given: std::collections::BTreeSet::new(),
+        due: std::collections::BTreeSet::new(),
+        shut: std::collections::BTreeSet::new(),
         open: std::collections::BTreeSet::new(),
         unseen: std::collections::BTreeSet::new(),
     }

@@ -74,7 +74,8 @@ pub(super) fn units(builder: &mut Builder<'_>, touched: &Touched) {
     let (desired, observed) = (builder.desired, &builder.observed.host);
     let mut due: BTreeMap<&str, Due<'_>> = BTreeMap::new();
     let none = BTreeSet::new();
-    for file in desired.compiled.manifest.installed() {
+    let names_units = |file: &Installed<'_>| !file.restart_units.is_empty() || !file.reload_units.is_empty();
+    for file in desired.compiled.manifest.installed().filter(names_units) {
         let steps = match touched.get(&file.address()) {
             Some(steps) if !is_first(builder, &file) => steps,
             None if has_new_id(builder, &file) => &none,
