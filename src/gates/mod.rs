@@ -8,17 +8,20 @@
 //! | `net`, `tls`, `http`, `legacy`, `read` | connections, handshakes, requests, small files |
 //! | `expiry` | when certificates cease to be valid, without a judgement |
 //! | `https`, `certificate`, `chain`, `swarm`, `tcp`, `file`, `absence` | the judgements |
+//! | `drone` | those about a Drone |
 //! | `activity`, `closure`, `store`, `unit` | those about the host: units, the system that runs, the Nix store, what a unit was asked |
 //!
 //! A gate that could not run is [`Verdict::Unknown`], never a pass; zero gates are [`Exit::Vacuous`].
 
 mod absence;
 mod activity;
+mod auth;
 mod certificate;
 mod chain;
 mod closure;
 mod context;
 mod course;
+mod drone;
 mod expect;
 mod expiry;
 mod file;
@@ -34,6 +37,7 @@ mod store;
 mod swarm;
 mod tcp;
 mod tls;
+mod trial;
 mod unit;
 mod url;
 mod words;
@@ -47,7 +51,7 @@ use jiff::Timestamp;
 
 use crate::address::Address;
 use crate::manifest;
-use crate::observed::{Ask, Observed, StoreSeen, SystemSeen, UnitsSeen};
+use crate::observed::{Ask, DroneAnswers, OauthSeen, Observed, StoreSeen, SystemSeen, TrialSeen, UnitsSeen};
 use crate::report::{Exit, GateResult, Verdict, gates_exit};
 
 pub use absence::Tally;
@@ -133,6 +137,35 @@ pub struct HostLooks<'a> {
     pub archives: &'a [PathBuf],
 }
 
+/// Asks a Drone server what anybody may ask, and as a runner.
+pub type LookAtDrone<'a> = dyn Fn(manifest::DroneGate) -> BoxFuture<'a, Result<DroneAnswers, NoLook>> + 'a;
+
+/// Asks the Drone of the manifest whether Gitea lets it in.
+pub type LookAtOauth<'a> = dyn Fn() -> BoxFuture<'a, Result<OauthSeen, NoLook>> + 'a;
+
+/// Finds the build that a gate asked for with this mark, or asks for it.
+pub type TryRunner<'a> =
+    dyn Fn(manifest::RunnerGate, String) -> BoxFuture<'a, Result<TrialSeen, NoLook>> + 'a;
+
+/// Why something was not seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoLook {
+    /// It does not answer, or not as it should.
+    Refused(String),
+    /// It could not be asked.
+    Unasked(String),
+}
+
+/// How gates learn of a Drone, without naming the room that asks it.
+pub struct DroneLooks<'a> {
+    /// The server.
+    pub server: &'a LookAtDrone<'a>,
+    /// Its sign-in.
+    pub oauth: &'a LookAtOauth<'a>,
+    /// A build, taken by a runner.
+    pub runner: &'a TryRunner<'a>,
+}
+
 /// How gates learn of the engine, without naming the room that speaks with it.
 pub struct Sources<'a> {
     /// The run's last look; used for the first attempt, so hand it in only when nothing changed since.
@@ -145,6 +178,8 @@ pub struct Sources<'a> {
     pub unit: Option<&'a LookAtUnit<'a>>,
     /// The host beside it; without it nothing of it is known.
     pub host: Option<&'a HostLooks<'a>>,
+    /// A Drone; without it nothing of one is known.
+    pub drone: Option<&'a DroneLooks<'a>>,
     /// What each service must be, by full name.
     pub expected: &'a BTreeMap<String, Expected>,
     /// [`fingerprint`]s of the certificates that are to be served: what is wrong with one of these, once it is on the

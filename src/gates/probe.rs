@@ -4,15 +4,18 @@ use serde_json::json;
 
 use super::absence::Absence;
 use super::activity::Activity;
+use super::auth::Auth;
 use super::certificate::Certificate;
 use super::closure::Closure;
 use super::context::Context;
+use super::drone::{Drone, Oauth};
 use super::file::File;
 use super::https::Https;
 use super::seen::Seen;
 use super::store::Store;
 use super::swarm::{self, Swarm};
 use super::tcp::Tcp;
+use super::trial::Trial;
 use super::{Check, unit};
 use crate::manifest::Gate;
 use crate::observed::{Ask, Observed, SwarmState};
@@ -28,6 +31,10 @@ pub(super) enum Probe {
     Closure(Closure),
     Activity(Box<Activity>),
     Store(Store),
+    Auth(Box<Auth>),
+    Drone(Box<Drone>),
+    Oauth(Oauth),
+    Trial(Trial),
     Manager,
     Network(String),
     Unit(String, Ask),
@@ -45,7 +52,8 @@ impl Probe {
     }
 
     fn declared(gate: &Gate) -> Result<Self, String> {
-        let Gate { https, certificate, swarm, tcp, file, absence, closure, unit, store, .. } = gate;
+        let Gate { https, certificate, swarm, tcp, file, absence, closure, unit, store, auth, .. } = gate;
+        let Gate { drone, oauth, runner, .. } = gate;
         let mut probes: Vec<Result<Self, String>> = Vec::new();
         probes.extend(https.as_ref().map(|gate| Ok(Self::Https(Box::new(Https::prepare(gate)?)))));
         probes.extend(
@@ -58,11 +66,15 @@ impl Probe {
         probes.extend(closure.as_ref().map(|gate| Ok(Self::Closure(Closure::prepare(gate)?))));
         probes.extend(unit.as_ref().map(|gate| Ok(Self::Activity(Box::new(Activity::prepare(gate))))));
         probes.extend(store.as_ref().map(|gate| Ok(Self::Store(Store::prepare(gate)))));
+        probes.extend(auth.as_ref().map(|gate| Ok(Self::Auth(Box::new(Auth::prepare(gate)?)))));
+        probes.extend(drone.as_ref().map(|gate| Ok(Self::Drone(Box::new(Drone::prepare(gate))))));
+        probes.extend(oauth.as_ref().map(|gate| Ok(Self::Oauth(Oauth::prepare(gate)))));
+        probes.extend(runner.as_ref().map(|gate| Ok(Self::Trial(Trial::prepare(gate)))));
         let several = probes.len() > 1;
         match probes.pop() {
             None => {
                 Err("it says no kind (`https`, `certificate`, `swarm`, `tcp`, `file`, `absence`, `closure`, \
-                     `unit`, `store`)"
+                     `unit`, `store`, `auth`, `drone`, `oauth`, `runner`)"
                     .to_owned())
             }
             Some(_) if several => Err("it says more than one kind".to_owned()),
@@ -82,6 +94,10 @@ impl Probe {
             Self::Unit(..) | Self::Activity(_) => "unit",
             Self::Closure(_) => "closure",
             Self::Store(_) => "store",
+            Self::Auth(_) => "auth",
+            Self::Drone(_) => "drone",
+            Self::Oauth(_) => "oauth",
+            Self::Trial(_) => "runner",
         }
     }
 
@@ -98,6 +114,10 @@ impl Probe {
             Self::Activity(gate) => gate.source(),
             Self::Closure(_) => Closure::source(),
             Self::Store(_) => Store::source(),
+            Self::Auth(gate) => gate.source(),
+            Self::Drone(gate) => gate.source(),
+            Self::Oauth(_) => Oauth::source(),
+            Self::Trial(gate) => gate.source(),
         }
     }
 
@@ -111,6 +131,10 @@ impl Probe {
             Self::Activity(gate) => gate.attempt(context).await,
             Self::Closure(gate) => gate.attempt(context),
             Self::Store(gate) => gate.attempt(context).await,
+            Self::Auth(gate) => gate.attempt(context).await,
+            Self::Drone(gate) => gate.attempt(context).await,
+            Self::Trial(gate) => gate.attempt(context).await,
+            Self::Oauth(gate) => gate.attempt(context).await,
             Self::Swarm(gate) => match context.look().await {
                 Ok(look) => gate.judge(&look, context),
                 Err(seen) => seen,

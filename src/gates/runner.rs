@@ -90,8 +90,8 @@ fn patience(planned: &Planned, kind: &str, limits: &Limits) -> Patience {
         "store" => limits.deadline,
         _ => limits.attempt,
     };
-    // A file stays as it is; asking again says nothing new.
-    let stays = matches!(kind, "file" | "closure" | "store");
+    // A file stays as it is, and so does a build that has ended; asking again says nothing new.
+    let stays = matches!(kind, "file" | "closure" | "store" | "runner");
     let soak = if stays || matches!(planned.gate, Check::Manager | Check::Network(_)) {
         Duration::ZERO
     } else {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::NoLook;
 use crate::report::Verdict;
 
 /// Whether a later attempt may find something else.
@@ -59,6 +60,15 @@ impl Seen {
     pub(super) fn with_hope(mut self, hope: Hope) -> Self {
         self.hope = hope;
         self
+    }
+}
+
+impl From<NoLook> for Seen {
+    fn from(why: NoLook) -> Self {
+        match why {
+            NoLook::Refused(reason) => Self::fail(reason, Value::Null),
+            NoLook::Unasked(reason) => Self::unknown(reason),
+        }
     }
 }
 
