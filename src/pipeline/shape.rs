@@ -1,0 +1,194 @@
+//! What a pipeline says of itself: which runner takes it, which events begin it, what its steps do.
+
+use crate::source::{Entry, Node, Problem, Source};
+
+/// The event of a build that was asked for by name, as the bridge does.
+const CUSTOM: &str = "custom";
+/// Events that somebody without any right can cause.
+const BY_ANYBODY: &str = "pull_request";
+/// Kinds of documents beside pipelines.
+const OTHERS: [&str; 3] = ["secret", "signature", "template"];
+
+pub(super) fn lint(source: &Source, documents: &[Node]) -> Vec<Problem> {
+    let mut judge = Judge { source, problems: Vec::new() };
+    let mut pipelines = 0;
+    for document in documents {
+        match text(document.get("kind")) {
+            Some("pipeline") => {
+                pipelines += 1;
+                judge.pipeline(document);
+            }
+            Some(kind) if OTHERS.contains(&kind) => {}
+            _ => judge.kind(document),
+        }
+    }
+    if pipelines == 0 && judge.problems.is_empty() {
+        let problem = source.problem(crate::source::Span::default(), "there is no pipeline in this file");
+        judge.problems.push(problem.fix("begin one with `kind: pipeline` and `type: exec`"));
+    }
+    judge.problems
+}
+
+struct Judge<'s> {
+    source: &'s Source,
+    problems: Vec<Problem>,
+}
+
+impl Judge<'_> {
+    fn error(&mut self, node: &Node, message: impl Into<String>, fix: &str) {
+        self.problems.push(self.source.problem(node.head(), message).fix(fix));
+    }
+
+    fn warn(&mut self, node: &Node, message: impl Into<String>, fix: &str) {
+        self.problems.push(self.source.problem(node.head(), message).warning().fix(fix));
+    }
+
+    fn kind(&mut self, document: &Node) {
+        let node = document.get("kind").unwrap_or(document);
+        self.error(
+            node,
+            "a document of a pipeline file has a `kind` that Drone knows",
+            "write `kind: pipeline`",
+        );
+    }
+
+    fn pipeline(&mut self, pipeline: &Node) {
+        self.runner(pipeline);
+        self.events(pipeline);
+        for field in ["node", "node_selector"] {
+            if let Some(node) = pipeline.get(field) {
+                let message = format!(
+                    "a runner whose labels are not exactly those of `{field}` never takes this pipeline"
+                );
+                self.warn(
+                    node,
+                    message,
+                    "give the runner these labels, all of them and no others, or leave it out",
+                );
+            }
+        }
+        if let Some(concurrency) = pipeline.get("concurrency").and_then(|node| node.get("limit")) {
+            self.warn(
+                concurrency,
+                "builds of other pull requests wait for this one",
+                "limit builds by the runner's capacity",
+            );
+        }
+        let steps = pipeline.get("steps").and_then(Node::as_list).unwrap_or_default();
+        if steps.is_empty() {
+            self.error(
+                pipeline,
+                "a pipeline without steps is green and has tested nothing",
+                "give it `steps`",
+            );
+        }
+        for step in steps {
+            self.step(step);
+        }
+    }
+
+    /// A pipeline without a type is one for containers, which the exec runner never takes.
+    fn runner(&mut self, pipeline: &Node) {
+        let fix = "write `type: exec`";
+        match (pipeline.get("type"), text(pipeline.get("type"))) {
+            (_, Some("exec")) => {}
+            (Some(node), _) => {
+                self.warn(node, "the exec runner takes pipelines of the type `exec` alone", fix);
+            }
+            (None, _) => {
+                self.warn(
+                    pipeline,
+                    "without a type this is a pipeline for docker, which the exec runner never takes",
+                    fix,
+                );
+            }
+        }
+    }
+
+    fn events(&mut self, pipeline: &Node) {
+        let fix = "write `trigger: { event: [custom] }`";
+        let Some(event) = pipeline.get("trigger").and_then(|trigger| trigger.get("event")) else {
+            let at = pipeline.get("trigger").unwrap_or(pipeline);
+            return self.error(
+                at,
+                "this pipeline runs for every event, pull requests of strangers among them",
+                fix,
+            );
+        };
+        let Some(included) = included(event) else {
+            return self.error(event, "this pipeline runs for every event that is not excluded", fix);
+        };
+        for node in &included {
+            match text(Some(node)) {
+                Some(CUSTOM) => {}
+                Some(BY_ANYBODY) => {
+                    let message =
+                        "this pipeline runs what anybody puts into a pull request, without a comment";
+                    self.error(node, message, fix);
+                }
+                Some(pattern) if pattern.contains(['*', '?', '[']) => {
+                    let message =
+                        format!("`{pattern}` is a pattern: this pipeline runs for every event that it fits");
+                    self.error(node, message, fix);
+                }
+                other => {
+                    let name = other.unwrap_or_default();
+                    let message = format!("this pipeline runs for `{name}` too, without a comment");
+                    self.warn(node, message, fix);
+                }
+            }
+        }
+        if !included.iter().any(|node| text(Some(node)) == Some(CUSTOM)) {
+            self.error(event, "no build of the bridge begins this pipeline: its event is `custom`", fix);
+        }
+    }
+
+    fn step(&mut self, step: &Node) {
+        match step.get("commands") {
+            None => {
+                self.warn(step, "a step without `commands` is green and does nothing", "give it `commands`");
+            }
+            Some(commands) => {
+                if commands.as_list().is_some_and(<[Node]>::is_empty) {
+                    self.warn(
+                        commands,
+                        "a step without a command is green and does nothing",
+                        "write one, or leave the step out",
+                    );
+                }
+            }
+        }
+        if let Some(failure) = step.get("failure")
+            && text(Some(failure)) == Some("ignore")
+        {
+            self.warn(failure, "the build is green when this step fails", "leave `failure: ignore` out");
+        }
+        if let Some(entries) = step.get("environment").and_then(Node::as_map) {
+            for entry in entries {
+                self.variable(entry);
+            }
+        }
+    }
+
+    fn variable(&mut self, entry: &Entry) {
+        if super::FIXED.contains(&entry.key.as_str()) {
+            let message = format!("`{}` is set by the bridge, and this is another value for it", entry.key);
+            let problem = self.source.problem(entry.key_span, message).warning();
+            self.problems.push(problem.fix("give the variable another name"));
+        }
+    }
+}
+
+/// The events of a condition that names what it includes; nothing where it only excludes.
+fn included(event: &Node) -> Option<Vec<&Node>> {
+    let listed = match event.as_map() {
+        Some(_) => event.get("include")?,
+        None => event,
+    };
+    let nodes = listed.as_list().map_or_else(|| vec![listed], |items| items.iter().collect());
+    (!nodes.is_empty()).then_some(nodes)
+}
+
+fn text(node: Option<&Node>) -> Option<&str> {
+    Some(node?.as_scalar()?.text.as_str())
+}
