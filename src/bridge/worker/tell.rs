@@ -1,0 +1,131 @@
+//! What is said on the pull request: one comment that is changed as things go on, and a status on the commit.
+
+use jiff::Timestamp;
+
+use super::forge::Comment;
+use super::words::{self, Report};
+use super::{Halt, Worker, halves, number};
+use crate::bridge::journal::{Row, State, Work};
+use crate::bridge::status::build_url;
+use crate::forge::drone::Build;
+use crate::forge::gitea;
+
+/// The context of the status.
+const CONTEXT: &str = "testme";
+/// How often a status is tried: the base repository may not hold the commit yet, or never.
+const STATUS_TRIES: u32 = 5;
+
+impl Worker {
+    /// Tells how far a build is.
+    pub(super) async fn progress(&self, row: &mut Row, build: &Build) -> Result<(), Halt> {
+        let text = words::progress(&self.report(row, Some(build)));
+        self.say(row, &text).await?;
+        if let Err(error) = self.status(row, gitea::State::Pending, &build.status).await {
+            tracing::warn!(%error, "no status yet");
+        }
+        Ok(())
+    }
+
+    /// Tells the end, and ends the task.
+    pub(super) async fn tell(&self, row: &mut Row, failures: u32) -> Result<(), Halt> {
+        let (owner, name) = halves(&row.entry.task.full_name);
+        let build = match row.build {
+            Some(build) => self.drone.build(owner, name, number(build)).await?,
+            None => None,
+        };
+        let log = match &build {
+            Some(build) => self.log(row, build).await?,
+            None => None,
+        };
+        let text = words::end(&Report { log, ..self.report(row, build.as_ref()) });
+        match self.say(row, &text).await {
+            // Deleted, locked or archived: there is nowhere to say it. What a token may not is mended by another token.
+            Err(Halt::Forge(error)) if matches!(error.status(), Some(404 | 410 | 422 | 423)) => {
+                tracing::error!(%error, comment = row.entry.task.comment, "no answer");
+            }
+            said => said?,
+        }
+        let result = row.result.clone().unwrap_or_default();
+        if let Some(state) = words::state(&result)
+            && let Err(error) = self.status(row, state, &result).await
+        {
+            if error.is_passing() && failures < STATUS_TRIES {
+                return Err(error.into());
+            }
+            tracing::error!(%error, "no status");
+        }
+        row.times.told = Some(Timestamp::now());
+        row.state = State::Done;
+        Ok(())
+    }
+
+    fn link(&self, row: &Row, build: u64) -> String {
+        build_url(&self.bridge.drone.url, &row.entry.task.full_name, build)
+    }
+
+    fn report<'r>(&'r self, row: &'r Row, build: Option<&'r Build>) -> Report<'r> {
+        let parameter = match &row.entry.work {
+            Work::Refuse { parameter, .. } => parameter.as_deref(),
+            Work::Obey(_) => None,
+        };
+        Report {
+            row,
+            build,
+            link: row.build.map(|build| self.link(row, build)),
+            trigger: &self.bridge.policy.trigger,
+            parameter,
+            log: None,
+        }
+    }
+
+    /// The end of the log of the step that failed.
+    async fn log(&self, row: &Row, build: &Build) -> Result<Option<(String, String)>, Halt> {
+        let (owner, name) = halves(&row.entry.task.full_name);
+        let failed = build.stages.iter().find_map(|stage| {
+            let step = stage.steps.iter().find(|step| matches!(step.status.as_str(), "failure" | "error"))?;
+            Some((stage.number, step))
+        });
+        let Some((stage, step)) = failed else { return Ok(None) };
+        let lines =
+            self.drone.logs(owner, name, build.number, (stage, step.number)).await?.unwrap_or_default();
+        let text: String = lines.into_iter().map(|line| line.out).collect();
+        Ok(Some((step.name.clone(), words::tail(&text, &self.secrets))))
+    }
+
+    /// Writes the one comment, or changes it.
+    async fn say(&self, row: &mut Row, text: &str) -> Result<(), Halt> {
+        let task = row.entry.task.clone();
+        let place = halves(&task.full_name);
+        let mark = words::mark(task.comment);
+        let text = format!("{text}\n{mark}\n");
+        if row.answer.is_none() {
+            // We may have died over writing it.
+            let since = task.created.to_string();
+            let comments = self.forge.comments(place, &since).await?;
+            let ours = |comment: &Comment| {
+                comment.login.eq_ignore_ascii_case(&self.bridge.bot.login) && comment.body.contains(&mark)
+            };
+            row.answer = comments.iter().find(|comment| ours(comment)).and_then(|one| one.id);
+        }
+        if let Some(answer) = row.answer {
+            // One that somebody has deleted is not written again.
+            self.forge.change(place, answer, &text).await?;
+        } else {
+            row.answer = u64::try_from(self.forge.say(place, task.pull, &text).await?).ok();
+        }
+        self.keep(row).await
+    }
+
+    async fn status(
+        &self,
+        row: &Row,
+        state: gitea::State,
+        description: &str,
+    ) -> Result<(), crate::forge::error::ForgeError> {
+        let task = &row.entry.task;
+        let (Some(head), Some(build)) = (&task.head, row.build) else { return Ok(()) };
+        let target_url = &self.link(row, build);
+        let status = gitea::NewStatus { state, target_url, description, context: CONTEXT };
+        self.forge.status(halves(&task.full_name), head.as_str(), &status).await
+    }
+}

@@ -1,0 +1,17 @@
+//! Proves: the comment bridge takes what its forge has signed, once and durably, and nothing else.
+
+#![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod attacks;
+mod attest;
+mod durable;
+mod faults;
+mod gate;
+mod github;
+mod lab;
+mod manager;
+mod page;
+mod scripted;
+mod service;
+mod sign_in;
+mod story;
