@@ -12,10 +12,13 @@ mod converge;
 mod credentials;
 mod destroy;
 mod doctor;
+mod drone;
+mod forge;
 mod generate;
 mod generation;
 mod health;
 mod install;
+mod learn;
 mod lock;
 mod marks;
 mod order;
@@ -31,6 +34,7 @@ mod seen;
 mod status;
 mod stop;
 mod transcript;
+mod trial;
 mod units;
 mod unlock;
 mod watch;
@@ -52,6 +56,7 @@ use std::mem::ManuallyDrop;
 use crate::desired::Compiled;
 use crate::manifest::Folder;
 use crate::report::Record;
+use crate::secrets;
 use crate::swarm::{Asked, Engine, Look};
 use begin::Run;
 
@@ -106,9 +111,13 @@ async fn install_line(run: &mut Run<'_>, folders: &[Folder], tell: &Tell<'_>) ->
     install::narrow(&mut compiled.manifest, folders);
     let host = unlock::unlock(run, &compiled)?;
     host.raise_marks()?;
-    install::until_equal(run, &host, folders, tell).await?;
     // What is needed before users are made is a part of that.
-    if folders.contains(&Folder::Services) { host.keep_installed() } else { Ok(()) }
+    let keeping = folders.contains(&Folder::Services).then(|| host.keep_installed());
+    let ended = install::until_equal(run, &host, folders, tell).await;
+    // What opened is good, whatever becomes of its installation.
+    let kept = keeping.map_or(Ok(()), secrets::Keeping::end);
+    ended?;
+    Ok(kept?)
 }
 
 /// Says what [`install()`] would do, and does nothing.

@@ -1,5 +1,6 @@
 //! Why a step failed, and what that means for the run.
 
+use crate::forge::error::ForgeError;
 use crate::report::{Exit, ServiceOutcome, chain};
 use crate::swarm::EngineError;
 
@@ -45,6 +46,11 @@ impl Failure {
             left: false,
             services: Vec::new(),
         }
+    }
+
+    pub(super) fn forge(error: &ForgeError) -> Self {
+        let detail = error.hint().into_iter().map(ToOwned::to_owned).collect();
+        Self { again: error.is_passing(), detail, ..Self::new(error, error.exit()) }
     }
 
     pub(super) fn engine(error: &EngineError) -> Self {

@@ -14,6 +14,7 @@ use std::time::Instant;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::address::Address;
+use crate::forge::Keep;
 use crate::manifest::Manifest;
 use crate::plan::{Group, Plan, Step, Verb};
 use crate::report::{Exit, StepOutcome};
@@ -35,6 +36,8 @@ pub struct World<'a> {
     pub unlocked: &'a Unlocked,
     /// Contents of generated files, by path below `<run>/generated`.
     pub generated: &'a BTreeMap<String, SecretBytes>,
+    /// Where values go that a forge tells.
+    pub keep: Keep<'a>,
 }
 
 /// What became of a stage.

@@ -5,8 +5,9 @@ use std::path::Path;
 use super::failure::Failure;
 use super::{Event, Tell, World, image};
 use crate::desired::HostWanted;
+use crate::forge::{drone, gitea};
 use crate::host;
-use crate::plan::{Action, FilesAction, ImageAction, Step, SwarmAction};
+use crate::plan::{Action, DroneAction, FilesAction, ForgeAction, ImageAction, Step, SwarmAction};
 use crate::report::{Exit, ServiceOutcome};
 use crate::secrets::{files, minted_path};
 use crate::state::write_durably;
@@ -43,11 +44,28 @@ pub(super) async fn execute(
             removed.map_err(|error| Failure { left: error.is_in_use(), ..Failure::engine(&error) })
         }
         Action::Files(action) => file(world, action),
+        // On the heap: few runs have such a step, and all would carry its size.
+        Action::Forge(action) => Box::pin(forge(world, action)).await,
+        Action::Drone(action) => Box::pin(drone(world, action)).await,
         Action::Host(action) => {
             host::tell(action).await.map_err(|error| Failure::new(&error, Exit::ApplyFailed))
         }
     };
     done.map(|()| Vec::new())
+}
+
+/// What is declared of a forge; the plan has steps of none that is not.
+async fn forge(world: &World<'_>, action: &ForgeAction) -> Result<(), Failure> {
+    let forge = world.manifest.forge.as_ref();
+    let Some(gitea) = forge.and_then(|forge| forge.gitea.as_ref()) else { return Ok(()) };
+    gitea::execute(gitea, action, world.unlocked, world.keep).await.map_err(|error| Failure::forge(&error))
+}
+
+/// As [`forge`], of a Drone, which is signed in to through the Gitea.
+async fn drone(world: &World<'_>, action: &DroneAction) -> Result<(), Failure> {
+    let Some(forge) = world.manifest.forge.as_deref() else { return Ok(()) };
+    let (Some(drone), Some(gitea)) = (&forge.drone, &forge.gitea) else { return Ok(()) };
+    drone::execute((drone, gitea), action, world.unlocked).await.map_err(|error| Failure::forge(&error))
 }
 
 fn file(world: &World<'_>, action: &FilesAction) -> Result<(), Failure> {

@@ -14,8 +14,10 @@ pub(crate) fn manifest_file(path: &Path) -> PathBuf {
 /// Reads a whole file, but not much more than a parser would take: a device or a pipe never fills the memory.
 pub(crate) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
     let most = u64::try_from(Limits::default().bytes).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    let file = File::open(path)?;
+    let length = file.metadata().map_or(0, |meta| meta.len()).min(most);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0) + 1);
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -5,6 +5,7 @@
 //! variant of [`Command`], a line in [`dispatch`]. The process environment is read here and nowhere else.
 
 mod apply;
+mod bridge;
 mod check;
 mod collect;
 mod compile;
@@ -90,6 +91,8 @@ enum Command {
     Schema(Later<schema::Args>),
     /// Pass on the GET requests of Traefik's Swarm provider to the engine, and refuse everything else.
     SocketProxy(Later<socket_proxy::Args>),
+    /// Build what a comment on a pull request asks for, and answer there.
+    Bridge(Later<Group<bridge::Command>>),
     /// Print a completion script for a shell.
     Completions(Later<completions::Args>),
 }
@@ -132,6 +135,7 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
         Command::Stack(Later(Group { command })) => stack::run(command, settings),
         Command::Schema(Later(args)) => schema::run(&args, settings),
         Command::SocketProxy(Later(args)) => wait(socket_proxy::run(args)),
+        Command::Bridge(Later(Group { command })) => bridge::run(&command, settings),
         Command::Completions(Later(args)) => completions::run(&args, settings),
     }
 }
@@ -167,6 +171,20 @@ async fn until_signal(command: impl Future<Output = Exit>) -> Exit {
     };
     Settings::say("\nstopped by a signal; nothing is lost: the same command goes on from what is there\n");
     exit
+}
+
+/// Ends with SIGTERM or SIGINT: what serves then finishes what it has begun.
+async fn told() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
 }
 
 /// The command line as clap sees it; completion scripts are made from it too.

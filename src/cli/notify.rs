@@ -44,6 +44,12 @@ impl Notify {
         Self { socket: name.and_then(open), said: None }
     }
 
+    /// Tells one assignment, such as `READY=1`.
+    pub(crate) fn say(&self, assignment: &str) {
+        let Some((socket, address)) = &self.socket else { return };
+        drop(socket.send_to_addr(format!("{assignment}\n").as_bytes(), address));
+    }
+
     /// Tells what is under way, in one line. What cannot be told is left: it is no reason not to work.
     pub(crate) fn status(&mut self, text: &str) {
         let Some((socket, address)) = &self.socket else { return };
@@ -55,6 +61,14 @@ impl Notify {
         drop(socket.send_to_addr(message.as_bytes(), address));
         self.said = Some((text, Instant::now()));
     }
+}
+
+/// How often the service manager wants a sign of life, if it does and means this process.
+pub(crate) fn watchdog() -> Option<Duration> {
+    let number = |name: &str| std::env::var_os(name)?.to_str()?.parse::<u64>().ok();
+    let ours = std::env::var_os("WATCHDOG_PID").is_none()
+        || number("WATCHDOG_PID") == Some(std::process::id().into());
+    number("WATCHDOG_USEC").filter(|micros| ours && *micros > 0).map(Duration::from_micros)
 }
 
 #[cfg(test)]
@@ -90,6 +104,8 @@ mod tests {
             assert_eq!(heard(&socket), "", "the same was told twice");
             notify.status("done");
             assert!(heard(&socket).starts_with("STATUS=done\n"));
+            notify.say("WATCHDOG=1");
+            assert_eq!(heard(&socket), "WATCHDOG=1\n");
         }
         Notify::to(Some(OsStr::new("/nowhere/notify"))).status("nobody listens");
         Notify::to(None).status("nobody asked");

@@ -3,9 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use tokio::signal::unix::{SignalKind, signal};
-
 use super::settings::Settings;
+use super::told;
 use crate::proxy;
 use crate::report::Exit;
 
@@ -22,18 +21,7 @@ pub(crate) struct Args {
 
 /// Runs `socket-proxy` until SIGTERM or SIGINT.
 pub(crate) async fn run(args: Args) -> Exit {
-    let told = async {
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(mut terminate), Ok(mut interrupt)) => {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-            }
-            _ => std::future::pending().await,
-        }
-    };
-    match proxy::serve(args.listen, args.engine, told).await {
+    match proxy::serve(args.listen, args.engine, told()).await {
         Ok(()) => Exit::Ok,
         Err(error) => {
             let exit = error.exit();

@@ -44,7 +44,13 @@ async fn units() -> Result<Option<Vec<UnitHealth>>, HostError> {
     if !has_systemd() {
         return Ok(None);
     }
-    let mut args = vec!["show".to_owned(), format!("--property={}", show::HEALTH.join(",")), "--".to_owned()];
+    // With `--all`: a pattern alone does not match oneshots that ended well.
+    let mut args = vec![
+        "show".to_owned(),
+        "--all".to_owned(),
+        format!("--property={}", show::HEALTH.join(",")),
+        "--".to_owned(),
+    ];
     args.extend(UNITS.map(str::to_owned));
     Ok(Some(show::parse_health(&systemctl::run("systemctl", &args).await?)))
 }

@@ -122,7 +122,10 @@ impl<'o> Run<'o> {
 
     /// The keyed digests of its secrets are part of what a generation is, and not of its manifest's digest.
     pub(super) fn add_secrets(&mut self, digests: &BTreeMap<String, String>) {
-        self.texts.push(Generation::secrets_text(digests));
+        let text = Generation::secrets_text(digests);
+        // What a forge told meanwhile takes the place of what was known before.
+        self.texts.retain(|(path, _)| *path != text.0);
+        self.texts.push(text);
     }
 
     /// Names of secrets and configs that the generations need which will be kept after this run.

@@ -14,7 +14,7 @@ use crate::address::{Address, Kind, Part};
 use crate::compose;
 use crate::desired::{Compiled, ImageSpec, StackSpec};
 use crate::image;
-use crate::manifest::{self, LeftField, Loaded};
+use crate::manifest::{self, LeftField, Loaded, Manifest, RENDERED};
 use crate::pins::Pins;
 use crate::report::chain;
 use crate::source::{Problem, Severity, Source, Span};
@@ -134,8 +134,9 @@ fn resolve(loaded: &Loaded, pins: &Pins, describe: Describe) -> Result<Compilati
         let images = &compiled.images;
         let input = compose::Input { name, stack, images, secrets: &secrets, networks: &networks, pins };
         match compose::compile(&input, &bounded::read) {
-            Ok(output) => {
+            Ok(mut output) => {
                 warnings.extend(output.warnings);
+                name_templates(&loaded.manifest, &mut output.stack);
                 published.extend(output.published);
                 problems.extend(nothing_to_recreate(loaded, name, &output.stack));
                 problems.extend(nothing_to_leave(loaded, name, &output.stack));
@@ -184,6 +185,15 @@ fn unknown_dependencies(loaded: &Loaded, compiled: &Compiled) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// A secret of a stack that names a template gets what is rendered of it.
+fn name_templates(manifest: &Manifest, stack: &mut StackSpec) {
+    for secret in stack.secrets.values_mut() {
+        if !manifest.secrets.contains_key(&secret.source) && manifest.templates.contains_key(&secret.source) {
+            secret.source = format!("{RENDERED}/{}", secret.source);
+        }
+    }
 }
 
 /// An allowance that names nothing of the stack allows nothing, and is no less a mistake.

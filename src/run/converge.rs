@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::begin::Run;
 use super::brought;
+use super::forge;
 use super::order::{Said, Tell};
 use super::seen;
 use super::stop::Stop;
@@ -16,6 +17,7 @@ use crate::apply::{self, Event, World};
 use crate::observed::{EngineInfo, Observed, Ownership};
 use crate::plan::{self, Carried, Plan, Stuck, Verb};
 use crate::report::Exit;
+use crate::secrets::{Fresh, SecretBytes, keep_told};
 use crate::state::{Proven, Recreating, write_ownership};
 use crate::swarm::{Engine, Look};
 
@@ -70,11 +72,13 @@ pub(super) async fn until_equal(
             return Ok(observed);
         }
         announce(run, host, (&plan, &observed))?;
-        let mut staged = stage(engine, host, &plan, tell).await;
+        let (mut staged, fresh) = stage((run, engine), host, &plan, tell).await;
+        host.learn(run, fresh)?;
         run.record.writes = engine.writes();
         brought::forget_failed(host, &plan, &staged)?;
         host.note_logins(&plan, &staged.outcomes)?;
         seen::end(host, &staged)?;
+        forge::end(host, &plan, &staged)?;
         host.note_told(&plan, &staged.done)?;
         idle = if staged.done.is_empty() { idle + 1 } else { 0 };
         if idle >= STUCK {
@@ -124,15 +128,29 @@ fn begin(run: &mut Run<'_>, plan: &Plan, tell: &Tell<'_>) {
     tell.borrow_mut()(Said::Plan(plan));
 }
 
-async fn stage(engine: &Engine, host: &Host<'_>, plan: &Plan, tell: &Tell<'_>) -> apply::Staged {
+async fn stage(
+    (run, engine): (&Run<'_>, &Engine),
+    host: &Host<'_>,
+    plan: &Plan,
+    tell: &Tell<'_>,
+) -> (apply::Staged, Vec<Fresh>) {
+    let fresh = RefCell::new(Vec::new());
+    let keep = |name: &str, of: i64, value: SecretBytes| {
+        let env = &run.order.identities;
+        let plugins = (&env.environment, &env.ask);
+        let kept = keep_told(host.manifest(), (name, of), value, jiff::Timestamp::now(), plugins);
+        kept.map(|kept| fresh.borrow_mut().push(kept)).map_err(|error| error.to_string())
+    };
     let world = World {
         engine: Some(engine),
         manifest: host.manifest(),
         unlocked: &host.unlocked,
         generated: &host.generated,
+        keep: &keep,
     };
     let mut forward = |event: Event<'_>| tell.borrow_mut()(Said::Step(&event));
-    apply::stage(&world, plan, &RefCell::new(&mut forward)).await
+    let staged = apply::stage(&world, plan, &RefCell::new(&mut forward)).await;
+    (staged, fresh.into_inner())
 }
 
 /// Before the first write: everything old and new is recorded as ours, nothing counts as proven any more, and what is
@@ -140,6 +158,7 @@ async fn stage(engine: &Engine, host: &Host<'_>, plan: &Plan, tell: &Tell<'_>) -
 fn announce(run: &Run<'_>, host: &mut Host<'_>, (plan, observed): (&Plan, &Observed)) -> Result<(), Stop> {
     brought::announce(host, plan, observed)?;
     seen::begin(host, plan)?;
+    forge::begin(host, plan)?;
     host.announce_host(plan, observed)?;
     if plan.steps.iter().any(|step| step.verb == Verb::Replace) {
         let (manifest, addresses) = (run.record.manifest.clone(), host.desired.recreate.clone());
@@ -160,6 +179,7 @@ fn settle(run: &Run<'_>, host: &mut Host<'_>, (plan, observed): (&Plan, &Observe
     }
     brought::settle(host, observed)?;
     seen::settle(host)?;
+    forge::settle(host, observed)?;
     let own = wanted(host, plan).union(&host.desired.recorded.still(observed));
     write_ownership(&host.manifest().paths.state, &own)?;
     host.settle_host(observed)

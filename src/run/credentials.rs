@@ -121,7 +121,7 @@ fn value(
     let mut unlocked = secrets::unlock(&part, &identities, kept.as_deref());
     marks::hold_back_answer(order, (&part, &identities), (&mut unlocked, kept.as_deref()))
         .map_err(|stop| Refusal::NoValue(stop.lines().join("; ")))?;
-    files::fall_back(&part.paths.run, &mut unlocked);
+    files::fall_back(&part.paths.run, &part, &mut unlocked);
     secrets::render_templates(&part, &mut unlocked);
     let name = file.file();
     let Some(value) = unlocked.values.get(&name).cloned() else {

@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use serde::Serialize;
 
+use super::bounded;
 use super::compile;
 use super::pins;
 use super::pointer::pointer;
@@ -171,7 +172,7 @@ fn wanted(loaded: &Loaded) -> Result<BTreeMap<String, Vec<Problem>>, Vec<Problem
             networks: &networks,
             pins: &policy,
         };
-        match compose::images(&input, &|path| fs::read(path)) {
+        match compose::images(&input, &bounded::read) {
             Ok(found) => named.extend(found),
             Err(found) => problems.extend(found),
         }

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::bounded;
 use super::pointer::pointer;
 use crate::manifest::{Image, Loaded};
 use crate::pins::{Lock, Pins, Unpinned};
@@ -20,7 +21,7 @@ pub(super) fn lock_path(loaded: &Loaded, base: &Path) -> PathBuf {
 pub(super) fn read_lock(path: &Path) -> Result<Lock, Vec<Problem>> {
     let name = path.display().to_string();
     let at_file = |message: String| vec![Source::new(name.as_str(), "").problem(Span::default(), message)];
-    match std::fs::read(path) {
+    match bounded::read(path) {
         Ok(bytes) => {
             let source = Source::from_bytes(name.as_str(), bytes).map_err(|problem| vec![problem])?;
             Lock::parse(&source)

@@ -7,18 +7,22 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use super::begin::Run;
+use super::drone;
 use super::order::{Order, Said, Tell};
 use super::stop::Stop;
+use super::trial;
 use super::units;
 use super::unlock::Host;
 use crate::address::{Address, Kind};
 use crate::desired::Desired;
-use crate::gates::{self, Check, Expected, HostLooks, Limits, Planned, Sources, Tally};
+use crate::gates::{self, Check, DroneLooks, Expected, HostLooks, Limits, Planned, Sources, Tally};
 use crate::host::{look_at_store, look_at_system, store_path_of};
-use crate::manifest::{ClosureGate, FileGate, Folder, Gate, Installed, LeftField, Manifest, SwarmGate};
+use crate::manifest::{
+    ClosureGate, DroneGate, FileGate, Folder, Gate, Installed, LeftField, Manifest, RunnerGate, SwarmGate,
+};
 use crate::observed::{Ask, InstalledFile, Observed};
 use crate::plan::{Plan, running_image, whole};
-use crate::report::{Exit, Verdict, chain};
+use crate::report::{Exit, GateResult, Verdict, chain};
 use crate::state::{Lock, LockError, Proven, read_asked};
 use crate::swarm::Engine;
 
@@ -34,7 +38,7 @@ pub(super) struct Subject<'a> {
 pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
     let manifest = subject.host.manifest();
     let asked = read_asked(&manifest.paths.run)?;
-    let mut proven = Proven::read(&manifest.paths.run, &run.record.manifest, &run.record.boot);
+    let proven = Proven::read(&manifest.paths.run, &run.record.manifest, &run.record.boot);
     let gates = selected(run.order, subject.host, &asked, &proven);
     let expected = if let Some(observed) = &subject.observed {
         // The plan of that look was empty: everything that is not held back is equal.
@@ -62,6 +66,10 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
     let store = |path: PathBuf, until: std::time::Instant| look_at_store(path, until).boxed();
     let own = store_path_of(&run.order.manifest);
     let archives = archives(manifest);
+    let server = |gate: DroneGate| drone::answers(subject.host, gate).boxed();
+    let oauth = || drone::oauth(subject.host).boxed();
+    let runner = |gate: RunnerGate, mark: String| trial::seen(subject.host, gate, mark).boxed();
+    let drone = DroneLooks { server: &server, oauth: &oauth, runner: &runner };
     let looks = HostLooks {
         state: &state,
         system: &|unit: Option<&str>| look_at_system(Path::new("/run"), unit),
@@ -75,6 +83,7 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
         task_log: &task_log,
         unit: Some(&unit),
         host: Some(&looks),
+        drone: Some(&drone),
         expected: &expected,
         declared: &declared,
         since: run.since,
@@ -82,8 +91,19 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
         changed: if run.writes { None } else { proven.since.parse().ok() },
     };
     let mut progress = |progress: gates::Progress<'_>| tell.borrow_mut()(Said::Gate(&progress));
-    let results = gates::verify(&gates, &sources, &Limits::default(), &mut progress).await;
+    let usual = Limits::default();
+    let limits = Limits { soak: manifest.soak.map_or(usual.soak, |soak| soak.0), ..usual };
+    let results = gates::verify(&gates, &sources, &limits, &mut progress).await;
+    remember(run, manifest, proven, results)
+}
 
+/// Records what held and what did not.
+fn remember(
+    run: &mut Run<'_>,
+    manifest: &Manifest,
+    mut proven: Proven,
+    results: Vec<GateResult>,
+) -> Result<(), Stop> {
     run.record.exit = run.record.exit.or(gates::exit(&results));
     proven.gates.retain(|address| !results.iter().any(|result| result.address == *address));
     proven.gates.extend(

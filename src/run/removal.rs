@@ -27,8 +27,13 @@ pub(super) async fn remove(
     plan: &Plan,
     tell: &Tell<'_>,
 ) -> Removed {
-    let world =
-        World { engine: Some(engine), manifest, unlocked: &Unlocked::default(), generated: &BTreeMap::new() };
+    let world = World {
+        engine: Some(engine),
+        manifest,
+        unlocked: &Unlocked::default(),
+        generated: &BTreeMap::new(),
+        keep: &|_, _, _| Err("this asks no forge".to_owned()),
+    };
     let mut forward = |event: Event<'_>| tell.borrow_mut()(Said::Step(&event));
     let mut staged = apply::stage(&world, plan, &RefCell::new(&mut forward)).await;
     // There is one stage: what it left is told, and the next run looks again.

@@ -4,11 +4,11 @@
 //! uses. Only the engine is acted: it gives each object the id `id_NAME`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use super::bounded;
 use super::stop::Stop;
 use crate::address::Kind;
 use crate::compose;
@@ -50,13 +50,17 @@ const CHUNK: usize = 256;
 pub fn transcript(order: &TranscriptOrder, sink: &mut Sink<'_>) -> Result<Vec<Problem>, Stop> {
     let mode = if order.compat { Mode::Compat } else { Mode::Strict };
     let absolute = |path: &PathBuf| std::path::absolute(path).unwrap_or_else(|_| path.clone());
-    let compose = order.files.iter().map(absolute).collect();
-    let stack = Stack { compose, env: order.env.clone(), mode, ..Stack::default() };
+    let compose: Vec<PathBuf> = order.files.iter().map(absolute).collect();
+    // What is named by hand may be a pipe.
+    let read = |path: &Path| {
+        if compose.iter().any(|named| named == path) { bounded::first(path) } else { bounded::read(path) }
+    };
+    let stack = Stack { compose: compose.clone(), env: order.env.clone(), mode, ..Stack::default() };
     let (images, names) = Default::default();
     let (secrets, pins) = (&names, &Pins::default());
     let input =
         compose::Input { name: &order.name, stack: &stack, images: &images, secrets, networks: &names, pins };
-    let alone = compose::compile_alone(&input, &|path: &Path| fs::read(path)).map_err(Stop::Problems)?;
+    let alone = compose::compile_alone(&input, &read).map_err(Stop::Problems)?;
     let mut unlocked = Unlocked::default();
     unlocked.values =
         alone.values.into_iter().map(|(source, bytes)| (source, SecretBytes::new(bytes))).collect();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::stop::Stop;
-use super::unlock::Host;
+use super::unlock::{Host, ID_KIND};
 use crate::address::Kind;
 use crate::desired::{Desired, HostWanted};
 use crate::gates::UnitLook;
@@ -13,7 +13,7 @@ use crate::manifest::{Folder, Installed, Manifest};
 use crate::observed::{Ask, LinkSeen, Observed, UnitsSeen, Wish};
 use crate::plan::{Action, Plan};
 use crate::report::{Exit, Failure, GateResult, Verdict, chain};
-use crate::secrets::{SecretBytes, Unlocked, files};
+use crate::secrets::{Ids, SecretBytes, Unlocked, files};
 use crate::state::{read_asked, read_ids, write_asked, write_ids, write_links};
 
 /// How many lines of a failed unit are told.
@@ -42,11 +42,17 @@ pub(super) fn links(
 /// What is installed, linked and asked of units. systemd is asked only when something of it is not as it shall be.
 pub(super) async fn observe(
     desired: &Desired<'_>,
-    key: &SecretBytes,
+    (key, values): (&SecretBytes, &BTreeMap<String, SecretBytes>),
     observed: &mut Observed,
 ) -> Result<(), Stop> {
     let manifest = &desired.compiled.manifest;
-    let (run, name) = (&manifest.paths.run, (key, manifest.instance.as_str()));
+    let run = &manifest.paths.run;
+    let ids = Ids::new(key, &manifest.instance);
+    // The digest of what is as it shall be is known.
+    let name = |file: &str, bytes: &SecretBytes| match (values.get(file), desired.digests.get(file)) {
+        (Some(value), Some(digest)) if value.expose() == bytes.expose() => digest.clone(),
+        _ => ids.of(ID_KIND, file, bytes),
+    };
     let seen = &mut observed.host;
     seen.asked = read_asked(run)?;
     seen.ids = read_ids(run);
@@ -57,8 +63,8 @@ pub(super) async fn observe(
     let paths = desired.host.links.keys().chain(desired.host.recorded_links.keys());
     let ours = |target: &Path| HostWanted::is_ours(run, target);
     seen.links = paths.map(|path| (path.clone(), files::observe_link(path, &ours))).collect();
-    seen.user_files = files::observe(run, Folder::Users, &BTreeSet::new(), name)?;
-    observed.files = files::observe(run, Folder::Services, &seen.held(), name)?;
+    seen.user_files = files::observe(run, Folder::Users, &BTreeSet::new(), &name)?;
+    observed.files = files::observe(run, Folder::Services, &seen.held(), &name)?;
     observed.generated = files::observe_generated(run, key, &manifest.instance)?;
     let linked =
         desired.host.links.iter().all(

@@ -10,6 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::begin::Run;
+use super::forge;
+use super::learn;
 use super::marks;
 use super::stop::Stop;
 use super::units;
@@ -21,7 +23,7 @@ use crate::manifest::{Folder, Installed, Manifest, Material};
 use crate::observed::{InstalledFile, Observed, Ownership, SwarmState, at, stack_volumes};
 use crate::plan::{Action, Plan, SwarmAction};
 use crate::report::{Exit, Failure, StepOutcome, chain};
-use crate::secrets::{self, Identities, SecretBytes, Unlocked, files};
+use crate::secrets::{self, Identities, Ids, SecretBytes, Unlocked, files};
 use crate::state::{
     Generation, Generations, Marks, Needs, Recreating, StateError, installed_ciphertext, read_links,
     read_logins, read_ownership, read_unseen, write_durably, write_logins,
@@ -31,6 +33,9 @@ use crate::traefik;
 
 /// How long an engine may be on its way into the swarm; with one manager it takes about a second.
 const PENDING: Duration = Duration::from_secs(20);
+/// The kind that digests of secrets and templates are made for, so that one value has one id wherever it goes: into a file,
+/// into the swarm, to a unit.
+pub(super) const ID_KIND: &str = "secret";
 /// How often it is asked meanwhile.
 const PENDING_POLL: Duration = Duration::from_millis(200);
 
@@ -39,7 +44,7 @@ pub(super) struct Host<'c> {
     pub(super) desired: Desired<'c>,
     pub(super) unlocked: Unlocked,
     pub(super) generated: BTreeMap<String, SecretBytes>,
-    key: SecretBytes,
+    pub(super) key: SecretBytes,
     /// The last applied generation's ciphertext.
     kept: Option<PathBuf>,
     /// The newest version of each secret file, this run's included.
@@ -70,14 +75,23 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         let today = |unlocked: &Unlocked| digests_of(manifest, unlocked);
         let marks = marks::hold_back(run, (manifest, &identities), (&mut unlocked, kept.as_deref()), today)?;
         // What was refused just now has its last good version too.
-        files::fall_back(&manifest.paths.run, &mut unlocked);
+        files::fall_back(&manifest.paths.run, manifest, &mut unlocked);
         marks
     };
+    learn::say_awaited(run, manifest, &mut unlocked);
     secrets::render_templates(manifest, &mut unlocked);
     let key = naming_key(manifest, &unlocked, run.writes)?;
     let instance = &manifest.instance;
-    let (wanted, mut failures) = files::wanted(manifest, Folder::Services, &unlocked, &key);
-    let (user_files, mut early) = files::wanted(manifest, Folder::Users, &unlocked, &key);
+    let ids = Ids::new(&key, instance);
+    // An object that is still there is found by the digest it was made with, also without the value.
+    let mut digests = match &run.from {
+        Some(from) => from.needs()?.digests,
+        None => BTreeMap::new(),
+    };
+    let id = |(name, value): (&String, &SecretBytes)| (name.clone(), ids.of(ID_KIND, name, value));
+    digests.extend(unlocked.values.iter().map(id));
+    let (wanted, mut failures) = files::wanted(manifest, Folder::Services, &unlocked, &digests);
+    let (user_files, mut early) = files::wanted(manifest, Folder::Users, &unlocked, &digests);
     failures.append(&mut early);
     let has_value =
         |file: &Installed<'_>| wanted.contains_key(&file.file()) || user_files.contains_key(&file.file());
@@ -86,27 +100,19 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
     let mint = unlocked.to_mint.keys().cloned().collect();
     let host = HostWanted { user_files, links, recorded_links: read_links(&manifest.paths.state)?, mint };
     let generated = generate(compiled, &mut unlocked, &mut failures);
-    // An object that is still there is found by the digest it was made with, also without the value.
-    let mut digests = match &run.from {
-        Some(from) => from.needs()?.digests,
-        None => BTreeMap::new(),
-    };
-    let digest = |(name, value): (&String, &SecretBytes)| {
-        (name.clone(), secrets::digest(&key, instance, "secret", name, value))
-    };
-    digests.extend(unlocked.values.iter().map(digest));
+    let only_in_swarm = compiled.generated.iter().filter(|file| !file.installed);
+    let paths = only_in_swarm.map(|file| file.path.display().to_string());
+    digests.extend(paths.filter_map(|path| unlocked.values.get_key_value(&path)).map(id));
     run.add_secrets(&of_secrets(manifest, &digests)?);
     let kept_objects = run.kept(manifest)?;
     let describe = |(path, bytes): (&String, &SecretBytes)| {
-        let digest = secrets::digest(&key, instance, "generated", path, bytes);
+        let digest = ids.of("generated", path, bytes);
         (path.clone(), InstalledFile { digest, uid: 0, gid: 0, mode: GENERATED_MODE })
     };
     unlocked.logins = secrets::logins(manifest, &unlocked);
     let login = |(name, login): (&String, &secrets::Login)| (name.clone(), login.digest(&key, instance));
-    let logins = Logins {
-        wanted: unlocked.logins.iter().map(login).collect(),
-        given: read_logins(&manifest.paths.state),
-    };
+    let given = read_logins(&manifest.paths.state);
+    let logins = Logins { wanted: unlocked.logins.iter().map(login).collect(), given };
     let record = read_ownership(&manifest.paths.state)?;
     let unrecorded = record.is_none();
     let desired = Desired {
@@ -116,19 +122,28 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         host,
         generated: generated.iter().map(describe).collect(),
         recorded: record.unwrap_or_else(|| Ownership::new(instance)),
+        forge: forge::recorded(manifest)?,
         logins,
         recreate: allowed(run, manifest),
         kept: kept_objects,
+        given: learn::given(&unlocked),
+        due: unlocked.due.clone(),
+        shut: learn::shut(manifest, &unlocked),
         open: BTreeSet::new(),
         unseen: read_unseen(&manifest.paths.state)?,
     };
+    say(run, &mut unlocked, failures);
+    Ok(Host { desired, unlocked, generated, key, kept, marks, unrecorded, written: BTreeMap::new() })
+}
+
+/// What did not open, and what is worth saying of what did.
+fn say(run: &mut Run<'_>, unlocked: &mut Unlocked, failures: Vec<Failure>) {
     run.record.warnings.append(&mut unlocked.warnings);
     run.record.secrets.clone_from(&unlocked.failures);
     run.record.secrets.extend(failures);
     if !run.record.secrets.is_empty() {
         run.record.exit = run.record.exit.or(Exit::SecretFailed);
     }
-    Ok(Host { desired, unlocked, generated, key, kept, marks, unrecorded, written: BTreeMap::new() })
 }
 
 /// Opens the secrets: those of today, or those of the generation that is brought back; and the folder of the kept ones.
@@ -148,7 +163,7 @@ fn open(
     let renew = run.record.command != "verify";
     let env = &run.order.identities;
     secrets::mint_missing(manifest, &mut unlocked, (run.since, renew), (&env.environment, &env.ask));
-    files::fall_back(&manifest.paths.run, &mut unlocked);
+    files::fall_back(&manifest.paths.run, manifest, &mut unlocked);
     Ok((unlocked, kept))
 }
 
@@ -163,15 +178,13 @@ pub(super) fn last_kept(state: &Path) -> Result<Option<PathBuf>, StateError> {
 
 /// The keyed digests of a manifest's secrets as they are.
 fn digests_of(manifest: &Manifest, unlocked: &Unlocked) -> Result<BTreeMap<String, String>, Stop> {
-    let key = naming_key(manifest, unlocked, false)?;
-    let digest = |(name, value): (&String, &SecretBytes)| {
-        (name.clone(), secrets::digest(&key, &manifest.instance, "secret", name, value))
-    };
-    of_secrets(manifest, &unlocked.values.iter().map(digest).collect())
+    let ids = Ids::new(&naming_key(manifest, unlocked, false)?, &manifest.instance);
+    let id = |(name, value): (&String, &SecretBytes)| (name.clone(), ids.of(ID_KIND, name, value));
+    of_secrets(manifest, &unlocked.values.iter().map(id).collect())
 }
 
 /// The keyed digests that make a generation: of one that does not open today, the one that it had before.
-fn of_secrets(
+pub(super) fn of_secrets(
     manifest: &Manifest,
     digests: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Stop> {
@@ -301,6 +314,9 @@ impl Host<'_> {
             tokio::time::sleep(PENDING_POLL).await;
         };
         self.observe_host(&mut observed).await?;
+        if self.manifest().forge.is_some() {
+            Box::pin(forge::observe(self, &mut observed)).await;
+        }
         Ok(observed)
     }
 
@@ -378,7 +394,7 @@ impl Host<'_> {
 
     /// What is installed, linked and asked of units; units are looked at only where something of that differs.
     pub(super) async fn observe_host(&self, observed: &mut Observed) -> Result<(), Stop> {
-        units::observe(&self.desired, &self.key, observed).await?;
+        units::observe(&self.desired, (&self.key, &self.unlocked.values), observed).await?;
         let manifest = self.manifest();
         let kept = |(name, sealed): &(&String, &SecretBytes)| {
             let there = std::fs::read(secrets::minted_path(manifest, name));
@@ -400,10 +416,10 @@ impl Host<'_> {
         Ok(secrets::keep_ciphertext(&self.unlocked, self.kept.as_deref(), &generation.ciphertext())?)
     }
 
-    /// Keeps the ciphertext behind all that was installed, until something is applied.
-    pub(super) fn keep_installed(&self) -> Result<(), Stop> {
+    /// Keeps the ciphertext behind all that is installed, until something is applied.
+    pub(super) fn keep_installed(&self) -> secrets::Keeping {
         let dest = installed_ciphertext(&self.manifest().paths.state);
-        Ok(secrets::keep_only_ciphertext(&self.unlocked, self.kept.as_deref(), &dest)?)
+        secrets::keep_only_ciphertext(&self.unlocked, self.kept.as_deref(), &dest)
     }
 }
 

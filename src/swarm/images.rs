@@ -1,7 +1,6 @@
 //! Bringing images in. The engine answers 200 first and tells of a failure in the stream, so the stream is read.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
@@ -20,6 +19,7 @@ use super::transport::REGISTRY_AUTH;
 use super::{Engine, EngineError, STREAM_SECONDS};
 use crate::pins::Reference;
 use crate::secrets::Login;
+use crate::web::encoded;
 
 /// The call that brings an image of a registry.
 const PULL: &str = "POST /images/create";
@@ -165,19 +165,6 @@ fn refused(image: &str, login: Option<&Login>, mut message: String) -> EngineErr
         message = format!("{message} ({who})");
     }
     EngineError::Image { image: image.to_owned(), message }
-}
-
-/// Percent-encoded for a query.
-fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 fn settle(image: &str, line: Result<Option<ErrorDetail>, bollard::errors::Error>) -> Result<(), EngineError> {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 
 use super::file::FileArgs;
-use super::rule::Config;
+use super::rule::{Config, Indentation};
 use super::stop;
 use crate::cli::keys::Keys;
 use crate::cli::settings::Settings;
@@ -29,6 +29,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FD", hide = true, conflicts_with = "data_key_hex")]
     data_key_fd: Option<u32>,
     #[command(flatten)]
+    indentation: Indentation,
+    #[command(flatten)]
     config: Config,
     #[command(flatten)]
     keys: Keys,
@@ -40,7 +42,7 @@ pub(crate) fn run(args: &Args) -> Exit {
         Ok(bytes) => bytes,
         Err(text) => return stop(Exit::BadConfig, &text),
     };
-    let layout = match args.config.layout() {
+    let layout = match args.config.layout(&args.indentation) {
         Ok(layout) => layout,
         Err(text) => return stop(Exit::BadConfig, &text),
     };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::file::Type;
+use super::program::without_ours;
 use super::stop;
 use crate::cli::input;
 use crate::cli::keys::Keys;
@@ -82,7 +83,7 @@ fn key() -> std::io::Result<SecretBytes> {
 
 fn repository() -> Option<PathBuf> {
     let mut git = Command::new("git");
-    let output = git
+    let output = without_ours(&mut git)
         .args(["rev-parse", "--git-common-dir"])
         .stdin(Stdio::null())
         .stderr(Stdio::null())

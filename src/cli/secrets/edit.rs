@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::file::Type;
-use super::program::{to_its_end, without_keys};
+use super::program::{to_its_end, without_ours};
 use super::rule::Rules;
 use super::stop;
 use crate::cli::input;
@@ -168,7 +168,7 @@ impl<'a> Session<'a> {
     async fn edit(&self) -> Result<(), String> {
         let (program, arguments) = self.editor.split_first().ok_or("no editor is named")?;
         let mut command = Command::new(program);
-        without_keys(command.args(arguments).arg(&self.clear));
+        without_ours(command.args(arguments).arg(&self.clear));
         match to_its_end(command).await {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(format!("the editor `{program}` failed: {status}")),

@@ -14,7 +14,7 @@ use std::process::Command as Program;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::file::Type;
-use super::program::{to_its_end, without_keys};
+use super::program::{to_its_end, without_ours};
 use super::stop;
 use crate::cli::input;
 use crate::cli::keys::Keys;
@@ -101,7 +101,7 @@ fn env(args: &EnvArgs) -> Result<Exit, Stopped> {
     if args.pristine {
         program.env_clear();
     }
-    without_keys(&mut program);
+    without_ours(&mut program);
     for (name, value) in variables {
         program.env(name, OsStr::from_bytes(value.expose()));
     }
@@ -117,7 +117,7 @@ async fn file(args: &FileArgs, settings: &Settings) -> Result<Exit, Stopped> {
             .map_err(|error| (Exit::Internal, format!("no memory for the clear text: {error}")))?;
         let path = format!("/proc/self/fd/{}", memory.as_raw_fd());
         let mut program = program(&placed(&args.what.command, Path::new(&path)));
-        return Err(replaced(std::mem::replace(without_keys(&mut program), Program::new("/bin/false"))));
+        return Err(replaced(std::mem::replace(without_ours(&mut program), Program::new("/bin/false"))));
     }
     let name = args.filename.to_string_lossy();
     if name.contains('/') || name.starts_with('.') || name.is_empty() {
@@ -132,7 +132,7 @@ async fn file(args: &FileArgs, settings: &Settings) -> Result<Exit, Stopped> {
     let (path, _den) = made.map_err(|error| (error.exit(), error.to_string()))?;
     drop(clear);
     let mut program = program(&placed(&args.what.command, &path));
-    without_keys(&mut program);
+    without_ours(&mut program);
     let name = program.get_program().to_owned();
     let status = to_its_end(program).await.map_err(|error| not_started(&name, &error))?;
     let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);

@@ -1,4 +1,5 @@
-//! Programs that get clear text: an editor, a command. They see the environment, but no key to secrets.
+//! Programs that get clear text: an editor, a command. They see the environment, but no key to secrets, and not the way to
+//! the service manager of this process.
 
 use std::io;
 use std::process::{Command, ExitStatus};
@@ -6,8 +7,8 @@ use std::process::{Command, ExitStatus};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Variables that hold keys, or say where keys are.
-const KEYS: [&str; 7] = [
+/// Variables that hold keys, or say where keys are, and those by which a service manager knows this process.
+const OURS: [&str; 10] = [
     "SOPS_AGE_KEY",
     "SOPS_AGE_KEY_FILE",
     "SOPS_AGE_KEY_CMD",
@@ -15,11 +16,14 @@ const KEYS: [&str; 7] = [
     "SOPS_AGE_SSH_PRIVATE_KEY_CMD",
     "SOPS_AGE_RECIPIENT",
     "HOLDFAST_AGE_KEY_FD",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
 ];
 
-/// Takes the keys out of what a program will see.
-pub(super) fn without_keys(command: &mut Command) -> &mut Command {
-    for name in KEYS {
+/// Takes out of what a program will see what is for this one alone.
+pub(super) fn without_ours(command: &mut Command) -> &mut Command {
+    for name in OURS {
         command.env_remove(name);
     }
     command

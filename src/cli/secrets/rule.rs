@@ -34,11 +34,22 @@ impl Config {
     }
 
     /// How what is written shall be indented.
-    pub(crate) fn layout(&self) -> Result<Layout, String> {
+    pub(crate) fn layout(&self, flag: &Indentation) -> Result<Layout, String> {
+        if let Some(indent) = flag.indent {
+            return Ok(Layout::all(indent));
+        }
         let Some(config) = self.path() else { return Ok(Layout::default()) };
         let wrong = |error: &dyn std::fmt::Display| format!("`{}`: {error}", config.display());
         Layout::read(&input::read(&config).map_err(|error| wrong(&error))?).map_err(|error| wrong(&error))
     }
+}
+
+/// How far nested lines are moved to the right.
+#[derive(clap::Args)]
+pub(crate) struct Indentation {
+    /// Blanks before a nested line of YAML or JSON, in place of those of `.sops.yaml`; in JSON -1 is a tab.
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
+    indent: Option<i64>,
 }
 
 /// For whom a new file is, and what in it is encrypted.
@@ -73,6 +84,8 @@ pub(crate) struct Rules {
     #[arg(long, value_name = "COUNT")]
     shamir_secret_sharing_threshold: Option<usize>,
     #[command(flatten)]
+    indentation: Indentation,
+    #[command(flatten)]
     config: Config,
 }
 
@@ -102,7 +115,7 @@ impl Rules {
             return Err("nobody is named who could open the file: give `--age RECIPIENT`, or a creation rule in `.sops.yaml`"
                 .to_owned());
         }
-        policy.layout = self.config.layout()?;
+        policy.layout = self.config.layout(&self.indentation)?;
         policy.mac_only_encrypted |= self.mac_only_encrypted;
         policy.threshold = self.shamir_secret_sharing_threshold.unwrap_or(policy.threshold);
         Ok(policy)
