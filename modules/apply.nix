@@ -25,8 +25,10 @@ in
         "holdfast-secrets.service"
         "network-online.target"
       ];
-      serviceConfig = hardening.installs // {
+      serviceConfig = hardening.applies // {
         Type = "oneshot";
+        # What is under way, in `systemctl status`.
+        NotifyAccess = "main";
         ExecStart = "${program} apply ${cfg.manifest} --no-verify --lock-wait 10m";
       };
     };

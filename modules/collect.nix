@@ -15,6 +15,7 @@ in
       ];
       serviceConfig = (import ./hardening.nix cfg).collects // {
         Type = "oneshot";
+        NotifyAccess = "main";
         ExecStart = "${lib.getExe cfg.package} collect ${cfg.manifest} --lock-wait 10m";
       };
     };

@@ -16,9 +16,14 @@ in
     ./swarm.nix
     ./traefik.nix
     ./gates.nix
+    ./bridge.nix
+    ./drone.nix
   ];
   secrets = concern [ ./secrets.nix ];
   swarm = concern [ ./swarm.nix ];
   traefik = concern [ ./traefik.nix ];
   gates = concern [ ./gates.nix ];
+  bridge = concern [ ./bridge.nix ];
+  drone = concern [ ./drone.nix ];
+  runner = concern [ ./runner.nix ];
 }

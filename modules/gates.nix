@@ -2,7 +2,7 @@
 { config, lib, ... }:
 let
   cfg = config.services.holdfast;
-  proofs = import ./proof.nix { inherit cfg lib; };
+  proofs = import ./proof.nix { inherit cfg config lib; };
   inherit (cfg.drift) textfile;
   metrics = lib.optionalString (textfile != null) " --textfile ${textfile}";
   writable =
@@ -13,6 +13,13 @@ in
   imports = [ ./swarm.nix ];
 
   config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = config.nix.enable || lib.all (gate: gate.store == null) (lib.attrValues cfg.gates);
+        message = "A gate `store` asks Nix, which this host does not have. Set `nix.enable = true;`, or leave the gate out of `services.holdfast.gates`.";
+      }
+    ];
+
     systemd.services = {
       # After the stacks: what they proved need not be waited for again, and it alone marks the generation as proven.
       holdfast-verify =

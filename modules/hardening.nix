@@ -4,6 +4,14 @@
 cfg:
 let
   folders = cfg.identities.plugin_folders;
+  # The engine, which is as good as root, and what Holdfast keeps.
+  others = [
+    "-/run/docker.sock"
+    "-/run/docker"
+    "-/run/containerd"
+    "-${cfg.paths.run}"
+    "-${cfg.paths.state}"
+  ];
   # Plugins for keys ask a TPM or a token, which are devices.
   has_plugins = folders != null && folders != [ ];
   # Nothing in here puts the unit into a mount namespace of its own.
@@ -45,6 +53,20 @@ rec {
       "~@resources"
     ];
   };
+
+  # Makes forges equal too, which are reached over the network. Where none is declared, apply has no way out.
+  applies =
+    if cfg.forge == null then
+      installs
+    else
+      removeAttrs installs [ "IPAddressDeny" ]
+      // {
+        RestrictAddressFamilies = [
+          "AF_UNIX"
+          "AF_INET"
+          "AF_INET6"
+        ];
+      };
 
   # Reads the host, the engine and the network, and writes what it proved.
   proves = shared // {
@@ -88,6 +110,60 @@ rec {
   serves = collects // {
     PrivateNetwork = true;
   };
+
+  # Answers on the network, as a user of its own, and writes to its own folder alone.
+  listens = shared // {
+    CapabilityBoundingSet = "";
+    # What else the host keeps is none of its business.
+    InaccessiblePaths = others;
+    PrivateDevices = true;
+    PrivateTmp = true;
+    PrivateUsers = true;
+    ProcSubset = "pid";
+    ProtectControlGroups = true;
+    ProtectHome = true;
+    ProtectKernelLogs = true;
+    ProtectKernelModules = true;
+    ProtectKernelTunables = true;
+    ProtectProc = "invisible";
+    ProtectSystem = "strict";
+    RemoveIPC = true;
+    RestrictAddressFamilies = [
+      "AF_UNIX"
+      "AF_INET"
+      "AF_INET6"
+    ];
+    SystemCallFilter = [
+      "@system-service"
+      "~@privileged @resources"
+    ];
+  };
+
+  # Runs builds, as a user of its own. Each step is put into namespaces of its own with a `/proc` of its own, which a kernel
+  # gives only to those whose own `/proc` is whole: so there is no ProtectKernelTunables, ProtectKernelLogs, ProtectProc or
+  # ProcSubset. Compilers and their like make code in memory.
+  builds =
+    removeAttrs listens [
+      "MemoryDenyWriteExecute"
+      "ProcSubset"
+      "ProtectKernelLogs"
+      "ProtectKernelTunables"
+      "ProtectProc"
+    ]
+    // {
+      PrivateMounts = true;
+      RestrictAddressFamilies = [
+        "AF_UNIX"
+        "AF_INET"
+        "AF_INET6"
+        "AF_NETLINK" # which addresses there are
+      ];
+      RestrictNamespaces = [ "user mnt pid" ];
+      SystemCallFilter = [
+        "@system-service"
+        "@mount"
+      ];
+    };
 
   # Asks systemd for something and is done.
   tells = removeAttrs serves [ "ReadWritePaths" ] // {

@@ -1,5 +1,9 @@
 # A unit that proves and writes nothing but what it proved. `always`: on every switch and boot, as holdfast-apply is.
-{ cfg, lib }:
+{
+  cfg,
+  config,
+  lib,
+}:
 let
   hardening = import ./hardening.nix cfg;
 in
@@ -9,8 +13,11 @@ rec {
     {
       inherit description;
       wants = [ "network-online.target" ];
+      # Who asks for the hashes of the gate `store`.
+      path = lib.optional config.nix.enable config.nix.package;
       serviceConfig = hardening.proves // {
         Type = "oneshot";
+        NotifyAccess = "main";
         ExecStart = map (words: "${lib.getExe cfg.package} ${words}") arguments;
       };
     }

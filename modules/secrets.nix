@@ -15,6 +15,7 @@ let
   hardening = import ./hardening.nix cfg;
   oneshot = hardening.installs // {
     Type = "oneshot";
+    NotifyAccess = "main";
   };
   # Units that use a secret start after it is there, and without it where it is bad: one secret holds back nobody else.
   list = value: if value == null then [ ] else value;
@@ -30,7 +31,9 @@ let
         }
       ) (lib.filter (lib.hasSuffix ".${kind}") users)
     );
-  credentials = lib.any (one: list one.credentials != [ ]) declared;
+  # Who loads one asks a socket, which a switch may start in the same breath.
+  loads = lib.unique (lib.concatMap (one: list one.credentials) declared);
+  credentials = loads != [ ];
 in
 {
   config = lib.mkIf (cfg.enable && declared != [ ]) (
@@ -42,6 +45,17 @@ in
           targets = after_secrets "target";
           timers = after_secrets "timer";
         };
+      }
+      {
+        systemd.services = lib.listToAttrs (
+          map (
+            name:
+            lib.nameValuePair (lib.removeSuffix ".service" name) {
+              wants = [ "holdfast-credentials.socket" ];
+              after = [ "holdfast-credentials.socket" ];
+            }
+          ) loads
+        );
       }
       {
         systemd.services.holdfast-secrets = {

@@ -2,7 +2,7 @@
 { config, lib, ... }:
 let
   cfg = config.services.holdfast;
-  proofs = import ./proof.nix { inherit cfg lib; };
+  proofs = import ./proof.nix { inherit cfg config lib; };
 in
 {
   config = lib.mkIf cfg.enable {

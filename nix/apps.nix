@@ -1,5 +1,5 @@
-# `nix run`: the program. `nix run .#plan-HOST` and `.#apply-HOST`: that host's manifest without a switch, on the host
-# itself or, with `-- --on root@HOST`, from here.
+# `nix run`: the program. `nix run .#plan-HOST`, `.#apply-HOST` and `.#verify-HOST`: that host's manifest without a switch,
+# on the host itself or, with `-- --on root@HOST`, from here. `verify` also wants the system of this checkout to run there.
 { pkgs, self }:
 let
   inherit (pkgs) lib;
@@ -15,10 +15,14 @@ let
       ];
       text =
         let
-          inherit (self.nixosConfigurations.${name}.config.services) holdfast;
+          inherit (self.nixosConfigurations.${name}.config) services system;
+          inherit (services) holdfast;
+          # Its path alone: it need not be built for that.
+          toplevel = builtins.unsafeDiscardStringContext "${system.build.toplevel}";
+          more = lib.optionalString (command == "verify") " --expect-closure ${toplevel}";
         in
         ''
-          line=(${lib.getExe holdfast.package} ${command} ${holdfast.manifest})
+          line=(${lib.getExe holdfast.package} ${command} ${holdfast.manifest}${more})
           if [ "''${1:-}" = --on ]; then
             to=''${2:?names the host, as in root@${name}}
             shift 2
@@ -53,3 +57,4 @@ in
 }
 // of_hosts "plan" "Show what a switch would do to the stacks"
 // of_hosts "apply" "Apply the manifest"
+// of_hosts "verify" "Prove that this very system runs, and everything"

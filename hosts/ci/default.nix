@@ -1,8 +1,11 @@
 # A CI host behind a gateway: the gateway terminates nothing, passes 80 and 443 on, and renews the wildcard certificate
-# that it leaves in /var/lib/gateway. The pieces of CI itself (server, runner, bridge, recipes) are added here as they come.
-{ images, ... }:
+# that it leaves in /var/lib/gateway. Gitea is elsewhere; Drone, its runner and the comment bridge are here.
+{ images, lib, ... }:
 let
   domain = "ci.example.org";
+  forge = "https://git.example.org";
+  # Where Gitea reaches the bridge: Drone removes hooks that lead to its own name.
+  bridge = "${address}:8787";
   address = "192.0.2.20";
   certificate = "/var/lib/gateway/${domain}";
 in
@@ -11,6 +14,9 @@ in
   nixpkgs.hostPlatform = "x86_64-linux";
   system.stateVersion = "25.11";
   boot.isContainer = true;
+  # Its licence is for people and small companies; who is neither builds it without the parts that are not free.
+  nixpkgs.config.allowUnfreePredicate = package: lib.getName package == "drone-runner-exec";
+  networking.firewall.allowedTCPPorts = [ 8787 ];
 
   services.holdfast = {
     enable = true;
@@ -31,6 +37,86 @@ in
     images = {
       traefik.archive = images.traefik;
       holdfast.archive = images.holdfast;
+      # Built with `-tags nolimit` and pushed to a registry of one's own: `-tags oss` knows no runners.
+      drone.reference = "registry.example.org/ci/drone:1.10.1@sha256:${
+        lib.concatMapStrings (_: "0") (lib.genList (n: n) 64)
+      }";
+    };
+
+    # Made and sealed where the checkout is; the host's own key opens them.
+    defaultSopsFile = "/etc/holdfast/ci.sops.yaml";
+    secrets = lib.genAttrs [
+      "bot_token"
+      "drone_client_id"
+      "drone_client_secret"
+      "drone_cookie"
+      "drone_rpc"
+      "drone_token"
+      "gitea_admin"
+      "hook"
+    ] (_: { });
+
+    drone = {
+      enable = true;
+      host = "drone.${domain}";
+      image = "drone";
+      gitea.url = forge;
+      oauth = {
+        id = "drone_client_id";
+        secret = "drone_client_secret";
+      };
+      rpc_secret = "drone_rpc";
+      cookie_secret = "drone_cookie";
+      admin = {
+        username = "holdfast";
+        token = "drone_token";
+      };
+      at = [ "${address}:443" ];
+      runner = {
+        enable = true;
+        capacity = 2;
+        limit_repos = [ "team/recipes" ];
+      };
+    };
+
+    bridge = {
+      listen = bridge;
+      forge = {
+        kind = "gitea";
+        url = forge;
+        hook_secrets = [ { secret = "hook"; } ];
+      };
+      bot = {
+        login = "testbot";
+        token.secret = "bot_token";
+      };
+      drone = {
+        url = "https://drone.${domain}";
+        connect = "${address}:443";
+        token.secret = "drone_token";
+      };
+      repositories."team/recipes" = {
+        id = 7;
+        parameters.RECIPE.one_of = [
+          "gitea"
+          "nextcloud"
+        ];
+      };
+    };
+
+    forge.gitea = {
+      url = forge;
+      admin = {
+        username = "holdfast";
+        password.secret = "gitea_admin";
+      };
+      repositories."team/recipes".collaborators.testbot = "write";
+      webhooks.bridge = {
+        repository = "team/recipes";
+        url = "http://${bridge}/hook";
+        events = [ "pull_request_comment" ];
+        secret.secret = "hook";
+      };
     };
 
     traefik = {
@@ -54,6 +140,11 @@ in
         equals = "${certificate}/fullchain.pem";
         key = "${certificate}/key.pem";
       };
+      # It has every secret that it needs.
+      bridge_works.https = {
+        url = "http://127.0.0.1:8788/readyz";
+        status = [ "200" ];
+      };
       # What has no route of its own gets nothing.
       nobody_else.https = {
         url = "https://other.${domain}/";
@@ -65,6 +156,9 @@ in
         at = [ "${address}:80" ];
         redirect.to = "https://${domain}/";
       };
+      # The system that runs is the one that these options made, and its files are as they were built.
+      system.closure.unit = "holdfast-apply.service";
+      store.store = { };
       # The engine is for this host alone.
       engine_is_closed.tcp = {
         address = "${address}:2375";

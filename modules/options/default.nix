@@ -5,6 +5,7 @@ let
 in
 {
   imports = [
+    ./drone.nix
     ./host.nix
     ./secrets.nix
     ./stacks.nix

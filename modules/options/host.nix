@@ -46,7 +46,7 @@ in
       paths = mkOption {
         type = types.listOf types.str;
         readOnly = true;
-        default = [ cfg.paths.state ];
+        default = [ cfg.paths.state ] ++ lib.optional (cfg.bridge != null) "/var/lib/holdfast-bridge";
         description = "Folders to back up: what Holdfast knows that neither the checkout nor the engine does.";
       };
       units = mkOption {

@@ -32,6 +32,16 @@ let
       (set "owner" (number one.uid))
       (set "group" (number one.gid))
     ];
+  # Units of modules that load it, and are to be told of a new value.
+  handed =
+    name:
+    let
+      units = cfg.handed_to.${name} or [ ];
+    in
+    lib.mkIf (units != [ ]) {
+      credentials = units;
+      restart_units = units;
+    };
   # A folder of its own, since services must not meet what is meant for users alone.
   folder = one: if one.needed_for_users == true then "secrets-for-users" else "secrets";
   place =
@@ -51,6 +61,7 @@ let
           options = from_schema.entry what // aliases // (more config name).options;
           config = lib.mkMerge [
             (aliased config)
+            (handed name)
             (more config name).config
           ];
         }
@@ -84,6 +95,12 @@ in
           config = { };
         }
       );
+    };
+    handed_to = mkOption {
+      internal = true;
+      type = types.attrsOf (types.listOf types.str);
+      default = { };
+      description = "Secrets and templates that modules hand to units: their names, and those of the units.";
     };
     defaultSopsFile = mkOption {
       type = types.nullOr types.path;

@@ -44,6 +44,89 @@ let
     // more;
   };
 
+  # A server and a runner on one host; `more` is said of both.
+  drone = more: {
+    images.drone.archive = "/images/drone.tar";
+    networks.proxy = { };
+    secrets =
+      lib.genAttrs
+        [
+          "client_id"
+          "client_secret"
+          "rpc"
+          "cookie"
+          "token"
+        ]
+        (_: {
+          file = "/etc/secrets/ci.yaml";
+        });
+    drone = lib.recursiveUpdate {
+      enable = true;
+      host = "drone.example.org";
+      image = "drone";
+      gitea.url = "https://git.example.org";
+      oauth = {
+        id = "client_id";
+        secret = "client_secret";
+      };
+      rpc_secret = "rpc";
+      cookie_secret = "cookie";
+      admin = {
+        username = "admin";
+        token = "token";
+      };
+      runner = {
+        enable = true;
+        limit_repos = [ "team/app" ];
+      };
+    } more;
+  };
+  hook_at = url: {
+    forge.gitea = {
+      url = "https://git.example.org";
+      admin = {
+        username = "holdfast";
+        password.secret = "token";
+      };
+      webhooks.bridge = {
+        repository = "team/app";
+        inherit url;
+        events = [ "pull_request_comment" ];
+        secret.secret = "token";
+      };
+    };
+  };
+
+  bridge = {
+    secrets =
+      lib.genAttrs
+        [
+          "hook"
+          "bot_token"
+          "drone_token"
+          "other"
+        ]
+        (_: {
+          file = "/etc/secrets/web.yaml";
+        });
+    bridge = {
+      forge = {
+        kind = "gitea";
+        url = "https://git.example.org";
+        hook_secrets = [ { secret = "hook"; } ];
+      };
+      bot = {
+        login = "testbot";
+        token.secret = "bot_token";
+      };
+      drone = {
+        url = "https://drone.example.org";
+        token.secret = "drone_token";
+      };
+      repositories."team/app".id = 7;
+    };
+  };
+
   # Of the stand-in itself, where the real library has the last word.
   alone =
     options: config: (nixpkgs.lib.evalModules { modules = [ { inherit options config; } ]; }).config;
@@ -90,6 +173,71 @@ in
         ];
       };
     };
+    units_of_a_bridge = lib.filterAttrs (name: _: lib.hasPrefix "holdfast-bridge" name) (units bridge);
+    # What it is handed, and what its manifest knows.
+    secrets_of_a_bridge =
+      let
+        host = (system (enabled bridge)).config;
+      in
+      {
+        secrets = lib.mapAttrs (_: one: {
+          inherit (one) credentials restart_units;
+        }) host.services.holdfast.secrets;
+        inherit (host.services.holdfast.backup) paths;
+        inherit (host.users) users;
+        gate = host.services.holdfast.gates.bridge.unit;
+        socket = host.systemd.sockets.holdfast-credentials.socketConfig;
+      };
+    units_of_a_runner = lib.filterAttrs (name: _: lib.hasPrefix "holdfast-runner" name) (
+      units (drone { })
+    );
+    stack_of_a_drone =
+      let
+        host =
+          (system (
+            enabled (drone {
+              database_secret = "rpc";
+              settings.DRONE_USER_FILTER = "team";
+              runner.labels.role = "host";
+            })
+          )).config;
+        inherit (host.services.holdfast) stacks;
+      in
+      {
+        stack = removeAttrs stacks.drone [ "compose" ];
+        inherit (host.services.holdfast) gates;
+        templates = lib.mapAttrs (_: one: {
+          inherit (one)
+            content
+            credentials
+            install
+            restart_units
+            ;
+        }) host.services.holdfast.templates;
+        engine = host.systemd.services.docker.serviceConfig;
+        labels = host.systemd.services.holdfast-runner.environment.DRONE_RUNNER_LABELS;
+      };
+    # The one unit that then needs the network, and the one that does not.
+    units_with_a_forge =
+      lib.getAttrs
+        [
+          "holdfast-apply.service"
+          "holdfast-secrets.service"
+        ]
+        (
+          units (
+            secret { }
+            // {
+              forge.gitea = {
+                url = "https://git.example.org";
+                admin = {
+                  username = "holdfast";
+                  password.secret = "token";
+                };
+              };
+            }
+          )
+        );
     units_of_two_concerns =
       (nixpkgs.lib.nixosSystem {
         modules = [
@@ -268,6 +416,10 @@ in
       { docker.openFirewall = true; }
       { docker.firewallInterfaces = [ "wg0" ]; }
       (served "/var/lib/acme/example.org/key.pem")
+      { gates.store.store = { }; }
+      (drone { })
+      (drone { } // hook_at "https://bridge.example.org/hook")
+      (drone { } // hook_at "https://drone.example.org:8787/hook")
     ];
     # What people copy: the units of the template, and of the flake in the README.
     units_of_the_template = lib.attrNames (system ../../templates/host/configuration.nix)
@@ -299,29 +451,46 @@ in
         };
       in
       lib.attrNames outputs.nixosConfigurations.web.config.rendered;
-    manifest_of_the_migration_page =
+    # Every block of every page, as a module of a host of its own.
+    how_tos =
       let
-        block = builtins.head (
-          lib.splitString "   ```\n" (
-            builtins.elemAt (lib.splitString "```nix\n" (builtins.readFile ../../docs/how-to/migrate-from-sops-nix.md)) 1
-          )
-        );
-        page = import (
-          builtins.toFile "page.nix" (
-            builtins.replaceStrings [ "./secrets/web.yaml" ] [ "\"/etc/secrets/web.yaml\"" ] block
-          )
-        );
-        holdfast =
-          (system {
-            imports = [
-              page
-              (enabled { })
-            ];
-          }).config.services.holdfast;
+        pages = lib.filter (lib.hasSuffix ".md") (lib.attrNames (builtins.readDir ../../docs/how-to));
+        blocks =
+          page:
+          map (part: builtins.head (lib.splitString "```\n" part)) (
+            lib.tail (lib.splitString "```nix\n" (builtins.readFile (../../docs/how-to + "/${page}")))
+          );
+        module =
+          text:
+          import (
+            builtins.toFile "page.nix" (
+              builtins.replaceStrings [ "./secrets/web.yaml" ] [ "\"/etc/secrets/web.yaml\"" ] text
+            )
+          );
+        shown =
+          text:
+          let
+            inherit
+              (system [
+                { networking.hostName = "web"; }
+                (module text)
+              ])
+              config
+              ;
+          in
+          {
+            inherit (config.networking) firewall;
+            manifest = lib.filterAttrs (_: value: value != { } && value != [ ]) (
+              import ../../modules/manifest.nix (
+                removeAttrs config.services.holdfast [
+                  "package"
+                  "manifest"
+                ]
+              )
+            );
+          };
       in
-      {
-        inherit (import ../../modules/manifest.nix holdfast) secrets templates;
-      };
+      lib.filterAttrs (_: shown: shown != [ ]) (lib.genAttrs pages (page: map shown (blocks page)));
     docker_is_on = (system (enabled { })).config.virtualisation.docker.enable;
 
     merging = {
@@ -505,11 +674,91 @@ in
         };
       })
     );
+    a_gate_that_asks_nix_which_is_off = refused "Set `nix.enable = true;`" (built [
+      (enabled { gates.store.store = { }; })
+      { nix.enable = false; }
+    ]);
     a_certificate_key_of_the_checkout = refused "Set `key.secret = \"NAME\";`" (
       built (enabled (served ./cases.nix))
     );
     a_certificate_key_in_the_store = refused "Set `key.secret = \"NAME\";`" (
       built (enabled (served "${builtins.storeDir}/00000000000000000000000000000000-key.pem"))
+    );
+    a_runner_for_everybody =
+      refused "Set `services.holdfast.drone.runner.limit_repos = [ \"OWNER/NAME\" ];`"
+        (
+          built (
+            enabled (drone {
+              runner.limit_repos = [ ];
+            })
+          )
+        );
+    a_runner_for_every_event =
+      refused "Set `services.holdfast.drone.runner.limit_events = [ \"custom\" ];`"
+        (
+          built (
+            enabled (drone {
+              runner.limit_events = [ ];
+            })
+          )
+        );
+    a_runner_without_its_secret =
+      refused "Set `services.holdfast.secrets.nobody.file = ./secrets/ci.yaml;`"
+        (
+          built (
+            enabled (drone {
+              enable = false;
+              rpc_secret = "nobody";
+            })
+          )
+        );
+    a_runner_with_the_engine = refused "Take `holdfast-runner` out of the group `docker`" (built [
+      (enabled (drone { }))
+      { users.users.holdfast-runner.extraGroups = [ "docker" ]; }
+    ]);
+    a_runner_among_those_of_the_engine =
+      refused "Take `holdfast-runner` out of the group `docker`"
+        (built [
+          (enabled (drone { }))
+          { users.groups.docker.members = [ "holdfast-runner" ]; }
+        ]);
+    a_drone_without_its_secret =
+      refused "names secrets that are not declared: nobody. Set `services.holdfast.secrets.nobody.file"
+        (
+          built (
+            enabled (drone {
+              cookie_secret = "nobody";
+            })
+          )
+        );
+    a_drone_without_an_rpc_secret = refused "services.holdfast.drone.rpc_secret" (
+      built (
+        enabled (
+          removeAttrs (drone { }) [ "drone" ]
+          // {
+            drone = removeAttrs (drone { }).drone [ "rpc_secret" ];
+          }
+        )
+      )
+    );
+    a_secret_for_everybody_to_see = refused "has what should be secret: DRONE_RPC_SECRET" (
+      built (
+        enabled (drone {
+          settings.DRONE_RPC_SECRET = "correcthorse";
+        })
+      )
+    );
+    a_drone_that_prints_over_several_lines =
+      refused "has what the module sets itself: DRONE_LOGS_PRETTY"
+        (
+          built (
+            enabled (drone {
+              settings.DRONE_LOGS_PRETTY = "true";
+            })
+          )
+        );
+    a_hook_that_drone_removes = refused "Drone removes webhooks that lead to its own name" (
+      built (enabled (drone { } // hook_at "https://drone.example.org/hook"))
     );
     a_backup_by_no_service = refused "services.holdfast.backup.units" (units {
       backup.units = [ "restic.timer" ];

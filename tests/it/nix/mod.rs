@@ -3,6 +3,7 @@
 //! and without it that is said to have not been run.
 
 mod cases;
+mod drone;
 mod flake;
 mod options;
 mod units;

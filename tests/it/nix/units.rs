@@ -18,8 +18,9 @@ fn systemd_scores_every_unit_as_the_page_says() {
     let page = std::fs::read_to_string(root.join("docs/reference/units.md")).unwrap();
     let units = rendered();
     assert!(units.len() >= 9, "{:?}", units.keys());
-    let said: BTreeSet<String> = table(&page, "# Units").into_iter().map(|[unit, ..]| unit).collect();
-    assert_eq!(said, units.keys().map(|name| format!("`{name}`")).collect(), "units of the page");
+    let said: BTreeSet<String> =
+        table(&page, "# Units and what they may reach").into_iter().map(|[unit, ..]| unit).collect();
+    assert_eq!(said, units.keys().map(|name| label(name)).collect(), "units of the page");
     let folder = tempfile::tempdir().unwrap();
     let score = Regex::new(r"exposure level for \S+: (\S+)").unwrap();
     for (name, text) in &units {
@@ -28,7 +29,8 @@ fn systemd_scores_every_unit_as_the_page_says() {
         let text = analyze(&[], &file);
         let score =
             score.captures(&text).unwrap_or_else(|| panic!("no score of {name}: {text}"))[1].to_owned();
-        assert!(page.contains(&format!("| `{name}` | {score} |")), "the page does not say {score} of {name}");
+        let row = format!("| {} | {score} |", label(name));
+        assert!(page.contains(&row), "the page does not say {score} of {name}");
         if score.parse::<f64>().unwrap() > MOST {
             let installs = ["holdfast-apply", "holdfast-secrets"];
             assert!(installs.iter().any(|kind| name.starts_with(kind)), "{name} is above {MOST}: {score}");
@@ -54,6 +56,17 @@ fn systemd_understands_every_line_of_the_units() {
     assert!(ours.is_empty(), "{}", ours.join("\n"));
 }
 
+/// The unit that applies where the manifest has forges; it is named as the other one, and reaches more.
+const WITH_FORGE: &str = "holdfast-apply-forge.service";
+
+/// A unit as the page names it.
+fn label(name: &str) -> String {
+    if name == WITH_FORGE {
+        return "`holdfast-apply.service` with `forge`".to_owned();
+    }
+    format!("`{name}`")
+}
+
 /// The units that the cases render, by name, with a program that every machine has.
 fn rendered() -> BTreeMap<String, String> {
     let (_, lib) = libraries().remove(0);
@@ -61,13 +74,20 @@ fn rendered() -> BTreeMap<String, String> {
         serde_json::from_str(&value(&format!("({}).good", cases::cases(&lib)))).unwrap();
     let program = Regex::new("(?m)^ExecStart=.*$").unwrap();
     let mut units = BTreeMap::new();
-    for (name, text) in good.values().filter_map(Value::as_object).flatten() {
+    let rendered = good.iter().filter_map(|(case, one)| Some((case, one.as_object()?)));
+    for (case, name, text) in
+        rendered.flat_map(|(case, one)| one.iter().map(move |(name, text)| (case, name, text)))
+    {
         let Some(text) =
             text.as_str().filter(|_| name.starts_with("holdfast-") && name.ends_with(".service"))
         else {
             continue;
         };
-        let name = if name.starts_with("holdfast-stack-") { "holdfast-stack-NAME.service" } else { name };
+        let name = match (case.as_str(), name.as_str()) {
+            (_, name) if name.starts_with("holdfast-stack-") => "holdfast-stack-NAME.service",
+            ("units_with_a_forge", "holdfast-apply.service") => WITH_FORGE,
+            (_, name) => name,
+        };
         units.insert(name.to_owned(), program.replace_all(text, "ExecStart=/bin/true").into_owned());
     }
     units
@@ -90,7 +110,10 @@ fn costs(file: &Path) -> BTreeSet<(String, String)> {
 
 /// The same as the page has it; a reason has words.
 fn reasons(page: &str, name: &str) -> BTreeSet<(String, String)> {
-    let rows = table(page, &format!("## {name}"));
+    let mut rows =
+        if name == WITH_FORGE { table(page, "## holdfast-apply.service with a forge") } else { Vec::new() };
+    let alone = if name == WITH_FORGE { "holdfast-apply.service" } else { name };
+    rows.extend(table(page, &format!("## {alone}")));
     assert!(rows.iter().all(|[_, _, reason]| reason.len() > 10), "a directive of {name} has no reason");
     let plain = |name: &str| name.trim_matches('`').replace("\\|", "|");
     rows.into_iter().map(|[name, points, _]| (plain(&name), points)).collect()
@@ -98,7 +121,7 @@ fn reasons(page: &str, name: &str) -> BTreeSet<(String, String)> {
 
 /// The cells of the first table below a heading; it has three columns.
 fn table(page: &str, heading: &str) -> Vec<[String; 3]> {
-    let below = page.lines().skip_while(|line| !line.starts_with(heading));
+    let below = page.lines().skip_while(|line| *line != heading);
     let rows = below.skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     let cells = |line: &str| {
         let line = line.replace("\\|", "\0");

@@ -31,14 +31,16 @@ let
       passthru = { };
       overrideAttrs = _: drv;
     };
-  program =
-    name: more:
-    build name { } ''
+  programs =
+    package: names:
+    build package { } ''
       mkdir -p $out/bin
-      for folder in /usr/bin /usr/sbin /bin; do
-        if [ -x $folder/${name} ] && [ ! -e $out/bin/${name} ]; then ln -s $folder/${name} $out/bin/${name}; fi
-      done''
-    // more;
+      for name in ${toString names}; do
+        for folder in /usr/bin /usr/sbin /bin; do
+          if [ -x $folder/$name ] && [ ! -e $out/bin/$name ]; then ln -s $folder/$name $out/bin/$name; fi
+        done
+      done'';
+  program = name: more: programs name [ name ] // more;
   plain = lib.genAttrs [
     "age"
     "bash"
@@ -48,19 +50,18 @@ let
     "coreutils"
     "curl"
     "docker"
+    "drone"
+    "drone-runner-exec"
     "git"
     "gnugrep"
     "gnused"
     "go-httpbin"
     "jq"
-    "nix"
     "openssh"
     "openssl"
     "rustfmt"
     "sops"
-    "systemd"
     "traefik"
-    "util-linux"
   ] (name: program name { });
   written =
     name: text:
@@ -91,6 +92,17 @@ let
 in
 plain
 // {
+  nix = programs "nix" [
+    "nix"
+    "nix-store"
+  ];
+  systemd = programs "systemd" [ "systemctl" ];
+  util-linux = programs "util-linux" [
+    "mount"
+    "setpriv"
+    "unshare"
+  ];
+
   inherit lib system;
   stdenv = {
     hostPlatform = lib.systems.elaborate system;
@@ -147,7 +159,7 @@ plain
       "mkdir -p $out/bin\n"
       + (
         if built == "" then
-          "printf '#!/bin/sh\\necho \"the stand-in for %s\" >&2\\nmkdir -p \"$4\"\\n' ${pname} >$out/bin/${pname}\nchmod +x $out/bin/${pname}"
+          "printf '#!/bin/sh\\necho \"the stand-in for %s\" >&2\\n[ $# -lt 4 ] || mkdir -p \"$4\"\\n' ${pname} >$out/bin/${pname}\nchmod +x $out/bin/${pname}"
         else
           "ln -s ${built} $out/bin/${pname}"
       )

@@ -28,6 +28,10 @@ let
 in
 {
   options = {
+    nix = {
+      enable = option bool true;
+      package = option types.package pkgs.nix;
+    };
     assertions = option (listOf types.unspecified) [ ];
     warnings = option (listOf str) [ ];
     meta = option types.attrs { };
@@ -45,7 +49,10 @@ in
       };
     };
     boot.isContainer = option bool false;
-    nixpkgs.hostPlatform = option types.unspecified "x86_64-linux";
+    nixpkgs = {
+      hostPlatform = option types.unspecified "x86_64-linux";
+      config = option types.attrs { };
+    };
     # Evaluated as a system only where nixpkgs is real.
     specialisation = set { configuration = option types.deferredModule { }; };
     environment = {

@@ -41,7 +41,11 @@ let
   service =
     name: one:
     let
-      environment = lib.filterAttrs (_: value: value != null) one.environment;
+      # Behind it, as NixOS has systemd and a few more behind it: what this system brings.
+      path = lib.optionalAttrs (one.path != [ ]) {
+        PATH = "${lib.makeBinPath one.path}:/usr/sbin:/usr/bin:/sbin:/bin";
+      };
+      environment = path // lib.filterAttrs (_: value: value != null) one.environment;
       # The stopping of a oneshot that is not there any more, and such, is the switch's own business.
       handled =
         lib.optionalAttrs (!one.restartIfChanged) { X-RestartIfChanged = false; }
