@@ -178,8 +178,12 @@ fn desired(compiled: &Compiled) -> Desired<'_> {
         recorded: Ownership::new("main"),
         recreate: BTreeSet::new(),
         kept: BTreeSet::new(),
+        given: BTreeSet::new(),
+        due: BTreeSet::new(),
+        shut: BTreeSet::new(),
         open: BTreeSet::new(),
         unseen: BTreeSet::new(),
+        forge: holdfast::observed::ForgeRecord::default(),
         logins: Logins::default(),
     }
 }

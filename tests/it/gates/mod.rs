@@ -1,5 +1,6 @@
 //! Gates against real servers on loopback: each fault fails with its own reason, and its good twin passes.
 
+mod auth;
 mod certificate;
 mod host;
 mod https;
@@ -41,6 +42,7 @@ async fn run_all(gates: &[Planned], limits: &Limits) -> Vec<GateResult> {
     let sources = Sources {
         unit: None,
         host: None,
+        drone: None,
         observed: None,
         observe: &|| Box::pin(async { Err("there is no engine here".to_owned()) }),
         task_log: &|_, _| Box::pin(async { Err("there is no engine here".to_owned()) }),
@@ -65,6 +67,7 @@ async fn run_over(
     let sources = Sources {
         unit: None,
         host: None,
+        drone: None,
         observed: None,
         observe: &|| Box::pin(async { Ok(look.clone()) }),
         task_log: &|_, mut tally| {

@@ -307,3 +307,143 @@ fn a_later_problem_points_by_json_pointer() {
     assert_eq!(marked("/stacks/web/compose/9"), "[\"web/compose.yml\", \"web/compose.site.yml\"]");
     assert_eq!(marked("/secrets/db_password/file"), "\"secrets/app.yaml\"");
 }
+
+#[test]
+fn the_bridge() {
+    refused(r#""kind": "gitea""#, r#""kind": "gitlab""#, r#""gitlab""#, "gitlab");
+    refused(
+        r#""url": "https://git.example.org""#,
+        r#""url": "git.example.org""#,
+        r#""git.example.org""#,
+        "not a URL",
+    );
+    refused(
+        r#"{ "secret": "hook_old" }"#,
+        r#"{ "secret": "hook_odl" }"#,
+        r#""hook_odl""#,
+        "is not in `secrets`",
+    );
+    let three = r#"[{ "secret": "hook_new" }, { "secret": "hook_old" }, { "secret": "hook_old" }]"#;
+    let two = r#"[{ "secret": "hook_new" }, { "secret": "hook_old" }]"#;
+    refused(two, "[]", "[]", "a hook has one secret");
+    refused(two, three, three, "a hook has one secret");
+    refused("127.0.0.1:8788", "127.0.0.1:8787", r#""127.0.0.1:8787""#, "cannot share an address");
+    refused("\"login\": \"testbot\"", "\"login\": \"\"", r#""""#, "cannot be a name");
+    for wrong in ["team", "team/a/b", "team/", "/recipes", "team/..", "te am/a", "team/$(id)"] {
+        refused("\"team/recipes\"", &format!("\"{wrong}\""), &format!("\"{wrong}\""), "is not a repository");
+    }
+    refused(r#""id": 7"#, r#""id": 0"#, "0", "the number of no repository");
+    for wrong in ["$(id)", "-x", "a..b", "a b", "a;b", "`id`", "${PATH}"] {
+        let marked = format!("\"{wrong}\"");
+        refused(r#""branch": "main""#, &format!("\"branch\": {marked}"), &marked, "cannot be the branch");
+        if wrong == "a..b" {
+            continue;
+        }
+        refused(r#"["nextcloud","#, &format!("[{marked},"), &marked, "cannot be the value");
+    }
+    for wrong in ["recipe", "1RECIPE", "RE-CIPE"] {
+        let marked = format!("\"{wrong}\"");
+        refused(r#""RECIPE":"#, &format!("{marked}:"), &marked, "cannot be a parameter");
+    }
+    for wrong in ["PATH", "LD_PRELOAD", "BASH_ENV", "DRONE_BRANCH", "REF", "TESTME_ID", "HOME"] {
+        let marked = format!("\"{wrong}\"");
+        refused(r#""RECIPE":"#, &format!("{marked}:"), &marked, "means something to builds");
+    }
+    refused(
+        r#"{ "min": 1, "max": 20 }"#,
+        r#"{ "min": 21, "max": 20 }"#,
+        r#"{ "min": 21, "max": 20 }"#,
+        "no number",
+    );
+    refused(r#"{ "commit": true }"#, "{}", "{}", "a parameter");
+    refused(r#""trigger": "!testme""#, r#""trigger": "! testme""#, r#""! testme""#, "cannot be a trigger");
+    refused(r#""burst": 5"#, r#""burst": 0"#, "0", "nothing would be let through");
+}
+
+#[test]
+fn what_a_gitea_shall_hold() {
+    let is = |from: &str, to: &str, marked: &str, message: &str| refused(from, to, marked, message);
+    is(r#""url": "https://git.example.org""#, r#""url": "git""#, r#""git""#, "is not a URL");
+    is(
+        r#""https://git.example.org""#,
+        r#""https://git.example.org?a""#,
+        r#""https://git.example.org?a""#,
+        "more than where",
+    );
+    is(r#""127.0.0.1:3000""#, r#""127.0.0.1""#, r#""127.0.0.1""#, "cannot be dialled");
+    is(
+        r#""username": "holdfast", "password": { "secret": "db_password" }"#,
+        r#""username": "holdfast", "password": { "secret": "db_passwort" }"#,
+        r#""db_passwort""#,
+        "is not in `secrets`",
+    );
+    is(r#""bot@example.org""#, r#""bot""#, r#""bot""#, "is not an address");
+    is(r#""bot": {"#, r#""b..t": {"#, r#""b..t""#, "cannot be a name in Gitea");
+    is(r#""team": {"#, r#""Bot": {"#, r#""Bot""#, "also in `users`");
+    is(
+        r#""repositories": {"#,
+        r#""repositories": { "team/app.git": {}, "#,
+        r#""team/app.git""#,
+        "cannot be a repository",
+    );
+    is(r#"{ "bot": "write" }"#, r#"{ "team": "write" }"#, r#""team""#, "owns the repository");
+    is(
+        r#""repository": "team/app""#,
+        r#""repository": "team/ap""#,
+        r#""team/ap""#,
+        "is not in `forge.gitea.repositories`",
+    );
+    is(
+        r#""pull_request_comment""#,
+        r#""pull_request_comments""#,
+        r#""pull_request_comments""#,
+        "no event of Gitea",
+    );
+    is(r#"["pull_request_comment", "push"]"#, "[]", "[]", "never calls");
+    let twice = r#""webhooks": { "again": { "repository": "team/app", "url": "http://127.0.0.1:8090/hook", "events": ["push"], "secret": { "secret": "db_password" } },"#;
+    is(r#""webhooks": {"#, twice, r#""http://127.0.0.1:8090/hook""#, "`again` calls this");
+}
+
+#[test]
+fn forge_drone() {
+    let is = refused;
+    is(
+        r#""https://drone.example.org",
+      "connect": "127.0.0.1:3001",
+      "ca": "lab/ca.pem",
+      "hooks""#,
+        r#""drone.example.org", "hooks""#,
+        r#""drone.example.org""#,
+        "is not a URL",
+    );
+    is(r#""username": "builder""#, r#""username": "b.x""#, r#""b.x""#, "cannot be a name in Drone");
+    is(r#""robot": {"#, r#""Builder": {"#, r#""Builder""#, "is the `admin`");
+    is(r#""90m""#, r#""90s""#, r#""90s""#, "not a number of minutes");
+    is(r#""team/built""#, r#""built""#, r#""built""#, "cannot be a repository");
+    is(r#""DEPLOY_KEY": {"#, r#""DEPLOY KEY": {"#, r#""DEPLOY KEY""#, "cannot be a secret in Drone");
+    is(r#""nightly": {"#, r#""Nightly": {"#, r#""Nightly""#, "cannot be a clock in Drone");
+    is(r#""0 0 2 * * *""#, r#""0 2 * * *""#, r#""0 2 * * *""#, "wants seconds first");
+    is(r#""trunk""#, r#""$(id)""#, r#""$(id)""#, "cannot be a branch that is built by a clock");
+    is(r#""internal","#, r#""secret","#, r#""secret""#, "secret");
+    let own = "its own, it deletes one";
+    is("http://drone.internal:8080", "http://127.0.0.1:8090", r#""http://127.0.0.1:8090/hook""#, own);
+    for hook in ["https://drone.example.org/other", "https://Drone.Example.org:443/hook"] {
+        let text = FULL.replacen("http://127.0.0.1:8090/hook", hook, 1);
+        let text = text.replacen(r#""hooks": "http://drone.internal:8080","#, "", 1);
+        let problems = load(&text).expect_err("Drone would delete the hook");
+        assert!(problems.len() == 1 && problems[0].message.contains(own), "{problems:?}");
+    }
+}
+
+#[test]
+fn a_drone_is_nothing_without_its_gitea_and_its_gates_nothing_without_it() {
+    let text = r#"{"version": 1, "host": {"name": "a"}, "secrets": {"s": {"file": "s.yaml"}},
+        "forge": {"drone": {"url": "https://d.example.org",
+            "admin": {"username": "a", "token": {"secret": "s"}, "password": {"secret": "s"}}}}}"#;
+    let problems = load(text).expect_err("there is no Gitea");
+    assert!(problems.len() == 1 && problems[0].message.contains("there is no `forge.gitea`"), "{problems:?}");
+    let text = r#"{"version": 1, "host": {"name": "a"}, "gates": {"d": {"drone": {}}, "o": {"oauth": {}}}}"#;
+    let problems = load(text).expect_err("there is no Drone");
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems.iter().all(|problem| problem.message.contains("forge.drone")), "{problems:?}");
+}

@@ -1,6 +1,7 @@
 //! Proves: a command gets the values that it gets from the real sops, no key, and its own exit code comes back.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, Output};
@@ -164,7 +165,7 @@ fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 #[test]
-fn a_command_sees_no_key() {
+fn a_command_sees_no_key_and_no_service_manager() {
     let keys = Keys::new();
     keys.encrypt("e.yaml", b"a: one\n", &keys.recipient(Form::AgeFile), &[]);
     let look = "env; for fd in /proc/$$/fd/*; do case $(readlink $fd) in /memfd:*) cat $fd;; esac; done";
@@ -172,13 +173,29 @@ fn a_command_sees_no_key() {
     assert!(theirs.contains("AGE-SECRET-KEY"), "sops hands it on, so this test can fail");
     for form in ["env", "file"] {
         let mut command = with_path(keys.opening(env!("CARGO_BIN_EXE_holdfast")));
-        command.env("SOPS_AGE_KEY_FILE", keys.path("age.txt"));
+        command.env("SOPS_AGE_KEY_FILE", keys.path("age.txt")).env("NOTIFY_SOCKET", "/run/systemd/notify");
         let output =
             command.args(["secrets", "exec", form, "e.yaml", look]).output().expect("holdfast starts");
         let seen = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            seen.contains("HOME=") && !seen.contains("AGE-SECRET-KEY") && !seen.contains("SOPS_AGE"),
-            "{seen}"
-        );
+        assert!(seen.contains("HOME="), "{seen}");
+        for hidden in ["AGE-SECRET-KEY", "SOPS_AGE", "NOTIFY_SOCKET"] {
+            assert!(!seen.contains(hidden), "{seen}");
+        }
     }
+}
+
+#[test]
+fn git_sees_no_service_manager() {
+    let keys = Keys::new();
+    keys.encrypt("e.yaml", b"a: one\n", &keys.recipient(Form::AgeFile), &[]);
+    let git = keys.path("bin/git");
+    fs::create_dir(keys.path("bin")).expect("a folder");
+    fs::write(&git, format!("#!/bin/sh\nenv >{}\nexit 1\n", keys.path("seen").display())).expect("a script");
+    fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).expect("it can be run");
+    let mut command = keys.opening(env!("CARGO_BIN_EXE_holdfast"));
+    command.env("PATH", format!("{}:/usr/bin:/bin", keys.path("bin").display()));
+    command.env("NOTIFY_SOCKET", "/run/systemd/notify").args(["secrets", "diff", "e.yaml"]);
+    assert!(command.output().expect("holdfast starts").status.success());
+    let seen = fs::read_to_string(keys.path("seen")).expect("git was asked");
+    assert!(seen.contains("PATH=") && !seen.contains("NOTIFY_SOCKET"), "{seen}");
 }

@@ -176,7 +176,7 @@ fn what_is_still_installed_stands_in_when_nothing_was_kept() {
 
     fs::write(house.keys.path("b.yaml"), "three: ENC[").expect("truncated");
     let mut unlocked = unlock(&house.manifest, &house.identities, None);
-    files::fall_back(run.path(), &mut unlocked);
+    files::fall_back(run.path(), &house.manifest, &mut unlocked);
     render_templates(&house.manifest, &mut unlocked);
     no_canary(&unlocked);
     assert_eq!(failed(&unlocked.failures), [("secret.three".to_owned(), true)]);
@@ -191,7 +191,7 @@ fn a_template_that_can_no_longer_be_rendered_keeps_its_installed_text() {
     put(run.path(), &house.manifest, &house.unlock(None)).expect("installed");
     house.manifest.templates.insert("both".to_owned(), template("{{ one }} {{ not_there }}"));
     let mut unlocked = unlock(&house.manifest, &house.identities, None);
-    files::fall_back(run.path(), &mut unlocked);
+    files::fall_back(run.path(), &house.manifest, &mut unlocked);
     render_templates(&house.manifest, &mut unlocked);
     assert_eq!(failed(&unlocked.failures), [("template.both".to_owned(), true)]);
     put(run.path(), &house.manifest, &unlocked).expect("installed");

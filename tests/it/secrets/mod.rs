@@ -88,7 +88,9 @@ type Files = BTreeMap<String, InstalledFile>;
 
 /// What is installed in the folder of services.
 fn observe(run: &Path) -> Files {
-    files::observe(run, Folder::Services, &BTreeSet::new(), (&key(), "main")).expect("observed")
+    let ids = secrets::Ids::new(&key(), "main");
+    let id = |name: &str, bytes: &SecretBytes| ids.of("secret", name, bytes);
+    files::observe(run, Folder::Services, &BTreeSet::new(), &id).expect("observed")
 }
 
 /// Installs in the folder of services; nothing older stays.
@@ -97,7 +99,9 @@ fn put(run: &Path, manifest: &Manifest, unlocked: &Unlocked) -> Result<(), Files
 }
 
 fn wanted_of(manifest: &Manifest, unlocked: &Unlocked, key: &SecretBytes) -> (Files, Vec<Failure>) {
-    files::wanted(manifest, Folder::Services, unlocked, key)
+    let ids = secrets::Ids::new(key, &manifest.instance);
+    let id = |(name, value): (&String, &SecretBytes)| (name.clone(), ids.of("secret", name, value));
+    files::wanted(manifest, Folder::Services, unlocked, &unlocked.values.iter().map(id).collect())
 }
 
 fn key() -> SecretBytes {

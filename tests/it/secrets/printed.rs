@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Output, Stdio};
 
-use crate::support::sops::{Form, Keys, run};
+use crate::support::sops::{Form, Keys, OLD_VERSION, binary_of, run};
 
 const YAML: &str = "# head\na: one\nb: 2\nf: 1.50\nt: true\nn: null\nnest:\n    # deep\n    x: 1\n    y:\n        - p\n        - q: r\n          s:\n            - 1\n            - 2\n    # foot\nlist:\n    - one\n    # in the list\n    - two: 2 # behind\n      three:\n        - x\n    - - 1\n      - 2\n    - |\n      l1\n      l2\nempty: []\nnone: {}\n---\nsecond: doc\nlist:\n    - other\n";
 const JSON: &str = r#"{"a": "one", "b": 2, "f": 1.5, "t": true, "n": null, "nest": {"x": 1, "y": ["p", {"q": "r", "s": [1, 2]}]}, "list": ["one", {"two": 2, "three": ["<x>"]}, [1, 2], "l1\nl2\n"], "empty": [], "none": {}}"#;
@@ -35,6 +35,9 @@ const PATHS: [&str; 26] = [
     r"['s']['k']",
     r#"["s"]"#,
 ];
+
+/// One file of each form that has nested lines.
+const STORES: [&str; 3] = ["e.yaml", "e.json", "e.bin"];
 
 /// What a program prints, or nothing where it refuses.
 fn printed(command: &mut Command) -> Option<Vec<u8>> {
@@ -88,11 +91,10 @@ fn what_is_taken_out_of_a_file_is_printed_byte_for_byte_as_by_sops() {
 }
 
 #[test]
-fn indentation_is_that_of_the_configuration_as_sops_takes_it() {
+fn indentation_is_that_of_the_configuration_or_the_flag_as_sops_takes_it() {
     let keys = Keys::new();
     let age = keys.recipient(Form::AgeFile);
-    let stores = ["e.yaml", "e.json", "e.bin"];
-    for (name, plain) in stores.iter().zip([YAML, JSON, "any\n"]) {
+    for (name, plain) in STORES.iter().zip([YAML, JSON, "any\n"]) {
         fs::write(keys.path(&format!("plain-{name}")), plain).expect("the clear text");
         // Sops itself does not open what it encrypts in this list.
         let flags: &[&str] = if *name == "e.yaml" { &["--encrypted-regex", "^x$"] } else { &[] };
@@ -104,36 +106,78 @@ fn indentation_is_that_of_the_configuration_as_sops_takes_it() {
             "stores:\n  yaml:\n    indent: {yaml}\n  json:\n    indent: {json}\n  json_binary:\n    indent: {json}\n  dotenv: {{}}\n  ini: {{}}\n"
         );
         fs::write(keys.path(".sops.yaml"), config).expect("a configuration");
-        for name in stores {
-            let theirs = printed(keys.sops().args(["decrypt", name]));
-            let ours = printed(holdfast(&keys).args(["decrypt", name]));
-            assert_eq!(text(ours.as_ref()), text(theirs.as_ref()), "{name} {yaml} {json}");
-            if name != "e.bin" {
-                let list = ["decrypt", "--extract", r#"["list"]"#, name];
-                let theirs = printed(keys.sops().args(list));
-                let ours = printed(holdfast(&keys).args(list));
-                assert_eq!(text(ours.as_ref()), text(theirs.as_ref()), "{name} {yaml} {json}");
-            }
-            // What is encrypted has tokens that differ, so only the blanks before each line are compared.
+        refused += indented_alike(&keys, &age, &[]);
+    }
+    // The flag counts, and not the configuration that is still there.
+    for indent in ["0", "2", "3", "9", "12", "-1", "-2"] {
+        refused += indented_alike(&keys, &age, &["--indent", indent]);
+    }
+    assert_eq!(refused, 3 + 4, "indentations that sops refuses");
+}
+
+/// sops 3.9.4 takes the flag where no command is named.
+#[test]
+fn the_flag_of_indentation_means_what_it_means_to_sops_3_9_4() {
+    let keys = Keys::new();
+    let age = keys.recipient(Form::AgeFile);
+    let mut refused = 0;
+    for (name, plain) in STORES.iter().zip([YAML, JSON, "any\n"]) {
+        let flags: &[&str] = if *name == "e.yaml" { &["--encrypted-regex", "^x$"] } else { &[] };
+        keys.encrypt(name, plain.as_bytes(), &age, flags);
+        fs::write(keys.path(&format!("plain-{name}")), plain).expect("the clear text");
+        for indent in ["0", "2", "3", "9", "12", "-1", "-2"] {
+            let sops = || keys.opening(binary_of(OLD_VERSION));
+            let old = |args: &[&str]| printed(sops().args(["--indent", indent]).args(args));
+            let ours = |args: &[&str]| printed(holdfast(&keys).args(args).args(["--indent", indent]));
+            let (theirs, opened) = (old(&["-d", name]), ours(&["decrypt", name]));
+            assert_eq!(blanks(opened.as_ref()), blanks(theirs.as_ref()), "{name} {indent}");
             let plain = format!("plain-{name}");
-            let encrypt = ["encrypt", "--age", &age, "--encrypted-regex", "^x$", &plain];
-            let blanks = |bytes: Option<Vec<u8>>| {
-                bytes.map(|bytes| {
-                    let text = String::from_utf8_lossy(&bytes).into_owned();
-                    let blanks = text.lines().map(|line| line.len() - line.trim_start().len());
-                    let mut blanks = blanks.collect::<Vec<_>>();
-                    // The armor of a wrapped key is not always as long.
-                    blanks.dedup();
-                    blanks
-                })
+            let rest = ["--age", &age, "--encrypted-regex", "^x$", &plain];
+            // The metadata of the old one are in another order.
+            let outside = |bytes: Vec<u8>| {
+                let end = bytes.windows(6).position(|part| part == b"\nsops:" || part == b"\"sops\"");
+                bytes[..end.expect("metadata")].to_vec()
             };
-            let theirs = blanks(printed(keys.sops().args(encrypt)));
+            let theirs = old(&[&["-e"], &rest[..]].concat()).map(outside);
             refused += usize::from(theirs.is_none());
-            let ours = blanks(printed(holdfast(&keys).args(encrypt)));
-            assert_eq!(ours, theirs, "{name} {yaml} {json}");
+            let ours = ours(&[&["encrypt"], &rest[..]].concat()).map(outside);
+            assert_eq!(blanks(ours.as_ref()), blanks(theirs.as_ref()), "{name} {indent}");
         }
     }
-    assert_eq!(refused, 3, "indentations that sops refuses");
+    assert_eq!(refused, 4, "indentations that sops refuses");
+}
+
+/// How many blanks are before the lines of a text, each number once where it stands several times in a row: the armor of
+/// a wrapped key is not always as long.
+fn blanks(bytes: Option<&Vec<u8>>) -> Option<Vec<usize>> {
+    let text = String::from_utf8_lossy(bytes?);
+    let mut blanks: Vec<usize> = text.lines().map(|line| line.len() - line.trim_start().len()).collect();
+    blanks.dedup();
+    Some(blanks)
+}
+
+/// Decrypts and encrypts in each form by both tools, with a flag of both; counts what sops refuses to encrypt.
+fn indented_alike(keys: &Keys, age: &str, flag: &[&str]) -> usize {
+    let mut refused = 0;
+    let both = |args: &[&str]| {
+        // sops 3.9.4 takes it in front of its commands only, and 3.13.2 there too.
+        let theirs = printed(keys.sops().args(flag).args(args));
+        (theirs, printed(holdfast(keys).args(args).args(flag)))
+    };
+    for name in STORES {
+        let (theirs, ours) = both(&["decrypt", name]);
+        assert_eq!(text(ours.as_ref()), text(theirs.as_ref()), "{name} {flag:?}");
+        if name != "e.bin" {
+            let (theirs, ours) = both(&["decrypt", "--extract", r#"["list"]"#, name]);
+            assert_eq!(text(ours.as_ref()), text(theirs.as_ref()), "{name} {flag:?}");
+        }
+        // What is encrypted has tokens that differ, so only the blanks before each line are compared.
+        let plain = format!("plain-{name}");
+        let (theirs, ours) = both(&["encrypt", "--age", age, "--encrypted-regex", "^x$", &plain]);
+        refused += usize::from(theirs.is_none());
+        assert_eq!(blanks(ours.as_ref()), blanks(theirs.as_ref()), "{name} {flag:?}");
+    }
+    refused
 }
 
 #[test]

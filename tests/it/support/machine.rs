@@ -44,9 +44,10 @@ impl Machine {
         // A name of its own: the former machine may be on its way down while this one boots.
         static BOOTED: AtomicUsize = AtomicUsize::new(0);
         let share = tempfile::tempdir().expect("a temporary folder");
-        let program = Path::new(env!("CARGO_BIN_EXE_holdfast"));
-        let place = share.path().join("holdfast");
-        fs::hard_link(program, &place).or_else(|_| fs::copy(program, &place).map(drop)).expect("the program");
+        let (program, place) = (program(), share.path().join("holdfast"));
+        fs::hard_link(&program, &place)
+            .or_else(|_| fs::copy(&program, &place).map(drop))
+            .expect("the program");
         let pid = std::process::id();
         let name = format!("it-{pid}-{}", BOOTED.fetch_add(1, Ordering::Relaxed));
         let share_path = share.path().display().to_string();
@@ -71,6 +72,11 @@ impl Machine {
     /// Ends the machine as a power cut does, and boots it again.
     pub(crate) fn boot(&self) {
         script(&["boot", &self.name]);
+    }
+
+    /// Shuts the machine down, and boots it again.
+    pub(crate) fn reboot(&self) {
+        script(&["reboot", &self.name]);
     }
 
     /// Runs a program inside, whatever comes of it.
@@ -126,6 +132,12 @@ impl Drop for Machine {
             eprintln!("machine `{}` did not go down", self.name);
         }
     }
+}
+
+/// The program that machines have: this build's, or another one where `HOLDFAST_TEST_PROGRAM` names it.
+pub(crate) fn program() -> PathBuf {
+    let built = || PathBuf::from(env!("CARGO_BIN_EXE_holdfast"));
+    std::env::var_os("HOLDFAST_TEST_PROGRAM").map_or_else(built, PathBuf::from)
 }
 
 fn path() -> PathBuf {

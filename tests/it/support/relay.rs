@@ -95,7 +95,7 @@ impl Line {
 }
 
 /// Reads a request's or answer's head, empty line included; `None` at the end of the connection.
-pub(super) fn head(from: &mut impl BufRead) -> io::Result<Option<String>> {
+pub(crate) fn head(from: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut head = String::new();
     loop {
         if from.read_line(&mut head)? == 0 {

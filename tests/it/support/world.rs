@@ -76,6 +76,16 @@ impl World {
         self.keys.encrypt("secrets.yaml", plain.as_bytes(), &self.keys.recipient(Form::AgeFile), &[]);
     }
 
+    /// Who reads what this host makes.
+    pub(crate) fn recipient(&self) -> String {
+        self.keys.recipient(Form::AgeFile)
+    }
+
+    /// Encrypts a file of these lines (YAML) for this host.
+    pub(crate) fn encrypt(&self, name: &str, plain: &str) {
+        self.keys.encrypt(name, plain.as_bytes(), &self.keys.recipient(Form::AgeFile), &[]);
+    }
+
     /// The manifest as a value to change.
     pub(crate) fn manifest(&self) -> Value {
         let ip = &self.engine.ip;

@@ -210,3 +210,95 @@ fn a_key_file_of_somebody_else_leads_root_to_no_other_file() {
     host.install().expect(0);
     assert_eq!(fs::metadata(&home).expect("home").uid(), ATTACKER);
 }
+
+/// What only root may read.
+const ROOTS: &str = "CANARY=only-for-root\n";
+
+/// A manifest with one stack, whose compose file names an env file and a config in the folder of somebody else.
+fn stack_in(host: &Host, config: &Path) {
+    let config = config.display();
+    let compose = format!(
+        "services:\n  app:\n    image: registry.example.org/app:1@sha256:{}\n    env_file: {config}/app.env\n    configs: [app]\n\
+         configs:\n  app:\n    file: {config}/app.conf\n",
+        "0".repeat(64)
+    );
+    fs::write(host.path("compose.yaml"), compose).expect("compose.yaml");
+    let more = format!("{config}/more.yaml");
+    host.write(&json!({}), &json!({ "stacks": { "web": { "compose": ["compose.yaml", more] } } }));
+}
+
+/// Compiles as root; what it said, and all that it wrote.
+fn compiled(host: &Host) -> (i32, String) {
+    let out = host.path("out");
+    drop(fs::remove_dir_all(&out));
+    let ran = host.run(&["compile", "-o", &out.display().to_string()]);
+    let spec = fs::read_to_string(out.join("specs/web.json")).unwrap_or_default();
+    (ran.code, format!("{}{}{spec}", ran.out, ran.err))
+}
+
+/// Compose files and what they name stand in a folder of somebody else, who leads root to a file of root's by a link: its
+/// text would stand in an error, or in the environment of his service.
+#[test]
+fn a_compose_input_of_somebody_else_leads_root_to_no_other_file() {
+    let (_folder, home, etc) = home();
+    let (host, config) = (Host::new(&json!({})), home.join("config"));
+    for (name, text) in [("app.env", "A=his\n"), ("app.conf", "his\n"), ("more.yaml", "services: {}\n")] {
+        fs::write(config.join(name), text).expect("a file of his");
+        fs::write(etc.join(name), ROOTS).expect("a file of root");
+        fs::set_permissions(etc.join(name), fs::Permissions::from_mode(0o600)).expect("the mode");
+    }
+    stack_in(&host, &config);
+    let (code, said) = compiled(&host);
+    assert!(code == 0 && said.contains("A=his"), "his own files are his to give: {said}");
+    for name in ["app.env", "app.conf", "more.yaml"] {
+        let (path, own) = (config.join(name), config.join("own"));
+        fs::rename(&path, &own).expect("aside");
+        symlink(etc.join(name), &path).expect("a link");
+        let naive = fs::read_to_string(&path).expect("read");
+        assert_eq!(naive, ROOTS, "the attack does not work, so this shows nothing");
+        let (code, said) = compiled(&host);
+        assert_eq!(code, 78, "{name}: {said}");
+        assert!(said.contains("is a link") && said.contains(name), "{name}: {said}");
+        assert!(!said.contains("only-for-root"), "{name}: {said}");
+        fs::rename(&own, &path).expect("back");
+    }
+    let attacker = Exchanger::start(config.clone(), home.join("evil"));
+    let begun = Instant::now();
+    while !fs::read_to_string(config.join("app.env")).is_ok_and(|text| text == ROOTS) {
+        assert!(begun.elapsed() < PATIENCE, "the attack does not work, so this shows nothing");
+    }
+    let (mut good, before) = (0, attacker.count());
+    for _ in 0..20 {
+        let (code, said) = compiled(&host);
+        assert!(!said.contains("only-for-root"), "{said}");
+        good += usize::from(code == 0);
+    }
+    println!("{good} of 20 compiled during {} exchanges", attacker.count() - before);
+}
+
+/// A pipe, a device or a file without end in the place of what a compose file names.
+#[test]
+fn a_compose_input_without_end_is_not_waited_for() {
+    let (_folder, home, _etc) = home();
+    let (host, config) = (Host::new(&json!({})), home.join("config"));
+    fs::write(config.join("app.env"), "A=his\n").expect("a file");
+    fs::write(config.join("more.yaml"), "services: {}\n").expect("a file");
+    stack_in(&host, &config);
+    let path = config.join("app.conf");
+    drop(crate::support::sops::run(std::process::Command::new("mkfifo").arg(&path)));
+    let mut naive = std::process::Command::new("timeout");
+    assert_eq!(naive.args(["1", "cat"]).arg(&path).status().expect("timeout").code(), Some(124));
+    let refused = |why: &str| {
+        let begun = Instant::now();
+        let (code, said) = compiled(&host);
+        assert!(code == 78 && said.contains(why), "{said}");
+        assert!(begun.elapsed() < PATIENCE, "{why}");
+    };
+    refused("no regular file");
+    fs::remove_file(&path).expect("removed");
+    symlink("/dev/zero", &path).expect("a link");
+    refused("no regular file");
+    fs::remove_file(&path).expect("removed");
+    fs::File::create(&path).and_then(|file| file.set_len(1 << 30)).expect("a gigabyte");
+    refused("larger than");
+}

@@ -76,9 +76,10 @@ fn nothing_of_a_value_or_its_keys_stays_in_memory_after_an_answer() {
         ("the identity", identity.into_bytes()),
     ];
 
-    // A shell that reads all of them and goes on: what a scan finds that finds what is there.
+    // A shell that reads all of them and goes on: what a scan finds that finds what is there. A data key with a newline
+    // is more than one line.
     let mut twin = Command::new("/bin/sh");
-    twin.args(["-c", "read a; read b; read c; read d; echo read; read more"])
+    twin.args(["-c", "read a; read b; read c; read d; echo read; while read more; do :; done"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut twin = Ended(twin.spawn().expect("sh"));
