@@ -55,6 +55,37 @@ fn the_manifest_may_come_from_the_environment_and_the_argument_goes_before_it() 
 }
 
 #[test]
+fn a_pipeline_is_judged_by_the_parameters_of_the_bridge_that_builds_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pipeline");
+    let pipeline = "kind: pipeline\ntype: exec\ntrigger: {event: [custom]}\nsteps: [{name: a, commands: ['echo ${NAME}']}]\n";
+    let manifest = full();
+    let text_of = std::fs::read_to_string(&manifest).expect("the manifest");
+    let parsed: Value = serde_json::from_str(&text_of).expect("JSON");
+    let repositories = parsed["bridge"]["repositories"].as_object().expect("repositories");
+    let names: Vec<&String> = repositories
+        .values()
+        .flat_map(|repository| repository["parameters"].as_object().expect("parameters").keys())
+        .collect();
+    assert!(!names.is_empty());
+    let check = |args: &[&str]| run(&[&["check", file.to_str().expect("a path")], args].concat());
+    for name in names {
+        std::fs::write(&file, pipeline.replace("NAME", name)).expect("written");
+        // Without the manifest nobody knows that a comment can set it.
+        let alone = check(&[]);
+        assert_eq!(alone.status.code(), Some(0), "{}", text(&alone.stderr));
+        let with = check(&["--bridge", manifest.to_str().expect("a path")]);
+        assert_eq!(with.status.code(), Some(78), "{name}");
+        assert!(
+            text(&with.stderr).contains(&format!("`{name}` is set by a comment")),
+            "{}",
+            text(&with.stderr)
+        );
+    }
+    assert_eq!(check(&["--bridge", "/nowhere"]).status.code(), Some(78));
+}
+
+#[test]
 fn check_judges_everything_that_the_manifest_names_at_once_and_reads_no_image_whole() {
     let folder = tempfile::tempdir().expect("a folder");
     let put = |name: &str, text: &str| {

@@ -14,6 +14,7 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("pins", "manifest source"),
     ("compose", "desired manifest pins source"),
     ("desired", "address compose manifest observed pins plan source"),
+    ("pipeline", "source"),
     ("traefik", "address desired manifest secrets source"),
     ("observed", "address"),
     ("plan", "address desired manifest observed pins report"),
@@ -21,12 +22,15 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("secrets", "address manifest observed report source state"),
     ("image", "desired manifest report"),
     ("state", "address manifest observed plan report"),
-    ("swarm", "address desired manifest observed pins plan report secrets"),
-    ("registry", "manifest pins report secrets"),
+    ("web", ""),
+    ("swarm", "address desired manifest observed pins plan report secrets web"),
+    ("registry", "manifest pins report secrets web"),
     ("host", "observed plan"),
     ("gates", "address manifest observed report"),
+    ("forge", "address desired manifest observed plan report secrets web"),
     ("proxy", "manifest report"),
-    ("apply", "address desired host image manifest observed plan report secrets state swarm traefik"),
+    ("bridge", "forge manifest report secrets"),
+    ("apply", "address desired forge host image manifest observed plan report secrets state swarm traefik"),
     ("run", "* cli"),
     ("cli", "*"),
     ("main", "*"),
@@ -40,11 +44,12 @@ const EDGE_CRATES: &[(&str, &str)] = &[
     ("age_core", "secrets"),
     ("ssh_key", "secrets"),
     ("aes_gcm", "secrets"),
-    ("rustls", "gates registry"),
-    ("tokio_rustls", "gates registry"),
-    ("rustls_native_certs", "gates registry"),
+    ("rustls", "forge gates registry web"),
+    ("tokio_rustls", "forge gates registry web"),
+    ("rustls_native_certs", "gates web"),
     ("x509_parser", "gates"),
     ("nix_nar", "host"),
+    ("rusqlite", "bridge"),
     ("tar", "image"),
     ("flate2", "image"),
     ("clap", "cli"),
@@ -52,7 +57,7 @@ const EDGE_CRATES: &[(&str, &str)] = &[
     ("tracing_subscriber", "cli"),
 ];
 
-const PURE: &str = "address source manifest pins compose desired traefik observed plan report";
+const PURE: &str = "address source manifest pins compose desired pipeline traefik observed plan report";
 
 /// What a pure room may not touch: tasks, files, sockets, the clock, processes, the environment.
 const IMPURE: &[&str] = &[

@@ -10,7 +10,9 @@ let
     name: one:
     lib.concatStringsSep "\n" (
       [
-        "id -u ${name} >/dev/null 2>&1 || useradd ${lib.optionalString one.isSystemUser "--system"} ${name}"
+        "id -u ${name} >/dev/null 2>&1 || useradd ${lib.optionalString one.isSystemUser "--system"} ${
+          lib.optionalString (one.group != "") "--gid ${one.group}"
+        } ${name}"
       ]
       ++ lib.optional (
         one.hashedPasswordFile != null

@@ -4,6 +4,8 @@
   machine,
   # Sealed values: one.yaml, two.yaml.
   sealed,
+  # The real Drone server.
+  drone,
 }:
 let
   nixpkgs = import ../nix/stub { base = import ../nix/stub/lib; };
@@ -23,6 +25,28 @@ let
     mkdir -p root/bin root/www root/run
     cp $(command -v busybox) root/bin/busybox
     ln root/bin/busybox root/bin/httpd
+    tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C root -cf $out .
+  '';
+  # In the place of Traefik: it has the files that Traefik would serve, and says that it is well.
+  gateway = pkgs.runCommand "gateway.tar" { } ''
+    mkdir -p root/bin
+    cp $(command -v busybox) root/bin/busybox
+    cat >root/bin/traefik <<'END'
+    #!/bin/busybox sh
+    [ "$1" != healthcheck ] || exit 0
+    trap 'exit 0' TERM
+    while :; do /bin/busybox sleep 3600 & wait $!; done
+    END
+    chmod +x root/bin/traefik
+    tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C root -cf $out .
+  '';
+  server = pkgs.runCommand "drone.tar" { } ''
+    mkdir -p root/lib64
+    cp ${drone} root/drone-server
+    for library in $(ldd ${drone} | grep -oE '/[^ ]+'); do
+      mkdir -p root$(dirname $library)
+      cp -L $library root$library
+    done
     tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C root -cf $out .
   '';
   sleeper = {
@@ -57,6 +81,7 @@ let
       };
       config.services.holdfast = {
         enable = true;
+        soak = "1s";
         swarm = {
           advertise = "198.18.0.2";
           listen = "198.18.0.2:2377";
@@ -79,7 +104,13 @@ let
         };
         defaultSopsFile = lib.mkDefault "${sealed_in_store}/one.yaml";
         secrets = {
-          token.restartUnits = [ "of-token.service" ];
+          token = {
+            restartUnits = [
+              "of-token.service"
+              "of-credential.service"
+            ];
+            credentials = [ "of-credential.service" ];
+          };
           other.restartUnits = [ "of-other.service" ];
         };
         stacks = {
@@ -105,16 +136,118 @@ let
         };
       };
       config.virtualisation.docker = engine;
+      # Keeps what it was given as it started.
+      config.systemd.services.of-credential = {
+        wantedBy = [ "multi-user.target" ];
+        serviceConfig = {
+          Type = "exec";
+          LoadCredential = "token:/run/holdfast/credentials.sock";
+          ExecStart = "/bin/sh -c 'cp %d/token /run/of-credential; exec sleep infinity'";
+        };
+      };
       config.systemd.services.of-token = sleeper;
       config.systemd.services.of-other = sleeper;
     };
+  # The engine alone.
+  without.virtualisation.docker = engine // {
+    enable = true;
+  };
   holdfast_with = settings: [
     usual
     { services.holdfast = settings; }
   ];
 
+  # The bridge beside them; nobody answers where it would ask.
+  ci_with = settings: [
+    usual
+    { blog = false; }
+    {
+      services.holdfast = {
+        secrets = lib.genAttrs [
+          "hook"
+          "bot"
+          "drone"
+          "rpc"
+        ] (_: { });
+        bridge = {
+          forge = {
+            kind = "gitea";
+            url = "http://127.0.0.1:9";
+            hook_secrets = [ { secret = "hook"; } ];
+          };
+          bot = {
+            login = "testbot";
+            token.secret = "bot";
+          };
+          drone = {
+            url = "http://127.0.0.1:9";
+            token.secret = "drone";
+          };
+          repositories."team/app".id = 7;
+        };
+        networks.proxy = { };
+        images.drone = {
+          rootfs = server;
+          config.entrypoint = [ "/drone-server" ];
+        };
+        # Nobody routes to it here.
+        gates = {
+          drone.swarm.stack = "drone";
+          drone_metrics.swarm.stack = "drone";
+        };
+        drone = {
+          enable = true;
+          host = "127.0.0.1:9";
+          image = "drone";
+          gitea.url = "http://127.0.0.1:9";
+          oauth = {
+            id = "hook";
+            secret = "hook";
+          };
+          rpc_secret = "rpc";
+          cookie_secret = "hook";
+          admin = {
+            username = "admin";
+            token = "drone";
+          };
+          runner = {
+            enable = true;
+            package = runner;
+            limit_repos = [ "team/app" ];
+          };
+        };
+      };
+    }
+    (
+      { config, ... }:
+      {
+        # What a Debian's systemd does not know anyway would restart the engine at each switch to these and back.
+        systemd.services.docker.enable = false;
+        # A Debian has everything in that folder.
+        systemd.services.holdfast-runner.serviceConfig.BindReadOnlyPaths = lib.mkForce [
+          "${config.services.holdfast.drone.runner.shell}/bin/sh:/bin/sh"
+        ];
+      }
+    )
+    { services.holdfast = settings; }
+  ];
+
+  # The real one, which is put there.
+  runner = pkgs.runCommand "drone-runner-exec" { } ''
+    mkdir -p $out/bin
+    ln -s /srv/share/drone-runner-exec $out/bin/drone-runner-exec
+  '';
+
   generations = {
     nothing = [ ];
+    ci = ci_with { };
+    # Its sops file does not have the token.
+    ci_without_bot = ci_with { secrets.bot.key = "nobody"; };
+    ci_second_value = ci_with { defaultSopsFile = "${sealed_in_store}/two.yaml"; };
+    ci_second_page = ci_with {
+      stacks.web.env.PAGE = "second.html";
+      gates.page.https.body = "second";
+    };
     first = [ usual ];
     one_stack = [
       usual
@@ -123,11 +256,7 @@ let
     # The module is there and off.
     off = [
       holdfast
-      {
-        virtualisation.docker = engine // {
-          enable = true;
-        };
-      }
+      without
     ];
     no_certificate = holdfast_with {
       gates.certificate = {
@@ -152,11 +281,42 @@ let
         };
       }
     ];
+    renewed = holdfast_with {
+      networks.proxy = { };
+      images.gateway = {
+        rootfs = gateway;
+        config.entrypoint = [ "/bin/traefik" ];
+      };
+      traefik = {
+        image = "gateway";
+        proxy_image = "gateway";
+        certificates = [
+          {
+            chain.file = "/var/lib/gateway/chain.pem";
+            key.file = "/var/lib/gateway/key.pem";
+          }
+        ];
+      };
+    };
+    rules_before = [
+      without
+      ./rules.nix
+      { after = false; }
+    ];
+    rules_after = [
+      without
+      ./rules.nix
+      { after = true; }
+    ];
     second_page = holdfast_with {
       stacks.web.env.PAGE = "second.html";
       gates.page.https.body = "second";
     };
-    second_value = holdfast_with { defaultSopsFile = "${sealed_in_store}/two.yaml"; };
+    second_page_and_value = holdfast_with {
+      defaultSopsFile = "${sealed_in_store}/two.yaml";
+      stacks.web.env.PAGE = "second.html";
+      gates.page.https.body = "second";
+    };
     failing_gate = holdfast_with {
       gates.nobody = {
         tcp.address = "198.18.0.2:8099";

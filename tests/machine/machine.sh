@@ -5,6 +5,7 @@
 #   machine.sh up NAME [--share DIR] [--owner PID]   boots it and prints MACHINE_*; DIR is /srv/share inside
 #   machine.sh exec NAME CMD...                      runs CMD inside
 #   machine.sh boot NAME                             ends it as a power cut does, and boots it again on the same root
+#   machine.sh reboot NAME                           shuts it down, and boots it again
 #   machine.sh down NAME                             ends it and removes everything
 #   machine.sh list                                  names that are up
 #
@@ -107,6 +108,9 @@ start() {
   mkdir -p "$data/root" "$data/layer" "$data/work"
   mountpoint -q "$data/root" ||
     mount -t overlay overlay -o "lowerdir=$(readlink -f "$pristine"),upperdir=$data/layer,workdir=$data/work" "$data/root"
+  # A container that does not end by itself would be waited for 90 s at a clean shutdown.
+  mkdir -p "$data/root/etc/systemd/system.conf.d"
+  printf '[Manager]\nDefaultTimeoutStopSec=10s\n' >"$data/root/etc/systemd/system.conf.d/holdfast-test.conf"
   (own_cgroup && exec setsid unshare --mount "$self" _container "$name") >>"$run/log" 2>&1 </dev/null 8>&- &
   echo $! >"$run/nspawn"
   disown
@@ -133,6 +137,18 @@ stop() {
   for ((i = 0; i < 100; i++)); do kill -0 "$nspawn" 2>/dev/null || break; sleep 0.05; done
   ip link del "hfm$index" 2>/dev/null || true
   rm -rf --one-file-system "$run/nspawn" "/run/systemd/nspawn/propagate/hf-$name" "$data/.#root.lck"
+}
+
+# As a person would.
+shut_down() {
+  local nspawn i
+  nspawn=$(<"$run/nspawn")
+  inside systemctl poweroff >/dev/null 2>&1 || true
+  for ((i = 0; i < 1200; i++)); do
+    kill -0 "$nspawn" 2>/dev/null || return 0
+    sleep 0.05
+  done
+  die "\`$name\` did not shut down within 60 s"
 }
 
 down() {
@@ -179,6 +195,7 @@ up)
   ;;
 exec) load "${1:-}"; shift; inside "$@" ;;
 boot) load "${1:-}"; stop; start ;;
+reboot) load "${1:-}"; shut_down; stop; start ;;
 down) load "${1:-}"; down ;;
 list) for folder in "$base"/*/; do [ ! -f "$folder/index" ] || basename "$folder"; done ;;
 _container) load "$1"; container ;;

@@ -3,6 +3,7 @@
 mod credentials;
 mod failing;
 mod gates;
+mod power;
 mod told;
 mod users;
 

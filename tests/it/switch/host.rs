@@ -9,7 +9,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use tempfile::TempDir;
 
 use super::decide::{Active, Decision, decide};
-use crate::support::machine::Machine;
+use crate::forge::peers;
+use crate::support::machine::{self, Machine};
 use crate::support::sops::{Form, Keys};
 
 /// Settings with which nix needs neither a daemon nor the network.
@@ -20,6 +21,11 @@ const PROFILE: &str = "/var/lib/system-profile";
 
 /// Another program than the rules of `decide.rs`, by path: NixOS's own, where somebody has it.
 const OTHER: &str = "HOLDFAST_TEST_SWITCH";
+
+/// True where another program switches.
+pub(super) fn by_another() -> bool {
+    std::env::var_os(OTHER).is_some()
+}
 
 /// A machine as the modules make it.
 pub(super) struct Host {
@@ -55,7 +61,10 @@ impl Host {
         fs::copy(keys.path("age.txt"), machine.folder("").join("age.txt")).expect("the identity");
         let sealed = tempfile::tempdir().expect("a folder");
         for (name, token) in [("one", "value-1"), ("two", "value-2")] {
-            let plain = format!("token: canary-{token}\nother: canary-other\nhash: {HASH}\n");
+            let plain = format!(
+                "token: canary-{token}\nother: canary-other\nhash: {HASH}\nhook: canary-hook\nbot: canary-bot\n\
+                 drone: canary-drone\nrpc: canary-rpc-{token}\n"
+            );
             let text = keys.encrypt("s.yaml", plain.as_bytes(), &keys.recipient(Form::AgeFile), &[]);
             fs::write(sealed.path().join(format!("{name}.yaml")), text).expect("a sealed file");
         }
@@ -95,6 +104,19 @@ impl Host {
             Some(program) => self.other(Path::new(&program), &path, "switch"),
             None => self.act(&path),
         }
+    }
+
+    /// What a switch would do.
+    pub(super) fn dry_activate(&self, name: &str) -> Switched {
+        let path = self.path(name);
+        if let Some(program) = std::env::var_os(OTHER) {
+            return self.other(Path::new(&program), &path, "dry-activate");
+        }
+        let decision = decide(&self.current(), &units(&path), &self.active());
+        let script = format!("{path}/dry-activate");
+        let ran = self.machine.output(&["env", "NIXOS_ACTION=dry-activate", &script, &path]);
+        let said = format!("{decision:?}\n{}", text(&ran));
+        Switched { code: ran.status.code().unwrap_or(-1), said }
     }
 
     /// The units that are linked now.
@@ -234,8 +256,8 @@ fn text(ran: &std::process::Output) -> String {
 /// The program at a path that is there on both sides, that no unit's hardening hides, and that another build does not
 /// share: what the builds make of it is kept by this name.
 fn program() -> PathBuf {
-    let program = Path::new(env!("CARGO_BIN_EXE_holdfast"));
-    let about = fs::metadata(program).expect("the program");
+    let program = machine::program();
+    let about = fs::metadata(&program).expect("the program");
     let folder =
         format!("/var/lib/holdfast-machine/{}-{}-{}", about.len(), about.mtime(), about.mtime_nsec());
     let place = Path::new(&folder).join("holdfast");
@@ -258,6 +280,7 @@ fn build(program: &Path, sealed: &Path) -> PathBuf {
         .env("HOLDFAST_BIN", program);
     command.args(["--no-out-link", "tests/machine/hosts.nix", "--argstr", "machine"]).arg(root);
     command.args(["--argstr", "sealed"]).arg(sealed);
+    command.args(["--argstr", "drone"]).arg(peers::drone_program());
     let built = command.output().expect("`nix-build` cannot be run; run `make setup`");
     assert!(built.status.success(), "{}", text(&built));
     PathBuf::from(String::from_utf8_lossy(&built.stdout).trim())

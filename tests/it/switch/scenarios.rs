@@ -1,115 +1,82 @@
 //! From one generation to another, and what it does to containers, secrets and the switch's own end.
 
-use std::time::Instant;
+use std::thread;
+use std::time::Duration;
 
-use super::host::{HASH, Host, Switched};
-
-/// What a switch must not disturb.
-#[derive(Debug, PartialEq)]
-struct Seen {
-    /// `service=container`, sorted.
-    containers: Vec<String>,
-    /// Invocations of the units that use secrets, and of the engine.
-    units: String,
-    writes: usize,
-}
-
-impl Host {
-    /// The containers of a service.
-    fn containers(&self, service: &str) -> Vec<String> {
-        let list =
-            "docker ps --no-trunc --format '{{.Label \"com.docker.swarm.service.name\"}}={{.ID}}' | sort";
-        let all = self.machine.sh(list);
-        all.lines().filter(|line| line.starts_with(service)).map(str::to_owned).collect()
-    }
-
-    /// Requests that change something, by the engine's own log.
-    fn writes(&self) -> usize {
-        let count = "journalctl -b -o cat -u docker.service | grep -cE 'Calling (POST|PUT|DELETE)' || true";
-        self.machine.sh(count).parse().expect("a number")
-    }
-
-    fn seen(&self) -> Seen {
-        let units =
-            "systemctl show --value --property=InvocationID of-token.service of-other.service docker.service";
-        Seen { containers: self.containers(""), units: self.machine.sh(units), writes: self.writes() }
-    }
-
-    /// A file in the container of a service.
-    fn inside(&self, service: &str, file: &str) -> String {
-        let filter = format!("label=com.docker.swarm.service.name={service}");
-        self.machine.sh(&format!("docker exec $(docker ps -q --filter {filter}) /bin/busybox cat {file}"))
-    }
-
-    fn token(&self) -> String {
-        self.machine.sh("cat /run/holdfast/secrets/token")
-    }
-
-    fn invocation(&self, unit: &str) -> String {
-        self.machine.property(unit, "InvocationID")
-    }
-
-    /// A switch that must succeed.
-    fn green(&self, name: &str) -> Switched {
-        let began = Instant::now();
-        let switched = self.switch(name).expect(0);
-        eprintln!("switch to `{name}`: {:.1} s", began.elapsed().as_secs_f64());
-        switched
-    }
-}
+use super::host::{HASH, Host};
 
 #[test]
 fn a_switch_from_nothing_makes_the_host_and_the_next_one_changes_nothing() {
     let host = Host::shared();
     let _turn = host.turn();
-    host.green("first");
+    host.emptied();
+    // What apply is at, as systemd is told.
+    let told = thread::scope(|threads| {
+        let switching = threads.spawn(|| host.green("first"));
+        let mut told = Vec::new();
+        while !switching.is_finished() {
+            told.push(host.machine.property("holdfast-apply.service", "StatusText"));
+            thread::sleep(Duration::from_millis(100));
+        }
+        told
+    });
+    assert!(told.iter().any(|text| text.contains("stack.")), "nothing of a stack was told: {told:?}");
+    host.has_token("canary-value-1");
     let seen = host.seen();
     assert_eq!(seen.containers.len(), 2, "{seen:?}");
     assert!(seen.writes > 0, "the engine's log names no request: {seen:?}");
-    assert_eq!(host.token(), "canary-value-1");
-    let ran = host.invocation("holdfast-apply.service");
+
+    let (ran, since) = (host.invocation("holdfast-apply.service"), host.machine.sh("date +%s.%N"));
     host.green("first");
     assert_eq!(host.seen(), seen);
+    let events = host.machine.sh(&format!("docker events --since {since} --until $(date +%s.%N)"));
+    assert_eq!(events, "", "the engine had something to do");
     assert_ne!(host.invocation("holdfast-apply.service"), ran, "it has to run on every switch");
     let journal = host.machine.sh("journalctl -b -o cat -u 'holdfast-*'");
     assert!(!journal.contains("canary"), "a secret is in the journal");
+
+    let dry = host.dry_activate("second_page").expect(0);
+    assert!(dry.said.contains("stack.web/service.app"), "the plan is not printed: {}", dry.said);
+    assert_eq!(host.seen(), seen, "a dry run changed something");
 }
 
 #[test]
-fn a_changed_stack_restarts_itself_alone_and_a_rollback_brings_it_back() {
+fn what_changed_alone_restarts_and_one_rollback_brings_stacks_secrets_and_configs_back() {
     let host = Host::shared();
     let _turn = host.turn();
     host.green("first");
     let before = host.seen();
     let blog = host.containers("blog_");
+    let objects = || {
+        host.machine.sh("docker service inspect web_app --format '{{json .Spec}}' | grep -oE '\"(Secret|Config)Name\":\"[^\"]+'")
+    };
+    let first = objects();
+
     host.green("second_page");
     let after = host.seen();
     assert_eq!(host.inside("web_app", "/www/index.html"), "second");
     assert_eq!(host.containers("blog_"), blog);
     assert_eq!(after.units, before.units);
     assert_ne!(after.containers, before.containers);
-    host.green("first");
-    assert_eq!(host.inside("web_app", "/www/index.html"), "first");
-    assert_eq!(host.containers("blog_"), blog);
-}
 
-#[test]
-fn a_changed_secret_restarts_its_units_alone_and_a_rollback_brings_it_back() {
-    let host = Host::shared();
-    let _turn = host.turn();
-    host.green("first");
-    let blog = host.containers("blog_");
-    let (of_token, of_other) = (host.invocation("of-token.service"), host.invocation("of-other.service"));
-    host.green("second_value");
-    assert_eq!(host.token(), "canary-value-2");
-    assert_eq!(host.inside("web_app", "/run/secrets/token"), "canary-value-2");
-    host.machine.wait("its unit restarts", |_| host.invocation("of-token.service") != of_token);
-    assert_eq!(host.invocation("of-other.service"), of_other);
+    let units = ["of-token.service", "of-credential.service", "of-other.service"];
+    let invocations = || units.map(|unit| host.invocation(unit));
+    let old = invocations();
+    host.green("second_page_and_value");
+    host.has_token("canary-value-2");
+    assert_eq!(host.inside("web_app", "/www/index.html"), "second");
+    host.machine.wait("its unit restarts", |_| host.invocation(units[0]) != old[0]);
+    let new = invocations();
+    assert_ne!(new[1], old[1], "it was given another credential without a restart");
+    assert_eq!(new[2], old[2], "the unit of another secret restarted");
     assert_eq!(host.containers("blog_"), blog);
+
     host.green("first");
-    assert_eq!(host.token(), "canary-value-1");
-    assert_eq!(host.inside("web_app", "/run/secrets/token"), "canary-value-1");
-    assert_eq!(host.invocation("of-other.service"), of_other);
+    host.has_token("canary-value-1");
+    assert_eq!(host.inside("web_app", "/www/index.html"), "first");
+    assert_eq!(objects(), first, "the former objects are there again");
+    assert_eq!(host.invocation(units[2]), old[2]);
+    assert_eq!(host.containers("blog_"), blog);
 }
 
 #[test]

@@ -1,0 +1,116 @@
+# Two generations that differ in one unit for each rule of a switch; docs/reference/switch-rules.md has the rules. Each
+# unit writes down which generation was there when it stopped, and that it was reloaded.
+{ config, lib, ... }:
+let
+  inherit (config) after;
+  shell = text: "/bin/sh -c '${text}'";
+  running = {
+    wantedBy = [ "multi-user.target" ];
+    serviceConfig = {
+      ExecStart = "/bin/sleep infinity";
+      ExecStop = shell "readlink /run/current-system >/run/rules/%n.stopped";
+      ExecReload = shell "echo reloaded >/run/rules/%n.reloaded";
+    };
+  };
+  changed = lib.optionalAttrs after { CPUWeight = "50"; };
+  # One that differs, and `more` in both.
+  differs = more: lib.recursiveUpdate running (lib.recursiveUpdate { serviceConfig = changed; } more);
+  of_socket = more: differs (more // { wantedBy = [ ]; });
+  socket = name: {
+    wantedBy = [ "sockets.target" ];
+    socketConfig.ListenStream = "/run/rules-${name}.sock";
+  };
+in
+{
+  options.after = lib.mkOption {
+    type = lib.types.bool;
+    description = "Whether this is the second of the two.";
+  };
+
+  config.systemd = {
+    services = {
+      r-same = running;
+      r-changed = differs { };
+      r-words = running // {
+        description = if after then "other words" else "words";
+      };
+      r-restart-trigger = running // {
+        restartTriggers = [ (if after then "b" else "a") ];
+      };
+      r-reload-trigger = running // {
+        reloadTriggers = [ (if after then "b" else "a") ];
+      };
+      r-reload-if-changed = differs { reloadIfChanged = true; };
+      r-no-restart = differs { restartIfChanged = false; };
+      r-no-stop = differs { stopIfChanged = false; };
+      r-refuses-stop = differs { unitConfig.RefuseManualStop = true; };
+      r-manual = differs { unitConfig.X-OnlyManualStart = true; };
+      r-idle = differs { wantedBy = [ ]; };
+      r-removed = running // {
+        enable = !after;
+      };
+      r-removed-stays = running // {
+        enable = !after;
+        unitConfig.X-StopOnRemoval = false;
+      };
+      r-new = running // {
+        enable = after;
+      };
+      r-new-idle = running // {
+        enable = after;
+        wantedBy = [ ];
+      };
+      r-ended = {
+        wantedBy = [ "multi-user.target" ];
+        serviceConfig = {
+          Type = "oneshot";
+          ExecStart = "/bin/true";
+        };
+      };
+      r-stays = {
+        wantedBy = [ "multi-user.target" ];
+        serviceConfig = {
+          Type = "oneshot";
+          ExecStart = "/bin/true";
+          RemainAfterExit = true;
+        };
+      };
+      r-socket = of_socket { };
+      r-socket-no-stop = of_socket { stopIfChanged = false; };
+      r-socket-not = of_socket { serviceConfig.X-NotSocketActivated = true; };
+      r-asked = running;
+      r-asked-reload = running;
+      r-of-path = running // {
+        wantedBy = [ ];
+      };
+      r-of-timer = running // {
+        wantedBy = [ ];
+      };
+    };
+    sockets = lib.genAttrs [ "r-socket" "r-socket-no-stop" "r-socket-not" ] socket;
+    paths.r-of-path = {
+      wantedBy = [ "paths.target" ];
+      pathConfig.PathExists = if after then "/run/rules/never-b" else "/run/rules/never-a";
+    };
+    timers.r-of-timer = {
+      wantedBy = [ "timers.target" ];
+      timerConfig.OnCalendar = if after then "2099-01-02" else "2099-01-01";
+    };
+    targets = {
+      r-target.wantedBy = [ "multi-user.target" ];
+      r-target-stops = {
+        wantedBy = [ "multi-user.target" ];
+        unitConfig.X-StopOnReconfiguration = true;
+      };
+    };
+  };
+
+  # What an activation script may ask for.
+  config.system.activationScripts.asks = {
+    deps = [ "specialfs" ];
+    text = lib.optionalString after ''
+      echo r-asked.service >>/run/nixos/activation-restart-list
+      echo r-asked-reload.service >>/run/nixos/activation-reload-list
+    '';
+  };
+}
