@@ -7,8 +7,8 @@ demo=$root/target/demo
 cache=${HOLDFAST_CACHE:-$HOME/.cache/holdfast}
 host=app.demo.example.org
 
-step() { printf '\n== %s\n' "$*"; }
-show() { printf '$ %s\n' "$*" | sed "s|$root/||g"; }
+# shellcheck source=/dev/null
+. tests/demo/words.sh
 
 # A tarball of a root file system that holds one static program.
 image() {
@@ -62,30 +62,8 @@ step "everything that needs no host is checked and resolved"
 show holdfast compile "$HOLDFAST_MANIFEST" -o "$demo/compiled"
 "$HOLDFAST" compile "$HOLDFAST_MANIFEST" -o "$demo/compiled"
 
-# The engine's own log is the witness: it names every request.
-writes() { grep -cE 'Calling (POST|PUT|DELETE|PATCH) ' "$ENGINE_RUN/dockerd.log" || true; }
-apply() {
-  local before started
-  before=$(writes) started=$(date +%s%N)
-  show holdfast apply
-  "$HOLDFAST" apply
-  took=$((($(date +%s%N) - started) / 1000000))
-  wrote=$(($(writes) - before))
-}
-
 step "the first apply"
-apply
-first_took=$took first_wrote=$wrote
-
-step "the second apply"
-apply
-echo
-echo "first:  $first_wrote write requests counted in the engine's log, $first_took ms"
-echo "second: $wrote write requests counted in the engine's log, $took ms"
-if [ "$wrote" != 0 ]; then
-  echo "demo: the second apply must write nothing" >&2
-  exit 1
-fi
+apply_twice
 
 step "ask it yourself"
 show ". target/demo/env"
