@@ -33,6 +33,7 @@ interpolate)
   printf '%s\n' '$A' '${A}' '${A:-x}' '${A-x}' '${A:?m}' '${A?m}' '${A:+x}' '${A:-${B:-c}}' '$$' '$A-b' |
     while read -r text; do printf 'A=a\nB=\n%%%%\n%s' "$text" >"$work/seeds/$(md5sum <<<"$text" | cut -c1-8)"; done
   ;;
+payload) cp seeds/*.payload "$work/seeds/" ;;
 yaml | json | dotenv | ini)
   ending=$target
   [ "$target" != dotenv ] || ending='env'

@@ -4,6 +4,8 @@
 #     with 100 and with 1000 services of replicas 0;
 #   - from no service to 50 that run, `holdfast apply --no-verify` and `docker stack deploy --detach=false` in turn.
 #   - 100 secrets in 10 files and 1000 in one, against `sops decrypt`: secrets.sh;
+#   - a switch of the machine of tests/machine that changes nothing, by systemd's own clock: tests/it/switch/cost.rs;
+#   - signed deliveries to the comment bridge: bridge.sh;
 #   - `holdfast stack transcript` of 1000 and 10000 services, where the program has it.
 # Prints ratios and writes docs/reference/benchmarks.md. BENCH_PARTS names the parts that run ("100 cold"); the page is
 # written when it is not set.
@@ -32,7 +34,7 @@ mkdir -p "$work"
 # By itself, because cargo would build every dependency again for it.
 rustc --edition 2024 -C opt-level=3 -o "$work/noop" benches/noop.rs
 holdfast=$(tests/static.sh)
-parts=${BENCH_PARTS:-100 1000 cold secrets}
+parts=${BENCH_PARTS:-100 1000 cold secrets switch bridge}
 if [ -z "${BENCH_PARTS:-}" ] && "$holdfast" stack transcript --help >/dev/null 2>&1; then
   parts+=" transcript"
 fi
@@ -249,6 +251,25 @@ $rows
 MD
 }
 
+# switch: a section of the page
+switch() {
+  HOLDFAST_TEST_PROGRAM=$holdfast HOLDFAST_BENCH_SWITCH=$work/switch.rows \
+    cargo test -q --test it -- --ignored --exact switch::cost::a_switch_that_changes_nothing >&2
+  cat <<MD
+
+## A switch that changes nothing
+
+Two stacks of one service, two secrets and a gate, on a real systemd and a real engine in a container; from one generation to
+the same, 11 rounds, from the start of each unit's process to its end as systemd has them.
+
+| unit | median | least |
+|---|---|---|
+$(cat "$work/switch.rows")
+
+- all units of Holdfast together: wanted are less than 1000 ms
+MD
+}
+
 page=$work/page.md
 commit=$(git rev-parse --short HEAD)
 [ -z "$(git status --porcelain -- src Cargo.toml)" ] || commit="$commit with local changes"
@@ -264,8 +285,9 @@ docker CLI $(docker version --format '{{.Client.Version}}'), $(rustc --version |
 MD
   for part in $parts; do
     case $part in
-      cold | transcript) "$part" ;;
+      cold | switch | transcript) "$part" ;;
       secrets) tests/bench/secrets.sh "$holdfast" "$work" ;;
+      bridge) tests/bench/bridge.sh "$holdfast" "$work" ;;
       *) noop "$part" ;;
     esac
   done
