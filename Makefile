@@ -14,7 +14,7 @@ NIX_FILES := flake.nix $(shell find modules hosts nix templates tests -name '*.n
 # Tests that need neither an engine nor root nor the network.
 PURE := layering:: docs:: nix::
 
-.PHONY: help setup check test test-nix fmt docs bench fuzz demo demo-down lint
+.PHONY: help setup check test test-nix fmt docs bench fuzz demo demo-ci demo-down lint
 
 help: ## This list.
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,13 +22,14 @@ help: ## This list.
 setup: ## Installs what building and testing need (Debian); elsewhere lists what is missing.
 	@tests/setup.sh
 
-check: lint ## The inner loop: format, lints, pure tests.
+check: lint ## The inner loop: format, lints, the code's documentation, pure tests.
 	cargo test -q --lib
 	cargo test -q --test it -- $(PURE)
 
 lint:
 	cargo fmt --check
 	cargo clippy -q --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc -q --no-deps --document-private-items
 	cargo deny --offline --log-level error check bans licenses sources
 	cargo machete --with-metadata >target/machete.log 2>&1 || { cat target/machete.log; exit 1; }
 	typos
@@ -38,8 +39,7 @@ lint:
 	deadnix --fail $(NIX_FILES)
 	nix-instantiate --parse $(NIX_FILES) >/dev/null
 
-test: setup check ## Everything: check, the documentation, every test, a clean work tree.
-	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc -q --no-deps --document-private-items
+test: setup check ## Everything: check, every test, a clean work tree.
 	tests/tree.sh before
 	cargo test --no-fail-fast
 	tests/tree.sh after
@@ -62,11 +62,15 @@ bench: setup ## Measures no-op runs and start-up on a private engine; writes doc
 	tests/bench/run.sh
 
 fuzz: ## Runs the fuzz targets, FUZZ_SECONDS (60) each.
-	for target in loader interpolate yaml json dotenv ini metadata shares token; do fuzz/run.sh $$target $(or $(FUZZ_SECONDS),60); done
+	for target in loader interpolate yaml json dotenv ini metadata shares token payload; do fuzz/run.sh $$target $(or $(FUZZ_SECONDS),60); done
 
 demo: ## From nothing to a proven HTTPS service on an engine of its own.
 	@tests/setup.sh demo
 	@tests/demo/up.sh
+
+demo-ci: ## The same with Gitea, Drone, a runner and the bridge: a pull request is tested and answered.
+	@tests/setup.sh demo-ci
+	@tests/demo/ci.sh
 
 demo-down: ## Ends what `make demo` started.
 	@tests/demo/down.sh
