@@ -1,6 +1,6 @@
 //! Reading members of tarballs and folders as streams, with their digests, within limits.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 use sha2::{Digest as _, Sha256};
 
 use super::ImageError;
+use crate::state::open_named;
 
 /// Limits on what one input may unpack to: what lies beyond is taken for an attack or a mistake.
 #[derive(Clone, Copy, Debug)]
@@ -33,10 +34,11 @@ impl Default for Limits {
 /// True words about whether a file or folder can be read, without reading it whole.
 pub(super) fn look(path: &Path) -> Result<(), ImageError> {
     let look = || {
-        if fs::metadata(path)?.is_dir() {
+        let mut file = open_named(path)?;
+        if file.metadata()?.is_dir() {
             return fs::read_dir(path).map(drop);
         }
-        File::open(path)?.read(&mut [0]).map(drop)
+        file.read(&mut [0]).map(drop)
     };
     look().map_err(|source| ImageError::Read { path: path.to_owned(), member: None, source })
 }
@@ -163,7 +165,7 @@ pub(super) fn sniff<R: Read>(reader: R) -> io::Result<(Packing, BufReader<R>)> {
 /// Opens a tarball, unpacked where it is gzipped.
 pub(super) fn open_tar(path: &Path, limits: Limits) -> Result<(Packing, Box<dyn Read>), ImageError> {
     let read = |source| ImageError::Read { path: path.to_owned(), member: None, source };
-    let file = File::open(path).map_err(read)?;
+    let file = open_named(path).map_err(read)?;
     let packed = file.metadata().map_err(read)?.len();
     let (packing, reader) = sniff(file).map_err(read)?;
     let stream: Box<dyn Read> = match packing {
@@ -234,7 +236,8 @@ pub(super) fn walk(path: &Path, limits: Limits, visit: &mut Visit<'_>) -> Result
 fn walk_folder(root: &Path, below: &Path, visit: &mut Visit<'_>) -> Result<(), ImageError> {
     let folder = root.join(below);
     let fail = |at: PathBuf| move |source| ImageError::Read { path: at, member: None, source };
-    let mut names = fs::read_dir(&folder)
+    let mut names = open_named(&folder)
+        .and_then(|_| fs::read_dir(&folder))
         .and_then(|entries| entries.map(|entry| entry.map(|e| e.file_name())).collect::<io::Result<Vec<_>>>())
         .map_err(fail(folder.clone()))?;
     names.sort();
@@ -245,7 +248,7 @@ fn walk_folder(root: &Path, below: &Path, visit: &mut Visit<'_>) -> Result<(), I
         if kind.is_dir() {
             walk_folder(root, &inside, visit)?;
         } else if kind.is_file() {
-            let mut file = File::open(&full).map_err(fail(full.clone()))?;
+            let mut file = open_named(&full).map_err(fail(full.clone()))?;
             visit(&inside.to_string_lossy(), Member::File(&mut file, kind.len()))?;
         }
     }

@@ -13,6 +13,7 @@ use super::input::{Blob, Hasher, Limits, Packing, clean, open_tar};
 use super::output::{ArchiveWriter, Contents};
 use super::tree::{Content, Kind, Node, Tree};
 use crate::manifest::ImageConfig;
+use crate::state::open_named;
 
 /// A root file system after its first reading.
 pub(super) struct RootFs {
@@ -78,7 +79,7 @@ impl Reader<'_> {
         let whole = |source| ImageError::Read { path: self.path.to_owned(), member: None, source };
         let (packing, mut stream) = open_tar(self.path, self.limits)?;
         let plain = if packing == Packing::Plain {
-            File::open(self.path).map_err(whole)?
+            open_named(self.path).map_err(whole)?
         } else {
             // The layer is sorted, so its members are needed in another order than they come: they must lie open.
             let mut file = unnamed_file().map_err(whole)?;
@@ -158,6 +159,7 @@ impl Reader<'_> {
     fn folder(&self, below: &Path, tree: &mut Tree) -> Result<(), ImageError> {
         let folder = self.path.join(below);
         let whole = |source| self.read_error(below.as_os_str().as_bytes(), source);
+        drop(open_named(&folder).map_err(whole)?);
         for entry in fs::read_dir(&folder).map_err(whole)? {
             let inside = below.join(entry.map_err(whole)?.file_name());
             let name = inside.as_os_str().as_bytes();

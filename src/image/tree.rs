@@ -6,6 +6,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
+use crate::state::open_named;
+
 const BLOCK: u64 = 512;
 /// What fits into a tar header's name field with its final NUL.
 const NAME_ROOM: usize = 99;
@@ -172,7 +174,7 @@ fn write_node(path: &[u8], node: &Node, spans: Option<&File>, out: &mut dyn Writ
     match &node.kind {
         Kind::File(Content::Span(offset, length)) => copy_span(spans, *offset, *length, out)?,
         Kind::File(Content::Host(file, length)) => {
-            let copied = io::copy(&mut File::open(file)?.take(length + 1), out)?;
+            let copied = io::copy(&mut open_named(file)?.take(length + 1), out)?;
             if copied != *length {
                 return Err(io::Error::other("it changed while it was read"));
             }

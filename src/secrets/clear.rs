@@ -41,7 +41,7 @@ pub struct Stamp {
 /// The file cannot be read, or is no sops file.
 pub fn readers(secret: &Secret) -> Result<Readers, SecretError> {
     let bytes =
-        super::identity::read_capped(&secret.file).map_err(|error| SecretError::Read(error.to_string()))?;
+        super::identity::read_named(&secret.file).map_err(|error| SecretError::Read(error.to_string()))?;
     readers_of(&bytes, secret.format.unwrap_or_else(|| format_of(&secret.file)))
 }
 

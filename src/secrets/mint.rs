@@ -13,7 +13,7 @@ use super::document::{Document, decrypt};
 use super::error::SecretError;
 use super::fill::{filled, has_value, last_written};
 use super::generate::make;
-use super::identity::{Ask, Environment, Identities, read_capped};
+use super::identity::{Ask, Environment, Identities, read_capped, read_named};
 use super::keep::Opened;
 use super::told::{OF, policy};
 use super::unlock::format_of;
@@ -39,7 +39,7 @@ pub fn minted_in(folder: &Path, name: &str) -> PathBuf {
 pub(super) fn is_left_to_host(name: &str, secret: &Secret) -> bool {
     let by_host = secret.generator.as_ref().is_some_and(|generator| generator.place == Place::Host);
     by_host
-        && match read_capped(&secret.file) {
+        && match read_named(&secret.file) {
             Err(error) => error.kind() == io::ErrorKind::NotFound,
             Ok(bytes) => {
                 let format = secret.format.unwrap_or_else(|| format_of(&secret.file));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::document::{Document, decrypt};
 use super::error::SecretError;
-use super::identity::{Identities, read_capped};
+use super::identity::{Identities, read_named};
 use super::keep::{Kept, Opened};
 use super::mint;
 use super::told::Told;
@@ -251,7 +251,7 @@ fn failure(name: &str, secret: &Secret, error: &SecretError, kept: bool) -> Fail
 }
 
 fn load(path: &Path, format: SecretFormat, identities: &Identities) -> Loaded {
-    match read_capped(path) {
+    match read_named(path) {
         Err(error) => {
             Loaded { ciphertext: Arc::default(), document: Err(SecretError::Read(error.to_string())) }
         }

@@ -63,7 +63,7 @@ pub use ownership::{read_ownership, write_ownership};
 pub use proven::Proven;
 pub use recreating::Recreating;
 pub use spread::spread;
-pub use trust::{Touched, open_guarded, open_unguarded, touched_by_others};
+pub use trust::{Touched, open_guarded, open_named, open_unguarded, touched_by_others};
 pub use unseen::{read_unseen, write_unseen};
 
 use crate::report::Exit;

@@ -1,6 +1,6 @@
 //! Who else may change what stands at a path, and what is opened with that in mind.
 
-use std::fs::{self, File};
+use std::fs::{self, File, FileType};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
@@ -89,6 +89,29 @@ pub fn open_guarded(path: &Path) -> io::Result<File> {
 /// It cannot be opened.
 pub fn open_unguarded(path: &Path) -> io::Result<File> {
     Ok(open(path, OPENED, Mode::empty())?.into())
+}
+
+/// Opens a regular file that a manifest names, or what it names. A device or pipe could give bytes for ever, or none. Where
+/// root reads it and somebody else could lead the path elsewhere, no link is followed. A folder is opened too; reading says
+/// that it is one.
+///
+/// # Errors
+/// As [`open_guarded`], and what is neither a regular file nor a folder.
+pub fn open_named(path: &Path) -> io::Result<File> {
+    let judged = |kind: FileType| {
+        let known = kind.is_file() || kind.is_dir();
+        known
+            .then_some(())
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
+    };
+    // To open a device may be to do something.
+    if let Ok(meta) = fs::metadata(path) {
+        judged(meta.file_type())?;
+    }
+    let file = if geteuid().is_root() { open_guarded(path) } else { open_unguarded(path) }?;
+    // It may be another one by now.
+    judged(file.metadata()?.file_type())?;
+    Ok(file)
 }
 
 /// How files are opened to be read.

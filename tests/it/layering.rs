@@ -20,7 +20,7 @@ const MAY_NAME: &[(&str, &str)] = &[
     ("plan", "address desired manifest observed pins report"),
     ("report", "address manifest observed plan source"),
     ("secrets", "address manifest observed report source state"),
-    ("image", "desired manifest report"),
+    ("image", "desired manifest report state"),
     ("state", "address manifest observed plan report"),
     ("web", ""),
     ("swarm", "address desired manifest observed pins plan report secrets web"),

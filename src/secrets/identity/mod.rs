@@ -274,6 +274,12 @@ pub(super) fn read_capped(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     read_open(state::open_unguarded(path)?)
 }
 
+/// As [`read_capped`], for a sops file that a manifest names: where root reads it and somebody else could lead the path
+/// elsewhere, no link is followed.
+pub(super) fn read_named(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    read_open(state::open_named(path)?)
+}
+
 /// Reads a file of the host of at most 1 MiB that a manifest names: where somebody else could exchange a folder above it,
 /// or the file, no link is followed, so that nobody leads root to a file of root's. A pipe is not waited for.
 ///
@@ -291,10 +297,10 @@ fn read_guarded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
 fn read_open(file: File) -> io::Result<Zeroizing<Vec<u8>>> {
     let meta = file.metadata()?;
     if !meta.is_file() {
-        return Err(io::Error::other("not a regular file"));
+        return Err(io::Error::other("it is no regular file"));
     }
     if meta.len() > KEY_FILE_CAP {
-        return Err(io::Error::other("larger than 1 MiB"));
+        return Err(io::Error::other("it is larger than 1 MiB"));
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1));
     file.take(KEY_FILE_CAP).read_to_end(&mut bytes)?;

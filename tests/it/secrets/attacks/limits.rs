@@ -192,7 +192,7 @@ fn a_pipe_is_not_waited_for() {
     let mut naive = Command::new("timeout");
     naive.args(["1", "cat"]).arg(folder.path().join("pipe"));
     assert_eq!(naive.status().expect("timeout").code(), Some(124), "the attack does not work");
-    costs_only_itself("pipe.yaml", "not a regular file", pipe);
+    costs_only_itself("pipe.yaml", "no regular file", pipe);
 }
 
 /// Ten thousand recipients fit into no file that is read; as many as fit are no work to speak of.

@@ -16,10 +16,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::Host;
+use crate::support::sops::Form;
 
 const ATTACKER: u32 = 65534;
 const TARGET: &str = "/run/holdfast/secrets/a";
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// From here on this thread is somebody without rights.
 fn become_somebody() {
@@ -66,7 +67,7 @@ impl Drop for Exchanger {
 }
 
 /// `home` belongs to the attacker and holds `config`, a folder, and `evil`, a link to `etc`, which is root's.
-fn home() -> (TempDir, PathBuf, PathBuf) {
+pub(super) fn home() -> (TempDir, PathBuf, PathBuf) {
     let all = fs::Permissions::from_mode(0o755);
     let folder = tempfile::Builder::new().permissions(all).tempdir().expect("a folder");
     let (home, etc) = (folder.path().join("home"), folder.path().join("etc"));
@@ -209,6 +210,48 @@ fn a_key_file_of_somebody_else_leads_root_to_no_other_file() {
     host.write(&secrets, &identities(&host.path("linked.txt")));
     host.install().expect(0);
     assert_eq!(fs::metadata(&home).expect("home").uid(), ATTACKER);
+}
+
+/// A sops file that somebody else may exchange is opened, and never through a link of his: root's own file would be installed
+/// as his secret, with him as its owner.
+#[test]
+fn a_sops_file_of_somebody_else_leads_root_to_no_other_file() {
+    let (_folder, home, etc) = home();
+    let host = Host::new(&json!({}));
+    let (his, roots) = (host.seal("his.yaml", "pw: his\n"), host.seal("roots.yaml", "pw: only-for-root\n"));
+    let path = home.join("config/a.yaml");
+    let linked = || {
+        drop(fs::remove_file(&path));
+        symlink(etc.join("a.yaml"), &path).expect("a link");
+    };
+    fs::write(etc.join("a.yaml"), &roots).expect("a file of root");
+    fs::set_permissions(etc.join("a.yaml"), fs::Permissions::from_mode(0o600)).expect("the mode");
+    linked();
+    let naive = fs::read(&path).expect("read");
+    assert_eq!(naive, roots, "the attack does not work, so this shows nothing");
+    host.write(&json!({ "pw": { "file": path, "owner": "nobody" } }), &json!({}));
+    let said = host.install().expect(5).json()["secrets"].to_string();
+    assert!(said.contains("is a link") && said.contains("a.yaml") && said.contains("secret.pw"), "{said}");
+    assert_eq!(host.installed("pw"), None);
+    // His own file is his to give. What he leads elsewhere later changes nothing of what is installed.
+    fs::remove_file(&path).expect("removed");
+    fs::write(&path, &his).expect("a file of his");
+    host.install().expect(0);
+    assert_eq!(host.installed("pw").as_deref(), Some("his"));
+    linked();
+    host.install().expect(5);
+    assert_eq!(host.installed("pw").as_deref(), Some("his"), "the last good version is gone");
+    // Before a deployment it is a problem of the manifest, at its place.
+    let keys = json!({ "identities": { "public_keys": [host.keys.recipient(Form::AgeFile)] } });
+    host.write(&json!({ "pw": { "file": path } }), &keys);
+    let ran = host.run(&["check"]);
+    let said = format!("{}{}", ran.out, ran.err);
+    assert!(ran.code == 78 && said.contains("is a link") && said.contains("manifest.json:1:"), "{said}");
+    // Links of root are followed, as to a disk that keeps state.
+    symlink(etc.join("a.yaml"), host.path("linked.yaml")).expect("a link of root");
+    host.write(&json!({ "pw": { "file": "linked.yaml" } }), &json!({}));
+    host.install().expect(0);
+    assert_eq!(host.installed("pw").as_deref(), Some("only-for-root"));
 }
 
 /// What only root may read.

@@ -4,6 +4,7 @@
 //! obvious way.
 
 mod commands;
+mod images;
 mod leaks;
 mod limits;
 mod links;
