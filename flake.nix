@@ -31,7 +31,7 @@
 
       templates.default = {
         path = ./templates/host;
-        description = "A host with one stack behind Traefik, proven on every switch";
+        description = "A host with one stack, proven on every switch";
       };
     };
 }
