@@ -66,7 +66,10 @@ program=${CARGO_TARGET_DIR:-target}/$host/release/$target
 if [ "$seconds" = pack ]; then
   rm -rf "$work/packed"
   mkdir "$work/packed"
-  "$program" -merge=1 -max_len=192 "$work/packed" "$work/seeds" "$work/corpus" "$work/found"
+  # The others show all they can in short inputs; a delivery has to be whole.
+  most=192
+  [ "$target" != payload ] || most=1024
+  "$program" -merge=1 -max_len=$most "$work/packed" "$work/seeds" "$work/corpus" "$work/found"
   mkdir -p corpus
   tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$work/packed" -c . | gzip -9n >"$corpus"
   ls -l "$corpus"
@@ -74,7 +77,11 @@ if [ "$seconds" = pack ]; then
 fi
 # An input may take 10 s and 1 GiB; the loader's own limits lie far below.
 dict=compose.dict
-case $target in loader | interpolate) ;; *) dict=sops.dict ;; esac
+case $target in
+loader | interpolate) ;;
+payload) dict=payload.dict ;;
+*) dict=sops.dict ;;
+esac
 exec "$program" "$work/found" "$work/corpus" "$work/seeds" \
   -artifact_prefix="$work/artifacts/" -dict=$dict -max_total_time="$seconds" \
   -timeout=10 -rss_limit_mb=1024 -max_len=4096 -print_final_stats=1

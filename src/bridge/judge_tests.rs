@@ -246,6 +246,11 @@ fn a_delivery_with_a_used_field_of_another_type_missing_or_twice_is_refused_whol
         ("/comment/id", json!("1")),
         ("/repository/permissions/push", json!("true")),
         ("/is_pull", json!(1)),
+        // Values of a map in a list, which serde takes for the map, and no other reader.
+        ("/sender", json!([3, "maria"])),
+        ("/issue/pull_request", json!([false, null, false])),
+        ("/repository/permissions", json!([true])),
+        ("/pull_request/head", json!(["0123456789abcdef0123456789abcdef01234567"])),
     ] {
         assert!(!read(&with(pointer, value.clone()).to_string()), "{pointer} = {value}");
     }

@@ -4,8 +4,11 @@
 //! type, and one that stands twice is refused: another reader might take the other one.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 
 use jiff::Timestamp;
+use serde::de::value::MapAccessDeserializer;
 use serde::{Deserialize, Deserializer, de};
 
 /// The parts of a delivery that decide something.
@@ -15,22 +18,22 @@ pub struct Payload<'a> {
     #[serde(borrow)]
     pub action: Cow<'a, str>,
     /// What was commented on.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object")]
     pub issue: Issue<'a>,
     /// The comment.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object")]
     pub comment: Comment<'a>,
     /// Where.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object")]
     pub repository: Repository<'a>,
     /// Who did it; for an edit, not who wrote the comment.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object")]
     pub sender: User<'a>,
     /// Gitea and Forgejo only.
     #[serde(default)]
     pub is_pull: Option<bool>,
     /// The pull request itself: from Gitea 1.23 and Forgejo 11 on.
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "maybe")]
     pub pull_request: Option<PullRequest<'a>>,
 }
 
@@ -50,7 +53,7 @@ pub struct Issue<'a> {
     #[serde(default)]
     pub locked: Option<bool>,
     /// There for a pull request.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "maybe")]
     pub pull_request: Option<PullMeta>,
 }
 
@@ -75,7 +78,7 @@ pub struct Comment<'a> {
     #[serde(deserialize_with = "positive")]
     pub id: u64,
     /// Who wrote it.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object")]
     pub user: User<'a>,
     /// What it says.
     #[serde(borrow)]
@@ -107,7 +110,7 @@ pub struct Repository<'a> {
     #[serde(borrow)]
     pub full_name: Cow<'a, str>,
     /// What the sender may do here. Not in GitHub's deliveries.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "maybe")]
     pub permissions: Option<Permissions>,
 }
 
@@ -134,7 +137,7 @@ pub struct PullRequest<'a> {
     #[serde(default)]
     pub draft: Option<bool>,
     /// What is to be merged.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object")]
     pub head: Head<'a>,
 }
 
@@ -152,8 +155,39 @@ impl<'a> Payload<'a> {
     /// # Errors
     /// When it is not JSON, nested too deep, or a field that is used is missing, there twice or of another type.
     pub fn read(json: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(json)
+        serde_json::from_slice(json).map(|Object(payload)| payload)
     }
+}
+
+/// Of a map alone. serde takes a list of a type's values for it as well, where another reader finds nothing.
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        object(deserializer).map(Self)
+    }
+}
+
+fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Map<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Map<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(Map(PhantomData))
+}
+
+fn maybe<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.map(|Object(one)| one))
 }
 
 /// A number that identifies something: from 1 to what a signed number of 64 bits holds.

@@ -21,7 +21,7 @@ use super::form;
 use super::journal::{Entry, Journal, Stored, Work};
 use super::judge::{Refusal, Task, Verdict, judge};
 use super::metrics::{Came, Metrics};
-use super::payload::Payload;
+use super::payload::{Object, Payload};
 use super::signature::{Keys, header};
 use super::wake::Wakes;
 use crate::bridge::command::Misread;
@@ -310,8 +310,8 @@ fn comment(body: &[u8]) -> Result<Option<Payload<'_>>, Reply> {
     }
     match Payload::read(body) {
         Ok(payload) => Ok(Some(payload)),
-        Err(error) => match serde_json::from_slice::<Event>(body) {
-            Ok(event) if event.issue.is_none() || event.comment.is_none() => Ok(None),
+        Err(error) => match serde_json::from_slice::<Object<Event>>(body) {
+            Ok(Object(event)) if event.issue.is_none() || event.comment.is_none() => Ok(None),
             _ => {
                 tracing::warn!(%error, "a delivery of a comment that cannot be read");
                 Err(Reply::Malformed)

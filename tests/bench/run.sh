@@ -5,7 +5,7 @@
 #   - from no service to 50 that run, `holdfast apply --no-verify` and `docker stack deploy --detach=false` in turn.
 #   - 100 secrets in 10 files and 1000 in one, against `sops decrypt`: secrets.sh;
 #   - a switch of the machine of tests/machine that changes nothing, by systemd's own clock: tests/it/switch/cost.rs;
-#   - signed deliveries to the comment bridge: bridge.sh;
+#   - signed deliveries to the comment bridge, and comments until they are built: bridge.sh;
 #   - `holdfast stack transcript` of 1000 and 10000 services, where the program has it.
 # Prints ratios and writes docs/reference/benchmarks.md. BENCH_PARTS names the parts that run ("100 cold"); the page is
 # written when it is not set.

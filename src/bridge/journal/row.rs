@@ -45,12 +45,13 @@ const SELECT: &str = "SELECT id, forge, repository, comment, full_name, pull, us
                       state, build, answer, result, queued, picked, ended, told FROM task";
 
 impl Row {
-    /// Tasks that are not done, oldest first.
+    /// The oldest tasks that are not done, by way of the index that holds them in their order.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<Self>> {
-        Self::select(connection, "WHERE state <> 'done' ORDER BY id", [])
+    pub fn unfinished(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Self>> {
+        let which = "INDEXED BY waiting WHERE state <> 'done' ORDER BY id LIMIT ?";
+        Self::select(connection, which, [most])
     }
 
     /// The last tasks, newest first.

@@ -46,7 +46,6 @@ CREATE TABLE task (
   UNIQUE (forge, repository, comment, action)
 ) STRICT;
 CREATE TABLE swept (repository INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;
-CREATE INDEX unfinished ON task (state) WHERE state <> 'done';
 ";
 
 /// From format 1 to 2: when things happened.
@@ -55,6 +54,12 @@ ALTER TABLE task ADD COLUMN queued INTEGER;
 ALTER TABLE task ADD COLUMN picked INTEGER;
 ALTER TABLE task ADD COLUMN ended INTEGER;
 ALTER TABLE task ADD COLUMN told INTEGER;
+";
+
+/// What is worked on and counted, whatever else is kept.
+const WAITING: &str = "
+DROP INDEX IF EXISTS unfinished;
+CREATE INDEX IF NOT EXISTS waiting ON task (id, state) WHERE state <> 'done';
 ";
 
 /// Of tasks that are forgotten, the newest comment of each repository: comments are numbered in their order.
@@ -160,6 +165,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
         _ => {}
     }
     transaction.execute_batch(FORGOTTEN)?;
+    transaction.execute_batch(WAITING)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()?;
     Ok(FORMAT)

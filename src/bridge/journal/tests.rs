@@ -38,14 +38,16 @@ fn a_delivery_is_stored_once_and_is_read_back_as_it_was() {
         assert_eq!(journal.accept(entry(7, 1)).await, Ok(Stored::New));
         assert_eq!(journal.accept(entry(7, 1)).await, Ok(Stored::Known));
         assert_eq!(journal.accept(entry(8, 1)).await, Ok(Stored::New));
-        let mut rows = journal.ask(Row::unfinished).await.unwrap();
+        let mut rows = journal.ask(|connection| Row::unfinished(connection, 100)).await.unwrap();
         assert_eq!(rows.iter().map(|row| row.entry.clone()).collect::<Vec<_>>(), [entry(7, 1), entry(8, 1)]);
+        let oldest = journal.ask(|connection| Row::unfinished(connection, 1)).await.unwrap();
+        assert_eq!(oldest, rows[..1]);
         let row = &mut rows[0];
         (row.state, row.build, row.answer, row.result) =
             (State::Done, Some(4), Some(5), Some("success".to_owned()));
         let kept = row.clone();
         journal.ask(move |connection| kept.keep(connection)).await.unwrap();
-        assert_eq!(journal.ask(Row::unfinished).await.unwrap().len(), 1);
+        assert_eq!(journal.ask(|connection| Row::unfinished(connection, 100)).await.unwrap().len(), 1);
         assert_eq!(journal.ask(|connection| Row::last(connection, 9)).await.unwrap()[1], rows[0]);
     });
     drop(journal);
@@ -110,7 +112,7 @@ fn a_full_disk_is_told_loses_nothing_and_is_forgotten_when_there_is_room_again()
             }
             assert!(stored < 10_000, "the disk never filled");
         };
-        let rows = || journal.ask(Row::unfinished);
+        let rows = || journal.ask(|connection| Row::unfinished(connection, 10_000));
         assert!(u64::try_from(rows().await.unwrap().len()).unwrap() >= refused, "what was answered is there");
         // The connection was opened anew, and the disk has room again.
         assert_eq!(journal.accept(entry(9, 1)).await, Ok(Stored::New));
@@ -134,7 +136,7 @@ fn a_journal_of_the_first_format_is_read_on() {
     drop(old);
     for _ in 0..2 {
         let (journal, thread) = Journal::open(&path).unwrap();
-        let rows = run(journal.ask(Row::unfinished)).unwrap();
+        let rows = run(journal.ask(|connection| Row::unfinished(connection, 100))).unwrap();
         assert_eq!(
             rows.iter().map(|row| (row.entry.clone(), row.times)).collect::<Vec<_>>(),
             [(entry(7, 1), Times::default())]

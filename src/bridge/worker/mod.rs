@@ -128,7 +128,8 @@ impl Worker {
         let mut tasks = JoinSet::new();
         let mut busy = BTreeSet::new();
         loop {
-            let rows = self.journal.ask(Row::unfinished).await.unwrap_or_default();
+            let oldest = self.journal.ask(|connection| Row::unfinished(connection, AT_ONCE)).await;
+            let rows = oldest.unwrap_or_default();
             pulse.beat();
             for row in rows {
                 if busy.len() >= AT_ONCE {

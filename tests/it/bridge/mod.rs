@@ -9,6 +9,7 @@ mod faults;
 mod gate;
 mod github;
 mod lab;
+mod latency;
 mod manager;
 mod page;
 mod scripted;

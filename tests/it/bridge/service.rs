@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use tempfile::TempDir;
 
+use crate::support::machine::program;
+
 pub(super) const SECRET: &str = "testme-secret";
 pub(super) const HEAD: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -137,7 +139,7 @@ impl Drop for Service {
 }
 
 pub(super) fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    let mut command = Command::new(program());
     command.args(["bridge", "serve"]).arg(folder.join("manifest.json"));
     command.env_clear().stdin(Stdio::null());
     command

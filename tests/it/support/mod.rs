@@ -1,5 +1,6 @@
 //! What several test modules share.
 
+pub(crate) mod attacks;
 pub(crate) mod engine;
 pub(crate) mod faulty;
 pub(crate) mod golden;

@@ -26,6 +26,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::support::attacks::page_names_every_test;
 use crate::support::sops::{Form, Keys};
 use crate::support::world::{Ran, unmount_below};
 
@@ -161,31 +162,7 @@ fn data_key(keys: &Keys, sealed: &str) -> Option<Vec<u8>> {
     })
 }
 
-/// The page names tests that exist, all that there are here, and none of the attacks that are counted is missing.
 #[test]
 fn the_page_of_attacks_names_every_test() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("docs/reference/secrets-attacks.md")).expect("the page");
-    let name = regex::Regex::new("`(secrets::[a-z_:]+)::([a-z_0-9]+)`").expect("a pattern");
-    let mut named = std::collections::BTreeSet::new();
-    for found in name.captures_iter(&page) {
-        let (module, function) = (found[1].replace("::", "/"), &found[2]);
-        let file = root.join("tests/it").join(format!("{module}.rs"));
-        let text = fs::read_to_string(&file).unwrap_or_else(|_| panic!("{} is not there", file.display()));
-        assert!(text.contains(&format!("#[test]\nfn {function}()")), "{module}: there is no test {function}");
-        named.insert(found[0].trim_matches('`').to_owned());
-    }
-    let tests = regex::Regex::new("#\\[test\\]\nfn ([a-z_0-9]+)\\(").expect("a pattern");
-    for entry in fs::read_dir(root.join("tests/it/secrets/attacks")).expect("the folder") {
-        let path = entry.expect("an entry").path();
-        let module = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        let text = fs::read_to_string(&path).expect("text");
-        for found in tests.captures_iter(&text).filter(|_| module != "mod") {
-            let whole = format!("secrets::attacks::{module}::{}", &found[1]);
-            assert!(named.contains(&whole), "{whole} is not on the page");
-        }
-    }
-    for number in 1..=16 {
-        assert!(page.contains(&format!("\n| {number} |")), "attack {number} is not on the page");
-    }
+    page_names_every_test("docs/reference/secrets-attacks.md", "secrets::attacks", 16);
 }
