@@ -100,9 +100,9 @@ fn loud(lab: &Lab) {
     let comment = lab.comment(MAINTAINER, &pull, "!testme");
     assert_eq!(lab.end(comment).result.as_deref(), Some("failure"));
     let shown = |text: &str| {
-        let body = json!({ "Text": text, "Mode": "comment", "Context": "team/app" }).to_string();
-        let args = ["-H", "content-type: application/json", "--data-binary", &body];
-        let (status, shown) = lab.gitea.ask(&args, "/api/v1/markdown");
+        let login = format!("{}:{}", ADMIN.0, ADMIN.1);
+        let args = ["-u", &login, "-H", "content-type: text/plain", "--data-binary", text];
+        let (status, shown) = lab.gitea.ask(&args, "/api/v1/markdown/raw");
         assert_eq!(status, 200, "{shown}");
         shown
     };
