@@ -32,7 +32,7 @@ fn stranger(at: usize, address: SocketAddr) -> TcpStream {
     let claims = ["content-type: application/json", "content-length: 8000000", "x-gitea-signature: x"];
     let whole = request(&claims, b"{");
     // Who was given up for another cannot be written to.
-    drop(stream.write_all(if at % 2 == 0 { &whole[..20] } else { &whole }));
+    drop(stream.write_all(if at.is_multiple_of(2) { &whole[..20] } else { &whole }));
     stream
 }
 

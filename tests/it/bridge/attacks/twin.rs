@@ -49,8 +49,8 @@ impl Twin {
 
 fn serve(mut client: TcpStream, held: &AtomicUsize) -> io::Result<()> {
     let mut reader = BufReader::new(client.try_clone()?);
-    let Some(head) = head(&mut reader)? else { return Ok(()) };
-    let headers: Vec<String> = head.lines().map(str::to_owned).collect();
+    let Some(lines) = head(&mut reader)? else { return Ok(()) };
+    let headers: Vec<String> = lines.lines().map(str::to_owned).collect();
     let length: usize = Seen { headers: &headers, body: &[] }.first("content-length").parse().unwrap_or(0);
     let (mut body, mut chunk) = (Vec::new(), vec![0; 1 << 16]);
     let mut ended = Ok(());
