@@ -5,6 +5,7 @@
 
 mod pasted;
 mod shape;
+mod steps;
 
 use std::collections::BTreeSet;
 

@@ -1,11 +1,13 @@
 //! What a pipeline says of itself: which runner takes it, which events begin it, what its steps do.
 
-use crate::source::{Entry, Node, Problem, Source};
+use crate::source::{Node, Problem, Source};
 
 /// The event of a build that was asked for by name, as the bridge does.
-const CUSTOM: &str = "custom";
+pub(super) const CUSTOM: &str = "custom";
 /// Events that somebody without any right can cause.
 const BY_ANYBODY: &str = "pull_request";
+/// Fields of a pipeline that only runners with containers read.
+const CONTAINERS: [&str; 3] = ["image_pull_secrets", "services", "volumes"];
 /// Kinds of documents beside pipelines.
 const OTHERS: [&str; 3] = ["secret", "signature", "template"];
 
@@ -13,6 +15,7 @@ pub(super) fn lint(source: &Source, documents: &[Node]) -> Vec<Problem> {
     let mut judge = Judge { source, problems: Vec::new() };
     let mut pipelines = 0;
     for document in documents {
+        judge.merged(document);
         match text(document.get("kind")) {
             Some("pipeline") => {
                 pipelines += 1;
@@ -29,18 +32,33 @@ pub(super) fn lint(source: &Source, documents: &[Node]) -> Vec<Problem> {
     judge.problems
 }
 
-struct Judge<'s> {
-    source: &'s Source,
-    problems: Vec<Problem>,
+pub(super) struct Judge<'s> {
+    pub(super) source: &'s Source,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Judge<'_> {
-    fn error(&mut self, node: &Node, message: impl Into<String>, fix: &str) {
+    pub(super) fn error(&mut self, node: &Node, message: impl Into<String>, fix: &str) {
         self.problems.push(self.source.problem(node.head(), message).fix(fix));
     }
 
-    fn warn(&mut self, node: &Node, message: impl Into<String>, fix: &str) {
+    pub(super) fn warn(&mut self, node: &Node, message: impl Into<String>, fix: &str) {
         self.problems.push(self.source.problem(node.head(), message).warning().fix(fix));
+    }
+
+    /// Drone follows merge keys, this does not: what one brings in would be judged as if it were not there.
+    fn merged(&mut self, node: &Node) {
+        for entry in node.as_map().unwrap_or_default() {
+            if entry.key == "<<" {
+                let message = "what `<<` brings in is not looked at here, and Drone reads it";
+                let problem = self.source.problem(entry.key_span, message).warning();
+                self.problems.push(problem.fix("write it out"));
+            }
+            self.merged(&entry.value);
+        }
+        for item in node.as_list().unwrap_or_default() {
+            self.merged(item);
+        }
     }
 
     fn kind(&mut self, document: &Node) {
@@ -82,8 +100,12 @@ impl Judge<'_> {
                 "give it `steps`",
             );
         }
-        for step in steps {
-            self.step(step);
+        self.steps(steps);
+        for field in CONTAINERS {
+            if let Some(node) = pipeline.get(field) {
+                let message = format!("`{field}` is for containers, and the exec runner passes it over");
+                self.warn(node, message, "leave it out, and start what it needs in a step");
+            }
         }
     }
 
@@ -142,45 +164,10 @@ impl Judge<'_> {
             self.error(event, "no build of the bridge begins this pipeline: its event is `custom`", fix);
         }
     }
-
-    fn step(&mut self, step: &Node) {
-        match step.get("commands") {
-            None => {
-                self.warn(step, "a step without `commands` is green and does nothing", "give it `commands`");
-            }
-            Some(commands) => {
-                if commands.as_list().is_some_and(<[Node]>::is_empty) {
-                    self.warn(
-                        commands,
-                        "a step without a command is green and does nothing",
-                        "write one, or leave the step out",
-                    );
-                }
-            }
-        }
-        if let Some(failure) = step.get("failure")
-            && text(Some(failure)) == Some("ignore")
-        {
-            self.warn(failure, "the build is green when this step fails", "leave `failure: ignore` out");
-        }
-        if let Some(entries) = step.get("environment").and_then(Node::as_map) {
-            for entry in entries {
-                self.variable(entry);
-            }
-        }
-    }
-
-    fn variable(&mut self, entry: &Entry) {
-        if super::FIXED.contains(&entry.key.as_str()) {
-            let message = format!("`{}` is set by the bridge, and this is another value for it", entry.key);
-            let problem = self.source.problem(entry.key_span, message).warning();
-            self.problems.push(problem.fix("give the variable another name"));
-        }
-    }
 }
 
 /// The events of a condition that names what it includes; nothing where it only excludes.
-fn included(event: &Node) -> Option<Vec<&Node>> {
+pub(super) fn included(event: &Node) -> Option<Vec<&Node>> {
     let listed = match event.as_map() {
         Some(_) => event.get("include")?,
         None => event,
@@ -189,6 +176,6 @@ fn included(event: &Node) -> Option<Vec<&Node>> {
     (!nodes.is_empty()).then_some(nodes)
 }
 
-fn text(node: Option<&Node>) -> Option<&str> {
+pub(super) fn text(node: Option<&Node>) -> Option<&str> {
     Some(node?.as_scalar()?.text.as_str())
 }

@@ -113,6 +113,24 @@ fn what_is_green_and_tests_nothing_is_told() {
         let (severity, words) = one(from, to);
         assert!(severity == Severity::Warning && words.contains(says), "{to}: {words}");
     }
+    let show = "- name: show\n";
+    for (to, says) in [
+        ("- name: show\n  detach: true\n", "does not wait"),
+        ("- name: show\n  failure: IGNORE\n", "when this step fails"),
+        ("- name: show\n  when: {event: [push, tag]}\n", "passes this step over"),
+        ("- name: show\n  privileged: true\n", "on the host"),
+        ("- name: show\n  settings: {a: b}\n", "on the host"),
+        ("- name: show\n  <<: {failure: ignore}\n", "`<<`"),
+    ] {
+        let (severity, words) = one(show, to);
+        assert!(severity == Severity::Warning && words.contains(says), "{to}: {words}");
+    }
+    let (severity, words) = one("name: testme\n", "name: testme\nservices: [{name: db, image: postgres}]\n");
+    assert!(severity == Severity::Warning && words.contains("`services`"), "{words}");
+    for when in ["custom", "[custom, push]", "{include: [custom]}", "{exclude: [push]}"] {
+        let step = format!("- name: show\n  detach: false\n  when: {{event: {when}}}\n");
+        assert_eq!(problems(&GOOD.replace(show, &step), &[]), [], "{when}");
+    }
     let (severity, words) = one("kind: pipeline", "kind: recipe");
     assert!(severity == Severity::Error && words.contains("`kind`"), "{words}");
     let steps = GOOD.find("steps:").map(|at| GOOD.split_at(at).0).unwrap_or_default();
@@ -121,6 +139,22 @@ fn what_is_green_and_tests_nothing_is_told() {
     );
     assert_eq!(problems("kind: secret\nname: a\n", &[]).len(), 1);
     assert_eq!(problems(&format!("{GOOD}---\nkind: secret\nname: a\n---\n"), &[]), []);
+}
+
+#[test]
+fn what_the_runner_refuses_is_told() {
+    for (from, to, says) in [
+        ("- name: show\n  commands:", "- commands:", "without a name"),
+        ("name: show", "name: show\n  image: alpine", "no containers"),
+        (
+            "trigger: {event: [custom]}\nsteps:\n",
+            "trigger: {event: [custom]}\nsteps:\n- {name: show, commands: [a]}\n",
+            "a second step",
+        ),
+    ] {
+        let (severity, words) = one(from, to);
+        assert!(severity == Severity::Error && words.contains(says), "{to}: {words}");
+    }
 }
 
 #[test]

@@ -27,14 +27,18 @@ fn pipeline(text: &str) -> String {
     )
 }
 
+/// The steps that the runner makes of the file; nothing where it refuses it.
+fn steps(folder: &TempDir, flag: &str) -> Option<Vec<Value>> {
+    let mut command = Command::new(runner_program());
+    command.current_dir(folder.path()).args(["compile", "--stage-kind=pipeline", "--stage-type=exec", flag]);
+    let output = command.args([".", "p.yml"]).output().expect("the runner starts");
+    let whole: Value = serde_json::from_slice(&output.stdout).ok()?;
+    Some(whole["steps"].as_array().expect("steps").clone())
+}
+
 /// What the runner makes of the file with this value; nothing where it refuses it.
 fn compiled(folder: &TempDir, value: &str) -> Option<Value> {
-    let mut command = Command::new(runner_program());
-    command.current_dir(folder.path()).args(["compile", "--stage-kind=pipeline", "--stage-type=exec"]);
-    let output =
-        command.arg(format!("--repo-name={value}")).args([".", "p.yml"]).output().expect("the runner starts");
-    let whole: Value = serde_json::from_slice(&output.stdout).ok()?;
-    let steps = whole["steps"].as_array().expect("steps");
+    let steps = steps(folder, &format!("--repo-name={value}"))?;
     let step = steps.iter().find(|step| step["name"] == "x").expect("the step");
     let files = step["files"].as_array().expect("the script of the step");
     Some(files.iter().map(|file| file["data"].clone()).collect())
@@ -107,4 +111,49 @@ fn what_is_told_as_pasted_is_what_the_real_runner_pastes() {
         judged[1]
     );
     assert!(judged.iter().all(|count| *count > SAMPLE / 20), "too few on one side: {judged:?}");
+}
+
+/// What the runner makes of a pipeline with these steps for a build that a comment asks for; whether `check` tells of it.
+fn judged(text: &str) -> (Option<Vec<Value>>, Vec<String>) {
+    let folder = TempDir::new().expect("a folder");
+    let text = format!(
+        "kind: pipeline\ntype: exec\nname: default\ntrigger: {{event: [custom]}}\nclone: {{disable: true}}\nsteps:\n{text}"
+    );
+    fs::write(folder.path().join("p.yml"), &text).expect("written");
+    let found = lint(&Source::new("p.yml", text), &BTreeSet::new());
+    (steps(&folder, "--build-event=custom"), found.into_iter().map(|problem| problem.message).collect())
+}
+
+#[test]
+fn what_is_told_of_steps_is_what_the_real_runner_makes_of_them() {
+    const PLAIN: &str = "- {name: x, commands: [a]}\n";
+    // `RunNever` of the runner.
+    const NEVER: u64 = 3;
+    let one = |text: &str| {
+        let (steps, told) = judged(text);
+        let step = steps.unwrap_or_else(|| panic!("the runner refuses {text}")).remove(0);
+        (step, told.concat())
+    };
+    let (plain, told) = one(PLAIN);
+    assert!(told.is_empty() && plain["run_policy"].is_null() && plain["detach"].is_null(), "{told} {plain}");
+    let with = |more: &str| one(&format!("- {{name: x, commands: [a], {more}}}\n"));
+    let (step, told) = with("when: {event: [push]}");
+    assert!(step["run_policy"] == NEVER && told.contains("passes this step over"), "{told} {step}");
+    let (step, told) = with("when: {event: [push, custom]}");
+    assert!(step["run_policy"].is_null() && told.is_empty(), "{told} {step}");
+    let (step, told) = with("detach: true");
+    assert!(step["detach"] == true && told.contains("does not wait"), "{told} {step}");
+    let (step, told) = with("privileged: true, settings: {a: b}");
+    let script = |step: &Value| step["files"][0]["data"].clone();
+    assert_eq!((script(&step), &step["command"]), (script(&plain), &plain["command"]));
+    assert!(told.contains("runs the commands on the host"), "{told}");
+    for refused in
+        ["- {commands: [a]}\n", "- {name: x, image: alpine, commands: [a]}\n", &format!("{PLAIN}{PLAIN}")]
+    {
+        let (steps, told) = judged(refused);
+        assert!(steps.is_none() && told.concat().contains("ends the build"), "{refused}: {told:?}");
+    }
+    // What a merge key brings in is what the runner does.
+    let (step, told) = with("<<: {detach: true}");
+    assert!(step["detach"] == true && told.contains("`<<`"), "{told} {step}");
 }
