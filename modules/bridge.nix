@@ -48,7 +48,16 @@ in
   config = lib.mkIf (cfg.enable && bridge != null) {
     services.holdfast = {
       handed_to = lib.genAttrs named (_: [ "${name}.service" ]);
-      gates.bridge = lib.mkDefault { unit.name = "${name}.service"; };
+      gates = {
+        bridge = lib.mkDefault { unit.name = "${name}.service"; };
+        # Who signs nothing is refused, where deliveries arrive and nowhere else.
+        bridge_auth = lib.mkDefault {
+          auth = {
+            url = "http://${bridge.listen}/hook";
+            method = "POST";
+          };
+        };
+      };
     };
 
     users.users.${name} = {

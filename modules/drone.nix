@@ -15,7 +15,11 @@ let
     drone.cookie_secret
     drone.admin.token
   ]
-  ++ lib.optional (drone.database_secret != null) drone.database_secret;
+  ++ lib.filter (name: name != null) [
+    drone.admin.password
+    drone.database_secret
+    drone.webhook.secret
+  ];
   undeclared = lib.filter (name: !(cfg.secrets ? ${name})) secrets;
   hidden = lib.filter (name: builtins.match ".*(SECRET|TOKEN|PASSWORD|USER_CREATE).*" name != null) (
     lib.attrNames drone.settings
@@ -37,6 +41,18 @@ let
     # It would be set on the commit that holds the pipeline, which is not the one that is tested.
     DRONE_STATUS_DISABLED = "true";
     TMPDIR = "/data";
+  }
+  // lib.optionalAttrs calls {
+    DRONE_WEBHOOK_ENDPOINT = endpoint;
+    DRONE_WEBHOOK_EVENTS = "build:*";
+  };
+  calls = drone.webhook.secret != null;
+  endpoint =
+    if drone.webhook.url == null then "http://${cfg.bridge.listen}/drone" else drone.webhook.url;
+  # How this host asks for the server.
+  asked = {
+    url = "https://${drone.host}";
+    connect = if drone.at == [ ] then null else builtins.head drone.at;
   };
   fixed = lib.filter (name: environment ? ${name}) (lib.attrNames drone.settings);
 
@@ -68,6 +84,7 @@ in
             (line "DRONE_COOKIE_SECRET" drone.cookie_secret)
           ]
           ++ lib.optional (drone.database_secret != null) (line "DRONE_DATABASE_SECRET" drone.database_secret)
+          ++ lib.optional calls (line "DRONE_WEBHOOK_SECRET" drone.webhook.secret)
           ++ [
             "DRONE_USER_CREATE='username:${drone.admin.username},machine:false,admin:true,token:{{ ${drone.admin.token} | env }}'\n"
           ]
@@ -116,11 +133,36 @@ in
         };
       };
 
+      forge = lib.mkIf (drone.admin.password != null) {
+        drone = lib.mapAttrs (_: lib.mkDefault) asked // {
+          admin = {
+            inherit (drone.admin) username;
+            token.secret = drone.admin.token;
+            password.secret = drone.admin.password;
+          };
+        };
+      };
+
+      bridge = lib.mkIf calls {
+        drone = lib.mapAttrs (_: lib.mkDefault) (
+          asked
+          // {
+            token.secret = drone.admin.token;
+            webhook_secret.secret = drone.webhook.secret;
+          }
+        );
+      };
+
       gates = {
+        # As a runner would find it.
         drone = lib.mkDefault {
-          https = {
-            url = "https://${drone.host}/healthz";
-            status = [ "200" ];
+          drone = asked // {
+            runner_secret.secret = drone.rpc_secret;
+          };
+        };
+        drone_auth = lib.mkDefault {
+          auth = {
+            url = "https://${drone.host}/api/user";
             inherit (drone) at;
           };
         };
@@ -132,6 +174,9 @@ in
             inherit (drone) at;
           };
         };
+      }
+      // lib.optionalAttrs (drone.admin.password != null) {
+        drone_oauth = lib.mkDefault { oauth = { }; };
       };
     };
 
@@ -152,6 +197,11 @@ in
       {
         assertion = fixed == [ ];
         message = "services.holdfast.drone.settings has what the module sets itself: ${toString fixed}. Leave it out.";
+      }
+      {
+        assertion =
+          !calls || builtins.match "https?://(127[.].*|localhost[:/].*|\\[::1].*)" endpoint == null;
+        message = "Drone runs in a container, where ${lib.optionalString calls endpoint} is the container itself. Set `services.holdfast.bridge.listen` to an address of the host, or `services.holdfast.drone.webhook.url`.";
       }
       {
         assertion = meets == [ ];

@@ -57,7 +57,17 @@ in
         content = "DRONE_RPC_SECRET='{{ ${drone.rpc_secret} | env }}'\n";
       };
       handed_to.drone_runner_env = [ "${name}.service" ];
-      gates.runner = lib.mkDefault { unit.name = "${name}.service"; };
+      gates = {
+        runner = lib.mkDefault { unit.name = "${name}.service"; };
+      }
+      // lib.optionalAttrs (runner.proof != null) {
+        runner_builds = lib.mkDefault {
+          runner = {
+            repository = runner.proof;
+            within = "24h";
+          };
+        };
+      };
       drone.runner = { inherit shell; };
     };
 
@@ -112,6 +122,10 @@ in
       {
         assertion = runner.limit_events != [ ];
         message = "Without limits every push and every pull request would run on this host. Set `services.holdfast.drone.runner.limit_events = [ \"custom\" ];`.";
+      }
+      {
+        assertion = runner.proof == null || lib.elem runner.proof runner.limit_repos;
+        message = "The runner takes no build of the repository that is to prove it. Set `services.holdfast.drone.runner.limit_repos = [ \"${toString runner.proof}\" ];`.";
       }
       {
         assertion = cfg.secrets ? ${drone.rpc_secret};

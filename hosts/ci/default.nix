@@ -4,10 +4,16 @@
 let
   domain = "ci.example.org";
   forge = "https://git.example.org";
-  # Where Gitea reaches the bridge: Drone removes hooks that lead to its own name.
+  # Where Gitea and Drone reach the bridge: Drone removes hooks that lead to its own name.
   bridge = "${address}:8787";
   address = "192.0.2.20";
   certificate = "/var/lib/gateway/${domain}";
+  # What Gitea makes and tells once, by the secret that keeps it.
+  made = {
+    bot_token = "tokens.bridge";
+    drone_client_id = "oauth_applications.drone.client_id";
+    drone_client_secret = "oauth_applications.drone.client_secret";
+  };
 in
 {
   networking.hostName = "ci";
@@ -44,17 +50,29 @@ in
     };
 
     # Made and sealed where the checkout is; the host's own key opens them.
-    defaultSopsFile = "/etc/holdfast/ci.sops.yaml";
-    secrets = lib.genAttrs [
-      "bot_token"
-      "drone_client_id"
-      "drone_client_secret"
-      "drone_cookie"
-      "drone_rpc"
-      "drone_token"
-      "gitea_admin"
-      "hook"
-    ] (_: { });
+    defaultSopsFile = ../../secrets/ci.yaml;
+    secrets =
+      lib.genAttrs [
+        "drone_cookie"
+        "drone_rpc"
+        "drone_token"
+        "drone_webhook"
+        "gitea_admin"
+        "hook"
+      ] (_: { })
+      // lib.mapAttrs (_: of: {
+        generator = {
+          where = "host";
+          forge.of = "gitea.${of}";
+        };
+      }) made;
+    # Who may read what Gitea makes and the host keeps: the host itself, and who would set it up again.
+    identities = {
+      public_keys = [
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea"
+      ];
+      admins = [ "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p" ];
+    };
 
     drone = {
       enable = true;
@@ -70,12 +88,18 @@ in
       admin = {
         username = "holdfast";
         token = "drone_token";
+        password = "gitea_admin";
       };
       at = [ "${address}:443" ];
+      webhook.secret = "drone_webhook";
       runner = {
         enable = true;
         capacity = 2;
-        limit_repos = [ "team/recipes" ];
+        limit_repos = [
+          "team/hello"
+          "team/recipes"
+        ];
+        proof = "team/hello";
       };
     };
 
@@ -89,11 +113,6 @@ in
       bot = {
         login = "testbot";
         token.secret = "bot_token";
-      };
-      drone = {
-        url = "https://drone.${domain}";
-        connect = "${address}:443";
-        token.secret = "drone_token";
       };
       repositories."team/recipes" = {
         id = 7;
@@ -110,14 +129,39 @@ in
         username = "holdfast";
         password.secret = "gitea_admin";
       };
-      repositories."team/recipes".collaborators.testbot = "write";
+      users.testbot.email = "testbot@example.org";
+      tokens.bridge = {
+        user = "testbot";
+        scopes = [
+          "write:issue"
+          "write:repository"
+        ];
+      };
+      oauth_applications.drone = {
+        owner = "holdfast";
+        redirect_uris = [ "https://drone.${domain}/login" ];
+      };
+      repositories = {
+        "team/hello" = { };
+        "team/recipes".collaborators.testbot = "write";
+      };
       webhooks.bridge = {
         repository = "team/recipes";
         url = "http://${bridge}/hook";
-        events = [ "pull_request_comment" ];
+        events = [
+          "pull_request_comment"
+          "push"
+        ];
         secret.secret = "hook";
+        attest.status = "http://127.0.0.1:8788";
       };
     };
+    # Builds are asked for by comments; a push and a pull request make none.
+    forge.drone.repositories = lib.genAttrs [ "team/hello" "team/recipes" ] (_: {
+      trusted = false;
+      timeout = "1h";
+      ignore_pull_requests = true;
+    });
 
     traefik = {
       image = "traefik";

@@ -31,6 +31,24 @@ in
     admin = {
       username = text "The Gitea login of the administrator, whose account is made at the first start.";
       token = secret "that account's API token, without colons and commas";
+      password = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "The secret of `secrets` with that account's password at Gitea. With it this server is `forge.drone`: it is signed in to without a browser, and builds the repositories of `forge.drone.repositories`.";
+      };
+    };
+    webhook = {
+      secret = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "The secret of `secrets` that the server signs its calls to the bridge of this host with, so that the bridge knows at once when a build goes on. With it `bridge.drone` has its `url`, `connect`, `token` and `webhook_secret` from here.";
+      };
+      url = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "http://192.0.2.10:8787/drone";
+        description = "Where the server, in its container, reaches the bridge; `/drone` at `bridge.listen` when absent.";
+      };
     };
     network = mkOption {
       type = types.str;
@@ -46,7 +64,7 @@ in
     at = mkOption {
       type = types.listOf types.str;
       default = [ "127.0.0.1:443" ];
-      description = "Addresses at which the gates `drone` and `drone_metrics` ask for `host`; what the name resolves to when empty.";
+      description = "Addresses at which the gates ask for `host`, and the first of them is where `forge.drone` and `bridge.drone` dial; what the name resolves to when empty.";
     };
     settings = mkOption {
       type = types.attrsOf types.str;
@@ -84,6 +102,12 @@ in
         type = types.attrsOf types.str;
         default = { };
         description = "Labels, which a pipeline must name exactly to be run here.";
+      };
+      proof = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "team/hello";
+        description = "A repository of `forge.drone` and of `limit_repos` whose pipeline says hello: the gate `runner_builds` then wants a green build of it, at most a day old.";
       };
       listen = mkOption {
         type = types.str;

@@ -193,6 +193,7 @@ let
         # Nobody routes to it here.
         gates = {
           drone.swarm.stack = "drone";
+          drone_auth.swarm.stack = "drone";
           drone_metrics.swarm.stack = "drone";
         };
         drone = {

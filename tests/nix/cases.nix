@@ -127,6 +127,30 @@ let
     };
   };
 
+  # Server, runner and bridge on one host, which know of each other.
+  wired =
+    more:
+    let
+      server = drone (
+        lib.recursiveUpdate {
+          admin.password = "gitea_admin";
+          at = [ "192.0.2.20:443" ];
+          webhook.secret = "webhook";
+          runner.proof = "team/app";
+        } more
+      );
+    in
+    lib.recursiveUpdate (server // hook_at "https://bridge.example.org/hook") {
+      secrets = bridge.secrets // {
+        gitea_admin = { };
+        webhook = { };
+      };
+      defaultSopsFile = "/etc/secrets/ci.yaml";
+      bridge = removeAttrs bridge.bridge [ "drone" ] // {
+        listen = "192.0.2.20:8787";
+      };
+    };
+
   # Of the stand-in itself, where the real library has the last word.
   alone =
     options: config: (nixpkgs.lib.evalModules { modules = [ { inherit options config; } ]; }).config;
@@ -216,6 +240,21 @@ in
         }) host.services.holdfast.templates;
         engine = host.systemd.services.docker.serviceConfig;
         labels = host.systemd.services.holdfast-runner.environment.DRONE_RUNNER_LABELS;
+      };
+    # What is said of the server once.
+    a_drone_that_forge_and_bridge_know =
+      let
+        host = (system (enabled (wired { }))).config.services.holdfast;
+        manifest = import ../../modules/manifest.nix host;
+      in
+      {
+        bridge = manifest.bridge.drone;
+        forge = manifest.forge.drone;
+        inherit (manifest) gates;
+        environment = lib.filterAttrs (
+          name: _: lib.hasPrefix "DRONE_WEBHOOK" name
+        ) host.stacks.drone.settings.services.server.environment;
+        inherit (host.templates.drone_env) content;
       };
     # The one unit that then needs the network, and the one that does not.
     units_with_a_forge =
@@ -419,6 +458,7 @@ in
       { gates.store.store = { }; }
       (drone { })
       (drone { } // hook_at "https://bridge.example.org/hook")
+      (wired { })
       (drone { } // hook_at "https://drone.example.org:8787/hook")
     ];
     # What people copy: the units of the template, and of the flake in the README.
@@ -709,6 +749,24 @@ in
             enabled (drone {
               enable = false;
               rpc_secret = "nobody";
+            })
+          )
+        );
+    a_runner_that_is_proven_by_what_it_refuses =
+      refused "Set `services.holdfast.drone.runner.limit_repos = [ \"team/hello\" ];`"
+        (
+          built (
+            enabled (drone {
+              runner.proof = "team/hello";
+            })
+          )
+        );
+    a_drone_that_calls_itself =
+      refused "is the container itself. Set `services.holdfast.bridge.listen`"
+        (
+          built (
+            enabled (wired {
+              webhook.url = "http://127.0.0.1:8787/drone";
             })
           )
         );
