@@ -15,10 +15,41 @@ fn get(host: &Host, port: u16, path: &str) -> String {
     host.machine.sh(&ask)
 }
 
+/// One machine, and one way through its generations: each switch takes seconds.
 #[test]
-fn the_bridge_starts_without_its_bot_token_says_so_and_takes_it_when_it_comes() {
+fn each_unit_of_a_ci_host_sees_what_is_its_own_and_is_restarted_by_nothing_else() {
     let host = with_runner();
     let _turn = host.turn();
+    the_bridge_starts_without_its_bot_token_says_so_and_takes_it_when_it_comes(host);
+    let all = || ([RUNNER, BRIDGE].map(|unit| host.invocation(unit)), host.containers("drone_server"));
+    let before = all();
+    for same in ["ci", "ci_second_page"] {
+        host.green(same);
+        assert_eq!(all(), before, "{same} restarted what it has nothing to do with");
+    }
+    sees_its_own(host);
+    told_by_the_server(host);
+    a_build_sees_no_secret_and_no_engine_and_all_of_it_ends_when_it_is_cancelled(host);
+
+    // The runner again: another secret restarts it, and the server with it.
+    host.green("ci");
+    let (units, server) = all();
+    assert_eq!((&units[1], &server), (&before.0[1], &before.1), "the runner's end restarted others");
+    host.green("ci_second_value");
+    host.machine.wait("the runner is told", |_| host.invocation(RUNNER) != units[0]);
+    assert_eq!(host.invocation(BRIDGE), units[1], "the secret of another restarted it");
+    assert_ne!(host.containers("drone_server"), server, "the server still has the former secret");
+    host.green("first");
+    for unit in [RUNNER, BRIDGE] {
+        assert_eq!(
+            host.machine.property(unit, "ActiveState"),
+            "inactive",
+            "{unit} left the manifest and runs on"
+        );
+    }
+}
+
+fn the_bridge_starts_without_its_bot_token_says_so_and_takes_it_when_it_comes(host: &Host) {
     let lacking = host.switch("ci_without_bot").expect(4);
     assert!(lacking.said.contains("secret.bot"), "nobody says what is wrong: {}", lacking.said);
     let journal = || {
@@ -39,15 +70,6 @@ fn the_bridge_starts_without_its_bot_token_says_so_and_takes_it_when_it_comes() 
         machine.property(BRIDGE, "StatusText").starts_with("takes deliveries")
     });
     assert!(get(host, 8788, "/readyz").starts_with("HTTP/1.0 200"));
-
-    // Neither the same again nor a change elsewhere restarts it.
-    let second = host.invocation(BRIDGE);
-    host.green("ci");
-    host.green("ci_second_page");
-    assert_eq!(host.invocation(BRIDGE), second, "a stack that changed restarted the bridge");
-    sees_its_own(host);
-    host.green("first");
-    assert_eq!(host.machine.property(BRIDGE, "ActiveState"), "inactive", "it left the manifest and runs on");
 }
 
 /// What a step of a build would do that looks around, and then is cancelled while others work for it.
@@ -64,11 +86,7 @@ echo ready
 sleep 7777
 "#;
 
-#[test]
-fn a_build_sees_no_secret_and_no_engine_and_all_of_it_ends_when_it_is_cancelled() {
-    let host = with_runner();
-    let _turn = host.turn();
-    host.green("ci");
+fn a_build_sees_no_secret_and_no_engine_and_all_of_it_ends_when_it_is_cancelled(host: &Host) {
     assert!(get(host, 3300, "/healthz").starts_with("HTTP/1.0 200"));
     fs::write(host.machine.folder("").join("step"), STEP).expect("the step");
 
@@ -82,20 +100,6 @@ fn a_build_sees_no_secret_and_no_engine_and_all_of_it_ends_when_it_is_cancelled(
     let (said, left) = cancelled(host, "/bin/bash --posix");
     assert!(said.contains("\nsecrets 1\n") && !said.contains("open "), "{said}");
     assert_eq!(left, 3, "nothing would live on anyway");
-
-    // The runner again: nothing that stays the same restarts it, another secret does.
-    host.green("ci");
-    let units = || [RUNNER, BRIDGE].map(|unit| host.invocation(unit));
-    let (before, server) = (units(), host.containers("drone_server"));
-    host.green("ci");
-    assert_eq!((units(), host.containers("drone_server")), (before.clone(), server.clone()));
-    told_by_the_server(host);
-    host.green("ci_second_value");
-    host.machine.wait("the runner is told", |_| host.invocation(RUNNER) != before[0]);
-    assert_eq!(host.invocation(BRIDGE), before[1], "the secret of another restarted it");
-    assert_ne!(host.containers("drone_server"), server, "the server still has the former secret");
-    host.green("first");
-    assert_eq!(host.machine.property(RUNNER, "ActiveState"), "inactive", "it left the manifest and runs on");
 }
 
 /// The real server of the stack: it runs, its secrets are in no environment, and what it tells of them reaches the journal as
