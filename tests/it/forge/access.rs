@@ -5,14 +5,16 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::process::Stdio;
-use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use holdfast::forge::gitea::Api;
+use holdfast::forge::http::Client;
 use serde_json::{Value, json};
 
-use super::converge::Relay;
 use super::peers::{ADMIN, GITEAS, Gitea};
+use super::relay::Relay;
+use super::steps;
 use crate::support::engine::connect;
 use crate::support::world::{Ran, World};
 
@@ -99,17 +101,16 @@ impl Host {
     fn apply(&self) -> Vec<String> {
         let ran = self.world.run(&["apply", "--no-verify", "--json"]).expect(0);
         self.says_nothing(&ran);
-        steps(&ran.json())
+        steps(&ran.json(), "forge.")
     }
 
     /// Applies once more, and fails unless nothing but questions was sent.
     fn settled(&self, about: &str) {
-        let before = self.relay.writes();
+        let before = self.relay.count.writes();
         let record = self.world.run(&["apply", "--no-verify", "--json"]).expect(0).json();
         assert_eq!(record["plan"]["steps"], json!([]), "{about}");
         assert_eq!(record["writes"], 0, "{about}");
-        let lines = self.relay.lines.lock().expect("a lock");
-        assert_eq!(self.relay.writes(), before, "{about}: {lines:?}");
+        assert_eq!(self.relay.count.writes(), before, "{about}: {:?}", self.relay.count.lines());
     }
 
     /// Fails where a run has printed a value.
@@ -150,7 +151,7 @@ impl Host {
         assert!(scopes.contains(&"write:issue"), "{about}: {scopes:?}");
         assert_eq!(self.opens(&self.value("bridge_token")), 200, "{about}");
         assert_eq!(applications[0]["client_id"], json!(self.value("drone_id")), "{about}");
-        assert_eq!(self.redeems(), "invalid_grant_or_unauthorized", "{about}");
+        assert_eq!(self.takes(), [true, false, false], "{about}");
         let env = format!("ID={}\nSECRET={}\n", self.value("drone_id"), self.value("drone_secret"));
         assert_eq!(self.value("rendered/drone_env"), env, "{about}");
     }
@@ -160,27 +161,15 @@ impl Host {
         self.gitea.ask(&["-H", &format!("authorization: token {token}")], "/api/v1/user").0
     }
 
-    /// Whether Gitea takes the client secret: a code that is none is refused in other words than a secret that is none.
-    fn redeems(&self) -> &'static str {
-        let form = format!(
-            "grant_type=authorization_code&client_id={}&client_secret={}&code=none&redirect_uri=https://ci.example.org/login",
-            self.value("drone_id"),
-            self.value("drone_secret")
-        );
-        let (_, body) = self.gitea.ask(&["--data", &form], "/login/oauth/access_token");
-        if body.contains("client is not authorized") || body.contains("invalid_grant") {
-            return "invalid_grant_or_unauthorized";
-        }
-        panic!("{body}");
+    /// Whether Gitea takes the client secret that is kept, another one, and that of an application that is not there.
+    fn takes(&self) -> [bool; 3] {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let api = Api::anonymous(Client::new(&self.gitea.url, None, None).expect("a client"));
+        let (id, secret) = (self.value("drone_id"), self.value("drone_secret"));
+        let nobody = "00000000-0000-0000-0000-000000000000";
+        [(id.as_str(), secret.as_str()), (&id, "gto_other"), (nobody, &secret)]
+            .map(|(id, secret)| runtime.block_on(api.takes(id, secret)).expect("an answer"))
     }
-}
-
-fn steps(record: &Value) -> Vec<String> {
-    let steps = record["plan"]["steps"].as_array().expect("steps");
-    let forge = steps.iter().filter(|step| step["address"].as_str().is_some_and(|a| a.starts_with("forge.")));
-    forge
-        .map(|step| format!("{} {}", step["verb"].as_str().unwrap(), step["address"].as_str().unwrap()))
-        .collect()
 }
 
 /// From nothing to values that work; what hands and losses can do to them; nothing left at the end.
@@ -203,7 +192,7 @@ fn story(version: &str) {
     });
     host.call("POST", TOKENS, &json!({ "name": "own", "scopes": ["read:user"] }));
     let record = host.world.apply_unproven();
-    let mut gone = steps(&record);
+    let mut gone = steps(&record, "forge.");
     gone.sort();
     assert_eq!(gone, [format!("delete {DRONE}"), format!("delete {TOKEN}")]);
     assert_eq!(host.list(TOKENS).len(), 1, "somebody's own token is gone");
@@ -248,19 +237,23 @@ fn losses(host: &Host) {
     assert_eq!(host.value("drone_secret"), secret);
     fs::remove_dir_all(&minted).expect("removed");
     fs::remove_dir_all(host.world.path("state/generations")).expect("removed");
-    let (writes, lost) = (host.relay.writes(), host.apply());
+    let (writes, lost) = (host.relay.count.writes(), host.apply());
     assert_eq!(lost, [format!("update {TOKEN}"), format!("update {DRONE}")]);
-    assert_eq!(host.relay.writes() - writes, 3, "a token made, one deleted, an application changed");
+    assert_eq!(host.relay.count.writes() - writes, 3, "a token made, one deleted, an application changed");
     host.holds("after a loss");
     assert_ne!(host.value("drone_secret"), secret);
     host.settled("after a loss");
-    let (path, writes) = (minted.join("bridge_token.json"), host.relay.writes());
+    let (path, writes) = (minted.join("bridge_token.json"), host.relay.count.writes());
     let kept = fs::read(&path).expect("a file");
     fs::remove_dir_all(host.world.path("state/generations")).expect("removed");
     fs::write(&path, "{}").expect("written");
     let record = host.world.run(&["apply", "--no-verify", "--json"]).expect(5).json();
     assert!(record["secrets"].to_string().contains("bridge_token.json"), "{record:#}");
-    assert_eq!(host.relay.writes(), writes, "a file that does not open is no reason to make another value");
+    assert_eq!(
+        host.relay.count.writes(),
+        writes,
+        "a file that does not open is no reason to make another value"
+    );
     fs::write(&path, kept).expect("written");
     host.settled("with its file again");
 }
@@ -278,11 +271,11 @@ fn killed(host: &Host) {
                 host.call("DELETE", &format!("{path}/{}", host.list(path)[0]["id"]), &Value::Null);
             }
         }
-        host.relay.hold(write);
+        host.relay.count.hold_answer(write);
         let mut command = host.world.command(&["apply", "--no-verify"]);
         let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program runs");
         let began = Instant::now();
-        while !host.relay.holds.load(Ordering::SeqCst) {
+        while !host.relay.count.has_held() {
             assert!(began.elapsed() < Duration::from_secs(60), "{write} was not sent");
             thread::sleep(Duration::from_millis(20));
         }
@@ -313,6 +306,7 @@ fn a_stack_that_needs_what_a_gitea_makes_is_deployed_by_the_same_apply() {
     host.declare(|manifest| {
         manifest["stacks"] =
             json!({ "ci": { "compose": ["ci.yml"], "images": { "app": "app" }, "deadline": "3m" } });
+        manifest["soak"] = json!("0s");
     });
     let plan = host.world.run(&["plan"]).expect(0);
     for wanted in [
@@ -345,6 +339,14 @@ fn a_stack_that_needs_what_a_gitea_makes_is_deployed_by_the_same_apply() {
     let env = served(&ip, "drone_env");
     assert!(env != old && env.contains(&host.value("drone_secret")), "the service has an old value");
     host.settled("after a rotation");
+    // A part that is no forge's asks none: everything it needs is known.
+    let calls = host.relay.count.calls();
+    for command in [&["plan"][..], &["apply", "--no-verify"], &["verify"]] {
+        host.world.run(&[command, &["--only", "stack.ci"]].concat()).expect(0);
+    }
+    assert_eq!(host.relay.count.calls(), calls, "a forge was asked");
+    host.settled("as a whole");
+    assert!(host.relay.count.calls() > calls, "nobody would have been asked anyway");
 }
 
 fn generations(host: &Host) -> usize {

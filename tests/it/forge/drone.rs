@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::peers::{ADMIN, DRONE_TOKEN, Drone, GITEAS, Gitea, RPC};
 use super::relay::{Count, Hold, Relay};
+use super::{repairs, steps};
 use crate::support::world::World;
 
 /// A host with nothing but what is declared of a Gitea and its Drone.
@@ -93,18 +93,8 @@ impl Host {
         });
     }
 
-    /// What of a plan is about the Drone, a step a line.
-    fn of_drone(record: &Value) -> Vec<String> {
-        let steps = record["plan"]["steps"].as_array().expect("steps");
-        let ours = steps.iter().filter(|step| step["address"].as_str().unwrap().starts_with("forge.drone"));
-        let line = |step: &Value| {
-            format!("{} {}", step["verb"].as_str().unwrap(), step["address"].as_str().unwrap())
-        };
-        ours.map(line).collect()
-    }
-
     pub(super) fn apply(&self) -> Vec<String> {
-        Self::of_drone(&self.world.apply_unproven())
+        steps(&self.world.apply_unproven(), "forge.drone")
     }
 
     /// What `verify` says of this gate: its verdict and its words.
@@ -172,60 +162,91 @@ impl Host {
             "cron": list("/api/repos/team/app/cron", &["name", "expr", "branch", "disabled"]),
             "ci": of(&self.get("/api/users/ci"), &["admin", "machine", "active"]),
             "hooks": [self.hooks("team/app").len(), self.hooks("team/lib").len()],
-            "called": self.hooks("team/app")[0]["active"],
+            "called": [self.hooks("team/app")[0]["active"], self.hooks("team/lib")[0]["active"]],
         })
-    }
-
-    /// Drone's database, where it keeps what Gitea gave it.
-    fn forget_tokens(&self) {
-        let database = Connection::open(self.drone.database()).expect("Drone's database");
-        database.busy_timeout(Duration::from_secs(10)).expect("a timeout");
-        let change =
-            "update users set user_oauth_token = 'x', user_oauth_refresh = 'y', user_oauth_expiry = 1";
-        assert!(database.execute(change, []).expect("a change") > 0);
-        assert_eq!(self.drone.call("POST", "/api/user/repos").0, 500, "Drone is still let in");
     }
 }
 
 const APP: &str = r#"forge.drone/repository."team/app""#;
+const LIB: &str = r#"forge.drone/repository."team/lib""#;
 const NIGHTLY: &str = r#"forge.drone/cron."team/app/nightly""#;
 const KEY: &str = r#"forge.drone/secret."team/app/KEY""#;
 
-/// What hands can do to it: a call of Drone's API, and the one thing that a run has to do about it.
-fn drifts() -> Vec<(&'static str, &'static str, Value, String)> {
-    let settings = |body: Value| ("PATCH", "/api/repos/team/app", body, format!("update {APP}"));
+/// One thing that hands can do: a call, of Gitea where it is about a hook, and what a run then has to do.
+struct Drift(&'static str, String, Value, String);
+
+/// What hands can do to it, in rounds; each thing on its own object, so that a round is as good as each alone.
+fn rounds(host: &Host) -> Vec<Vec<Drift>> {
+    let drift = |method, path: &str, body, repair: String| Drift(method, path.to_owned(), body, repair);
+    let settings = json!({
+        "trusted": false, "protected": true, "timeout": 5, "visibility": "public", "config_path": ".other.yml",
+        "ignore_forks": false, "ignore_pull_requests": false, "auto_cancel_pushes": false,
+        "auto_cancel_pull_requests": true
+    });
+    let mut fields: Vec<&String> = settings.as_object().unwrap().keys().collect();
+    fields.sort();
+    let fields = fields.into_iter().map(String::as_str).collect::<Vec<_>>().join(",");
+    let (app, key, nightly) =
+        ("/api/repos/team/app", "/api/repos/team/app/secrets/KEY", "/api/repos/team/app/cron/nightly");
+    let second = json!({
+        "type": "gitea", "active": true, "events": ["push"],
+        "config": { "url": host.hooks("team/lib")[0]["config"]["url"], "content_type": "json" }
+    });
     vec![
-        settings(json!({ "trusted": false })),
-        settings(json!({ "protected": true })),
-        settings(json!({ "timeout": 5 })),
-        settings(json!({ "visibility": "public" })),
-        settings(json!({ "config_path": ".other.yml" })),
-        settings(json!({ "ignore_forks": false, "ignore_pull_requests": false })),
-        settings(json!({ "auto_cancel_pushes": false, "auto_cancel_pull_requests": true })),
-        ("DELETE", "/api/repos/team/app", Value::Null, format!("create {APP}")),
-        (
-            "PATCH",
-            "/api/repos/team/app/secrets/KEY",
-            json!({ "pull_request": true }),
-            format!("update {KEY}"),
-        ),
-        ("DELETE", "/api/repos/team/app/secrets/KEY", Value::Null, format!("create {KEY}")),
-        (
-            "PATCH",
-            "/api/repos/team/app/cron/nightly",
-            json!({ "branch": "other" }),
-            format!("update {NIGHTLY}"),
-        ),
-        (
-            "PATCH",
-            "/api/repos/team/app/cron/nightly",
-            json!({ "disabled": true }),
-            format!("update {NIGHTLY}"),
-        ),
-        ("DELETE", "/api/repos/team/app/cron/nightly", Value::Null, format!("create {NIGHTLY}")),
-        ("PATCH", "/api/users/ci", json!({ "admin": true }), "update forge.drone/user.ci".to_owned()),
-        ("DELETE", "/api/users/ci", Value::Null, "create forge.drone/user.ci".to_owned()),
+        vec![
+            drift("PATCH", key, json!({ "pull_request": true }), format!("update {KEY} pull_request")),
+            drift("PATCH", nightly, json!({ "branch": "other" }), format!("update {NIGHTLY} branch")),
+            drift(
+                "PATCH",
+                "/api/users/ci",
+                json!({ "admin": true }),
+                "update forge.drone/user.ci admin".to_owned(),
+            ),
+            drift("PATCH", app, settings.clone(), format!("update {APP} {fields}")),
+            // Its hook is there twice.
+            drift("POST", "/repos/team/lib/hooks", second, format!("update {LIB}")),
+        ],
+        vec![
+            drift("DELETE", key, Value::Null, format!("create {KEY}")),
+            drift("PATCH", nightly, json!({ "disabled": true }), format!("update {NIGHTLY} disabled")),
+            drift("DELETE", "/api/users/ci", Value::Null, "create forge.drone/user.ci".to_owned()),
+            drift("DELETE", app, Value::Null, format!("create {APP}")),
+        ],
+        vec![
+            drift("DELETE", nightly, Value::Null, format!("create {NIGHTLY}")),
+            drift("DELETE", "/repos/team/app/hooks/", Value::Null, format!("update {APP}")),
+            drift(
+                "PATCH",
+                "/repos/team/lib/hooks/",
+                json!({ "active": false, "events": ["push"] }),
+                format!("update {LIB}"),
+            ),
+        ],
     ]
+}
+
+impl Host {
+    /// Does it; what a run has to do about it.
+    fn drift(&self, Drift(method, path, body, repair): Drift) -> String {
+        if path.starts_with("/api/") {
+            self.ask(method, &path, &body);
+            return repair;
+        }
+        let repository = path.split('/').skip(2).take(2).collect::<Vec<_>>().join("/");
+        let path =
+            if path.ends_with('/') { format!("{path}{}", self.hooks(&repository)[0]["id"]) } else { path };
+        let (status, answer) = self.gitea.call(ADMIN, method, &path, &body);
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        repair
+    }
+
+    /// Does all of it, and expects a repair for each, as it was, and nothing else.
+    fn repaired(&self, round: Vec<Drift>) {
+        let mut wanted_repairs: Vec<String> = round.into_iter().map(|drift| self.drift(drift)).collect();
+        wanted_repairs.sort();
+        assert_eq!(repairs(&self.world.apply_unproven(), "forge.drone"), wanted_repairs);
+        assert_eq!(self.state(), wanted(), "{wanted_repairs:?}");
+    }
 }
 
 /// What was declared, as it has to be read back.
@@ -237,7 +258,7 @@ fn wanted() -> Value {
         "cron": [["nightly", "0 0 2 * * *", "main", false]],
         "ci": [false, true, true],
         "hooks": [1, 1],
-        "called": true,
+        "called": [true, true],
     })
 }
 
@@ -249,46 +270,21 @@ fn a_drone_is_signed_in_to_made_equal_repaired_field_by_field_and_left_alone() {
     assert!(made.len() == 6 && made[0] == first, "{made:?}");
     assert_eq!(host.state(), wanted());
     host.settled("after the first run");
-    for (method, path, body, repair) in drifts() {
-        host.ask(method, path, &body);
-        assert_eq!(host.apply(), [repair], "{method} {path} {body}");
-        assert_eq!(host.state(), wanted(), "{method} {path} {body}");
+    for round in rounds(&host) {
+        host.repaired(round);
     }
-    hooks_of_its_own(&host);
     host.settled("after every change");
     assert_eq!(gates(&host, DEFAULT), ["pass", "pass"]);
-    host.forget_tokens();
+    host.drone.forget_tokens();
     let seen = gates(&host, DEFAULT);
     assert!(seen[0] == "pass" && seen[1].contains("Gitea does not let Drone in"), "{seen:?}");
     let plan = host.world.run(&["plan", "--json"]).json();
-    assert_eq!(Host::of_drone(&plan), [first]);
+    assert_eq!(steps(&plan, "forge.drone"), [first]);
     assert!(plan["plan"].to_string().contains("Gitea does not let Drone in"), "{plan}");
     assert_eq!(host.apply(), [first]);
     host.settled("after Drone was let in again");
     assert_eq!(gates(&host, DEFAULT), ["pass", "pass"]);
     rotate(host);
-}
-
-/// Drone's hook in Gitea is gone, turned off, or there twice.
-fn hooks_of_its_own(host: &Host) {
-    let path = || format!("/repos/team/app/hooks/{}", host.hooks("team/app")[0]["id"]);
-    let url = host.hooks("team/app")[0]["config"]["url"].clone();
-    let second = json!({
-        "type": "gitea", "active": true, "events": ["push"], "config": { "url": url, "content_type": "json" }
-    });
-    let off = json!({ "active": false, "events": ["push"] });
-    let ways = [
-        ("DELETE", path(), Value::Null),
-        ("PATCH", String::new(), off),
-        ("POST", "/repos/team/app/hooks".to_owned(), second),
-    ];
-    for (method, target, body) in ways {
-        let target = if target.is_empty() { path() } else { target };
-        let (status, answer) = host.gitea.call(ADMIN, method, &target, &body);
-        assert!((200..300).contains(&status), "{method} {target}: {status} {answer}");
-        assert_eq!(host.apply(), [format!("update {APP}")], "{method} {target}");
-        assert_eq!(host.state(), wanted(), "{method} {target}");
-    }
 }
 
 /// The Drone that is declared, and the secret that it shares with runners.
@@ -389,7 +385,7 @@ fn rotate(mut host: Host) {
     steps.sort();
     let gone = [
         format!("delete {NIGHTLY}"),
-        r#"delete forge.drone/repository."team/lib""#.to_owned(),
+        format!("delete {LIB}"),
         format!("delete {KEY}"),
         "delete forge.drone/user.ci".to_owned(),
     ];
@@ -405,7 +401,7 @@ fn rotate(mut host: Host) {
 
 /// What a person has to do is told, and no password is in any word of it.
 fn refusals(host: &Host) {
-    host.forget_tokens();
+    host.drone.forget_tokens();
     let edit = |body: &Value| {
         let path = format!("/admin/users/{}", ADMIN.0);
         let (status, answer) = host.gitea.call(ADMIN, "PATCH", &path, body);
@@ -444,7 +440,7 @@ fn older_giteas_let_drone_in_without_a_browser_too() {
         assert_eq!(host.apply().len(), 6, "{version}");
         assert_eq!(host.state(), wanted(), "{version}");
         host.settled(version);
-        host.forget_tokens();
+        host.drone.forget_tokens();
         assert_eq!(host.apply(), ["update forge.drone/sign_in"], "{version}");
         host.settled(version);
     }

@@ -1,15 +1,48 @@
 //! Gitea, Drone and its exec runner: the real programs, started empty.
 
 mod access;
+mod client;
 mod converge;
 mod drone;
 pub(crate) mod peers;
 mod relay;
 mod trial;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use peers::{Drone, GITEAS, Gitea, Runner};
+
+/// What a run planned below this address, a step a line.
+fn steps(record: &Value, below: &str) -> Vec<String> {
+    let steps = record["plan"]["steps"].as_array().expect("steps");
+    let text = |step: &Value, key: &str| step[key].as_str().expect("a text").to_owned();
+    let lines = steps.iter().map(|step| (text(step, "address"), text(step, "verb")));
+    lines
+        .filter(|(address, _)| address.starts_with(below))
+        .map(|(address, verb)| format!("{verb} {address}"))
+        .collect()
+}
+
+/// As [`steps`], sorted, each with the names of the fields that it changes: a round of changes by hand is one of repairs, field by
+/// field.
+fn repairs(record: &Value, below: &str) -> Vec<String> {
+    let steps = record["plan"]["steps"].as_array().expect("steps");
+    let text = |step: &Value, key: &str| step[key].as_str().expect("a text").to_owned();
+    let mut lines = Vec::new();
+    for step in steps.iter().filter(|step| text(step, "address").starts_with(below)) {
+        let mut fields: Vec<String> =
+            step["diff"].as_array().into_iter().flatten().map(|change| text(change, "field")).collect();
+        fields.sort();
+        fields.dedup();
+        lines.push(
+            format!("{} {} {}", text(step, "verb"), text(step, "address"), fields.join(","))
+                .trim()
+                .to_owned(),
+        );
+    }
+    lines.sort();
+    lines
+}
 
 #[test]
 fn every_gitea_starts_empty_with_its_administrator() {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -330,6 +331,29 @@ impl Drone {
     /// Its database: SQLite, which others may write while it runs.
     pub(crate) fn database(&self) -> PathBuf {
         self.process.path("core.sqlite")
+    }
+
+    /// What Gitea gave it is no good any more.
+    pub(crate) fn forget_tokens(&self) {
+        let database = Connection::open(self.database()).expect("Drone's database");
+        database.busy_timeout(Duration::from_secs(10)).expect("a timeout");
+        let change =
+            "update users set user_oauth_token = 'x', user_oauth_refresh = 'y', user_oauth_expiry = 1";
+        assert!(database.execute(change, []).expect("a change") > 0);
+        assert_eq!(self.call("POST", "/api/user/repos").0, 500, "Drone is still let in");
+    }
+
+    /// Starts it again with another client id and secret.
+    pub(crate) fn show(&mut self, (id, secret): (&str, &str)) {
+        self.kill();
+        for (name, value) in &mut self.environment {
+            match name.as_str() {
+                "DRONE_GITEA_CLIENT_ID" => id.clone_into(value),
+                "DRONE_GITEA_CLIENT_SECRET" => secret.clone_into(value),
+                _ => {}
+            }
+        }
+        self.resume();
     }
 
     /// Starts it again without a secret for runners.

@@ -1,4 +1,4 @@
-//! A relay in front of a forge that counts what is no `GET`, and can keep a write for good.
+//! A relay in front of a forge that counts what it is asked, and can keep a write for good.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,24 +15,37 @@ pub(super) enum Hold {
     After,
 }
 
+/// The write that is held.
+enum Held {
+    Number(usize, Hold),
+    /// The next that begins like this, after the forge has answered.
+    Begins(String),
+}
+
 /// What relays count together.
 #[derive(Default)]
 pub(super) struct Count {
     writes: AtomicUsize,
+    reads: AtomicUsize,
     /// First lines of the writes, for whoever wonders.
     lines: Mutex<Vec<String>>,
-    /// The number of the write that is held.
-    hold: Mutex<Option<(usize, Hold)>>,
+    hold: Mutex<Option<Held>>,
     held: AtomicUsize,
 }
 
 pub(super) struct Relay {
     pub(super) address: SocketAddr,
+    pub(super) count: Arc<Count>,
 }
 
 impl Count {
     pub(super) fn writes(&self) -> usize {
         self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Everything that it was asked, writes included.
+    pub(super) fn calls(&self) -> usize {
+        self.writes() + self.reads.load(Ordering::SeqCst)
     }
 
     pub(super) fn lines(&self) -> Vec<String> {
@@ -41,8 +54,33 @@ impl Count {
 
     /// Holds the `number`-th write from now on.
     pub(super) fn hold(&self, number: usize, hold: Hold) {
-        *self.hold.lock().expect("a lock") = Some((self.writes() + number, hold));
+        self.keep(Held::Number(self.writes() + number, hold));
+    }
+
+    /// Holds the answer of the next write that begins like this: `POST /api/v1/users/`.
+    pub(super) fn hold_answer(&self, begin: &str) {
+        self.keep(Held::Begins(begin.to_owned()));
+    }
+
+    fn keep(&self, held: Held) {
+        *self.hold.lock().expect("a lock") = Some(held);
         self.held.store(0, Ordering::SeqCst);
+    }
+
+    /// Counts a call; where it is to be held, if it is.
+    fn take(&self, line: String) -> Option<Hold> {
+        if line.starts_with("GET ") {
+            self.reads.fetch_add(1, Ordering::SeqCst);
+            return None;
+        }
+        let number = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
+        let is_it = |held: &mut Held| match held {
+            Held::Number(wanted, _) => *wanted == number,
+            Held::Begins(begin) => line.starts_with(begin.as_str()),
+        };
+        let held = self.hold.lock().expect("a lock").take_if(is_it);
+        self.lines.lock().expect("a lock").push(line);
+        held.map(|held| if let Held::Number(_, hold) = held { hold } else { Hold::After })
     }
 
     pub(super) fn let_go(&self) {
@@ -55,10 +93,14 @@ impl Count {
 }
 
 impl Relay {
+    pub(super) fn to(url: &str) -> Self {
+        Self::counting(url, &Arc::default())
+    }
+
     /// Counts together with others.
     pub(super) fn counting(url: &str, count: &Arc<Count>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let relay = Self { address: listener.local_addr().expect("an address") };
+        let relay = Self { address: listener.local_addr().expect("an address"), count: Arc::clone(count) };
         let (count, server) = (Arc::clone(count), url.trim_start_matches("http://").to_owned());
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -78,13 +120,7 @@ fn pass(mut client: TcpStream, server: &str, count: &Count) {
         seen.extend_from_slice(&byte);
     }
     let line = String::from_utf8_lossy(&seen).trim().to_owned();
-    let mut hold = None;
-    if !line.starts_with("GET ") {
-        count.lines.lock().expect("a lock").push(line);
-        let number = count.writes.fetch_add(1, Ordering::SeqCst) + 1;
-        hold =
-            count.hold.lock().expect("a lock").filter(|(wanted, _)| *wanted == number).map(|(_, hold)| hold);
-    }
+    let hold = count.take(line);
     let keep = |client: TcpStream| {
         count.held.fetch_add(1, Ordering::SeqCst);
         // It stays open, and nothing comes.
