@@ -260,5 +260,3 @@ compilers
 peers
 [ "$what" = demo ] || forges
 [ "$what" != all ] || tools
-# cargo-deny judges the crates of every platform, and is given no network.
-[ "$what" != all ] || (cd "$here/.." && cargo fetch -q --locked)

@@ -2,12 +2,17 @@
 
 mod answer;
 mod browser;
+mod caller;
 pub mod drone;
 pub mod error;
 pub mod gitea;
 pub mod github;
 pub mod http;
 mod lines;
+mod talk;
+
+pub use caller::Caller;
+pub use talk::{NewStatus, State};
 
 use crate::secrets::{SecretBytes, Unlocked};
 use error::ForgeError;

@@ -23,7 +23,7 @@ impl Drone {
     }
 
     pub(super) async fn attempt(&self, context: &Context<'_, '_>) -> Seen {
-        let Some(looks) = context.shared.sources.drone else {
+        let Some(looks) = context.shared.sources.forges else {
             return Seen::unknown("Drone cannot be asked here");
         };
         match (looks.server)(self.gate.clone()).await {
@@ -49,7 +49,7 @@ impl Oauth {
     }
 
     pub(super) async fn attempt(&self, context: &Context<'_, '_>) -> Seen {
-        let Some(looks) = context.shared.sources.drone else {
+        let Some(looks) = context.shared.sources.forges else {
             return Seen::unknown("Drone cannot be asked here");
         };
         match (looks.oauth)().await {
@@ -100,7 +100,8 @@ fn judge_server(answers: &DroneAnswers) -> Seen {
 
 fn judge_oauth(gate: &OauthGate, seen: &OauthSeen) -> Seen {
     let facts = json!({
-        "user": seen.user, "refused": seen.refused, "signed_in": seen.signed_in, "age_seconds": seen.age,
+        "user": seen.user, "refused": seen.refused, "untaken": seen.untaken, "signed_in": seen.signed_in,
+        "age_seconds": seen.age,
     });
     let since = seen.signed_in.as_ref().map_or_else(
         || "no sign-in from here is recorded".to_owned(),
@@ -110,6 +111,13 @@ fn judge_oauth(gate: &OauthGate, seen: &OauthSeen) -> Seen {
         let why = format!(
             "Gitea does not let Drone in as `{}` ({}); {since}; `holdfast apply` signs in",
             seen.user, seen.refused
+        );
+        return Seen::fail(why, facts).with_hope(Hope::OnlyAfterChange);
+    }
+    if let Some(name) = seen.untaken.first() {
+        let why = format!(
+            "Gitea does not take the client secret of the application `{name}` that is kept here, so somebody made another; \
+             `holdfast apply` makes the next one, and gives it to what uses it"
         );
         return Seen::fail(why, facts).with_hope(Hope::OnlyAfterChange);
     }
@@ -127,6 +135,8 @@ fn judge_oauth(gate: &OauthGate, seen: &OauthSeen) -> Seen {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::manifest::Duration;
     use crate::report::Verdict;
@@ -170,6 +180,7 @@ mod tests {
         let seen = |refused: &str, age: Option<u64>| OauthSeen {
             user: "root".to_owned(),
             refused: refused.to_owned(),
+            untaken: BTreeSet::new(),
             signed_in: age.map(|_| "2026-01-01T00:00:00Z".to_owned()),
             age,
         };
@@ -183,6 +194,9 @@ mod tests {
         ] {
             assert_eq!(judge_oauth(&gate, &seen).verdict, verdict, "{gate:?} {seen:?}");
         }
+        let other = OauthSeen { untaken: ["drone".to_owned()].into(), ..seen("", Some(1)) };
+        let other = judge_oauth(&OauthGate::default(), &other);
+        assert!(other.verdict == Verdict::Fail && other.reason.contains("`drone`"), "{}", other.reason);
         let passed = judge_oauth(&OauthGate::default(), &seen("", Some(1)));
         assert!(passed.reason.contains("2026-01-01T00:00:00Z"), "{}", passed.reason);
     }

@@ -25,6 +25,7 @@ mod drone;
 mod expect;
 mod expiry;
 mod file;
+mod hook;
 mod http;
 mod https;
 mod legacy;
@@ -51,7 +52,9 @@ use jiff::Timestamp;
 
 use crate::address::Address;
 use crate::manifest;
-use crate::observed::{Ask, DroneAnswers, OauthSeen, Observed, StoreSeen, SystemSeen, TrialSeen, UnitsSeen};
+use crate::observed::{
+    Ask, DroneAnswers, HookSeen, OauthSeen, Observed, StoreSeen, SystemSeen, TrialSeen, UnitsSeen,
+};
 use crate::report::{Exit, GateResult, Verdict, gates_exit};
 
 pub use absence::Tally;
@@ -71,6 +74,8 @@ pub enum Check {
     Network(String),
     /// This unit did what was asked of it, and runs.
     Unit(String, Ask),
+    /// The webhook of this name calls, and its receiver has its secret.
+    Hook(String),
 }
 
 impl From<manifest::Gate> for Check {
@@ -156,9 +161,14 @@ pub enum NoLook {
     Unasked(String),
 }
 
-/// How gates learn of a Drone, without naming the room that asks it.
-pub struct DroneLooks<'a> {
-    /// The server.
+/// Looks at a webhook of the manifest's Gitea.
+pub type LookAtHook<'a> = dyn Fn(String) -> BoxFuture<'a, Result<HookSeen, NoLook>> + 'a;
+
+/// How gates learn of forges, without naming the room that asks them.
+pub struct ForgeLooks<'a> {
+    /// A webhook.
+    pub hook: &'a LookAtHook<'a>,
+    /// A Drone server.
     pub server: &'a LookAtDrone<'a>,
     /// Its sign-in.
     pub oauth: &'a LookAtOauth<'a>,
@@ -178,8 +188,8 @@ pub struct Sources<'a> {
     pub unit: Option<&'a LookAtUnit<'a>>,
     /// The host beside it; without it nothing of it is known.
     pub host: Option<&'a HostLooks<'a>>,
-    /// A Drone; without it nothing of one is known.
-    pub drone: Option<&'a DroneLooks<'a>>,
+    /// Forges; without them nothing of one is known.
+    pub forges: Option<&'a ForgeLooks<'a>>,
     /// What each service must be, by full name.
     pub expected: &'a BTreeMap<String, Expected>,
     /// [`fingerprint`]s of the certificates that are to be served: what is wrong with one of these, once it is on the

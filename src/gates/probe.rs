@@ -16,7 +16,7 @@ use super::store::Store;
 use super::swarm::{self, Swarm};
 use super::tcp::Tcp;
 use super::trial::Trial;
-use super::{Check, unit};
+use super::{Check, hook, unit};
 use crate::manifest::Gate;
 use crate::observed::{Ask, Observed, SwarmState};
 
@@ -38,6 +38,7 @@ pub(super) enum Probe {
     Manager,
     Network(String),
     Unit(String, Ask),
+    Hook(String),
 }
 
 impl Probe {
@@ -47,6 +48,7 @@ impl Probe {
             Check::Manager => Ok(Self::Manager),
             Check::Network(name) => Ok(Self::Network(name.clone())),
             Check::Unit(name, ask) => Ok(Self::Unit(name.clone(), ask.clone())),
+            Check::Hook(name) => Ok(Self::Hook(name.clone())),
             Check::Declared(gate) => Self::declared(gate),
         }
     }
@@ -98,6 +100,7 @@ impl Probe {
             Self::Drone(_) => "drone",
             Self::Oauth(_) => "oauth",
             Self::Trial(_) => "runner",
+            Self::Hook(_) => "hook",
         }
     }
 
@@ -118,6 +121,7 @@ impl Probe {
             Self::Drone(gate) => gate.source(),
             Self::Oauth(_) => Oauth::source(),
             Self::Trial(gate) => gate.source(),
+            Self::Hook(_) => "forge.gitea, and what was heard of it".to_owned(),
         }
     }
 
@@ -135,6 +139,7 @@ impl Probe {
             Self::Drone(gate) => gate.attempt(context).await,
             Self::Trial(gate) => gate.attempt(context).await,
             Self::Oauth(gate) => gate.attempt(context).await,
+            Self::Hook(name) => hook::attempt(name, context).await,
             Self::Swarm(gate) => match context.look().await {
                 Ok(look) => gate.judge(&look, context),
                 Err(seen) => seen,

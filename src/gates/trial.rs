@@ -28,7 +28,7 @@ impl Trial {
     }
 
     pub(super) async fn attempt(&self, context: &Context<'_, '_>) -> Seen {
-        let Some(looks) = context.shared.sources.drone else {
+        let Some(looks) = context.shared.sources.forges else {
             return Seen::unknown("Drone cannot be asked here");
         };
         match (looks.runner)(self.gate.clone(), self.mark.clone()).await {

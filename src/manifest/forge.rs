@@ -182,6 +182,15 @@ pub struct GiteaWebhook {
     pub attest: Option<Attest>,
 }
 
+impl GiteaWebhook {
+    /// What is heard of it when a test delivery is: of the secret with this keyed digest, where, and by whom. Nothing where
+    /// nobody can tell.
+    #[must_use]
+    pub fn heard(&self, digest: &str) -> Option<String> {
+        self.attest.as_ref().map(|attest| format!("{digest} {} {}", self.url, attest.status))
+    }
+}
+
 const fn yes() -> bool {
     true
 }

@@ -1,6 +1,6 @@
 //! What a Drone said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -57,6 +57,8 @@ pub struct OauthSeen {
     pub user: String,
     /// What Drone says where it is not let in; empty where it is.
     pub refused: String,
+    /// OAuth applications whose client secret is kept here, and is not the one that Gitea takes.
+    pub untaken: BTreeSet<String>,
     /// When it was signed in to last, as RFC 3339, where that is recorded.
     pub signed_in: Option<String>,
     /// Seconds since then.

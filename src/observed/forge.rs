@@ -65,6 +65,19 @@ pub struct GiteaHookSeen {
     pub settings: Value,
 }
 
+/// A declared webhook, as a gate looks at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HookSeen {
+    /// `OWNER/NAME`.
+    pub repository: String,
+    /// Where it calls.
+    pub url: String,
+    /// Of each hook that calls there, whether it is on.
+    pub active: Vec<bool>,
+    /// True where a delivery was heard that was signed with the secret that it has now.
+    pub attested: bool,
+}
+
 /// What is recorded of what was made in forges. What is not in here is never removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -20,7 +20,9 @@ use serde_json::Value;
 pub use access::{AccessPlace, GiteaApplicationSeen, GiteaTokenSeen, scopes};
 pub use baseline::Baseline;
 pub use drone::{DroneAnswers, DroneRepositorySeen, DroneSeen, OauthSeen, TrialSeen};
-pub use forge::{ForgeRecord, ForgeSeen, GiteaHookSeen, GiteaRepositorySeen, GiteaSeen, HookPlace, events};
+pub use forge::{
+    ForgeRecord, ForgeSeen, GiteaHookSeen, GiteaRepositorySeen, GiteaSeen, HookPlace, HookSeen, events,
+};
 pub use health::{Disk, HostHealth, Listener, Process, Protocol, Room, Stale, StaleProcess, UnitHealth};
 pub use host::{
     Ask, HostSeen, LinkSeen, StoreSeen, SystemSeen, UnitSeen, UnitState, UnitsSeen, Wish, is_leftover,

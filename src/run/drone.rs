@@ -9,6 +9,7 @@ use crate::address::{Address, Kind};
 use crate::forge;
 use crate::forge::drone::{self, Api, ping};
 use crate::forge::error::ForgeError;
+use crate::forge::gitea;
 use crate::forge::http::Client;
 use crate::gates::NoLook;
 use crate::manifest::{Drone, DroneGate, Gitea, Manifest};
@@ -146,7 +147,9 @@ pub(super) async fn oauth(host: &Host<'_>) -> Result<OauthSeen, NoLook> {
     // Another process may have signed in since this one began.
     let signed_in = read_forge(&host.manifest().paths.state).ok().and_then(|record| record.signed_in);
     let age = signed_in.as_deref().and_then(|at| age(at, Timestamp::now())).map(|age| age.as_secs());
-    Ok(OauthSeen { user: declared.admin.username.clone(), refused, signed_in, age })
+    let untaken = gitea::untaken(host.manifest(), &host.unlocked).await;
+    let untaken = untaken.map_err(|error| NoLook::Refused(chain(&error)))?;
+    Ok(OauthSeen { user: declared.admin.username.clone(), refused, untaken, signed_in, age })
 }
 
 /// The Drone that is declared, and its Gitea.

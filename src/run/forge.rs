@@ -1,15 +1,20 @@
 //! What forges hold: the look at them, and the record of what was made in them.
 
+use super::begin::Run;
 use super::drone;
 use super::stop::Stop;
 use super::unlock::Host;
-use crate::address::Kind;
+use crate::address::{Address, Kind};
 use crate::apply::Staged;
+use crate::forge::error::ForgeError;
 use crate::forge::gitea;
-use crate::manifest::Manifest;
-use crate::observed::{AccessPlace, ForgeRecord, HookPlace, Observed};
+use crate::gates::NoLook;
+use crate::manifest::{Gate, Manifest};
+use crate::observed::{AccessPlace, ForgeRecord, GiteaSeen, HookPlace, HookSeen, Observed};
 use crate::plan::{Action, ForgeAction, Plan, Verb};
-use crate::state::{read_forge, write_forge};
+use crate::report::chain;
+use crate::secrets::Unlocked;
+use crate::state::{Proven, read_forge, write_forge};
 
 /// What is recorded of forges; a host that declares none reads nothing.
 pub(super) fn recorded(manifest: &Manifest) -> Result<ForgeRecord, Stop> {
@@ -17,6 +22,30 @@ pub(super) fn recorded(manifest: &Manifest) -> Result<ForgeRecord, Stop> {
         return Ok(ForgeRecord::default());
     }
     Ok(read_forge(&manifest.paths.state)?)
+}
+
+/// What a run has to know of forges.
+#[derive(Clone, Copy)]
+pub(super) struct Questions {
+    /// True where it asks them at all.
+    pub(super) any: bool,
+    /// True where it asks whether they take client secrets: that is no `GET`, so it is asked while there is no proof.
+    secrets: bool,
+}
+
+/// A part that is no forge's needs one only for a value that it alone can tell.
+pub(super) fn questions(run: &Run<'_>, manifest: &Manifest, unlocked: &Unlocked) -> Questions {
+    let of_forge = |only: &Address| only.outer.kind == Kind::Forge;
+    let asked = run.order.only.as_ref().is_none_or(of_forge) || !unlocked.awaited.is_empty();
+    let proven = Proven::read(&manifest.paths.run, &run.record.manifest, &run.record.boot);
+    let unproven = |(name, gate): (&String, &Gate)| {
+        gate.oauth.is_some() && !proven.gates.contains(&Address::new(Kind::Gate, name))
+    };
+    let writes = matches!(run.record.command.as_str(), "apply" | "plan");
+    Questions {
+        any: manifest.forge.is_some() && asked,
+        secrets: writes && manifest.gates.iter().any(unproven),
+    }
 }
 
 /// Looks at the forges that are declared. One that does not answer is seen as that.
@@ -31,6 +60,47 @@ pub(super) async fn observe(host: &Host<'_>, observed: &mut Observed) {
         observed.forge.gitea = seen.map(Box::new);
     }
     observed.forge.drone = drone::observe(host.manifest(), &host.desired.forge, &host.unlocked).await;
+    let refused = observed.forge.drone.as_ref().is_some_and(|drone| !drone.refused.is_empty());
+    if (host.forges.secrets || refused)
+        && let Some(seen) = &mut observed.forge.gitea
+        && seen.away.is_empty()
+    {
+        doubt(host, seen).await;
+    }
+}
+
+/// A client secret that somebody made anew in Gitea's pages is not the one that is kept.
+async fn doubt(host: &Host<'_>, seen: &mut GiteaSeen) {
+    match gitea::untaken(host.manifest(), &host.unlocked).await {
+        Ok(untaken) => {
+            let all = seen.applications.values_mut().flatten();
+            all.filter(|one| untaken.contains(&one.name)).for_each(|one| one.secret_kept = false);
+        }
+        Err(error) => seen.away = error.to_string(),
+    }
+}
+
+/// A declared webhook, for its gate.
+pub(super) async fn hook(host: &Host<'_>, name: String) -> Result<HookSeen, NoLook> {
+    let (manifest, refused) = (host.manifest(), |error: ForgeError| NoLook::Refused(chain(&error)));
+    let gitea = manifest.forge.as_ref().and_then(|forge| forge.gitea.as_ref());
+    let Some((gitea, declared)) = gitea.and_then(|gitea| Some((gitea, gitea.webhooks.get(&name)?))) else {
+        return Err(NoLook::Unasked(format!("there is no webhook `{name}`")));
+    };
+    let api = gitea::administered(gitea, &host.unlocked).map_err(|error| NoLook::Unasked(chain(&error)))?;
+    let (owner, repository) = declared.repository.split_once('/').unwrap_or_default();
+    let hooks = api.hooks(owner, repository).await.map_err(refused)?.unwrap_or_default();
+    let calling = hooks.iter().filter(|hook| hook.config.url == declared.url);
+    // Another process may have heard it since this one began.
+    let record = read_forge(&manifest.paths.state).unwrap_or_default();
+    let heard = record.attested.get(&Address::in_forge("gitea", Kind::Hook, &name));
+    let wanted = host.desired.digests.get(&declared.secret.secret).and_then(|digest| declared.heard(digest));
+    Ok(HookSeen {
+        repository: declared.repository.clone(),
+        url: declared.url.clone(),
+        active: calling.map(|hook| hook.active).collect(),
+        attested: heard.is_some() && heard == wanted.as_ref(),
+    })
 }
 
 /// Before a stage: what it is about to make is ours, so that a crash forgets nothing.

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 
 use super::begin::Run;
 use super::drone;
+use super::forge;
 use super::order::{Order, Said, Tell};
 use super::stop::Stop;
 use super::trial;
@@ -15,7 +16,7 @@ use super::units;
 use super::unlock::Host;
 use crate::address::{Address, Kind};
 use crate::desired::Desired;
-use crate::gates::{self, Check, DroneLooks, Expected, HostLooks, Limits, Planned, Sources, Tally};
+use crate::gates::{self, Check, Expected, ForgeLooks, HostLooks, Limits, Planned, Sources, Tally};
 use crate::host::{look_at_store, look_at_system, store_path_of};
 use crate::manifest::{
     ClosureGate, DroneGate, FileGate, Folder, Gate, Installed, LeftField, Manifest, RunnerGate, SwarmGate,
@@ -69,7 +70,8 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
     let server = |gate: DroneGate| drone::answers(subject.host, gate).boxed();
     let oauth = || drone::oauth(subject.host).boxed();
     let runner = |gate: RunnerGate, mark: String| trial::seen(subject.host, gate, mark).boxed();
-    let drone = DroneLooks { server: &server, oauth: &oauth, runner: &runner };
+    let hook = |name: String| forge::hook(subject.host, name).boxed();
+    let forges = ForgeLooks { hook: &hook, server: &server, oauth: &oauth, runner: &runner };
     let looks = HostLooks {
         state: &state,
         system: &|unit: Option<&str>| look_at_system(Path::new("/run"), unit),
@@ -83,7 +85,7 @@ pub(super) async fn prove(run: &mut Run<'_>, subject: &Subject<'_>, tell: &Tell<
         task_log: &task_log,
         unit: Some(&unit),
         host: Some(&looks),
-        drone: Some(&drone),
+        forges: Some(&forges),
         expected: &expected,
         declared: &declared,
         since: run.since,
@@ -105,6 +107,7 @@ fn remember(
     results: Vec<GateResult>,
 ) -> Result<(), Stop> {
     run.record.exit = run.record.exit.or(gates::exit(&results));
+    let before = proven.clone();
     proven.gates.retain(|address| !results.iter().any(|result| result.address == *address));
     proven.gates.extend(
         results.iter().filter(|result| result.verdict == Verdict::Pass).map(|result| result.address.clone()),
@@ -125,8 +128,24 @@ fn remember(
             Err(LockError::Held { .. }) => {}
             Err(error) => return Err(error.into()),
         }
+    } else {
+        doubt(run, manifest, before);
     }
     Ok(())
+}
+
+/// Red proves nothing and takes no proof away, but one: without that of `oauth` the next `apply` asks what it else would not.
+/// Who may not write cannot say so either.
+fn doubt(run: &Run<'_>, manifest: &Manifest, mut proven: Proven) {
+    let failed = |result: &&GateResult| result.kind == "oauth" && result.verdict != Verdict::Pass;
+    let failed: Vec<&Address> =
+        run.record.gates.iter().filter(failed).map(|result| &result.address).collect();
+    if proven.gates.iter().any(|gate| failed.contains(&gate))
+        && let Ok(_lock) = Lock::take(&manifest.paths.run, &run.holder(), Duration::ZERO)
+    {
+        proven.gates.retain(|gate| !failed.contains(&gate));
+        drop(proven.write(&manifest.paths.run));
+    }
 }
 
 /// The gates that the order covers, and the one that it asks for itself.
@@ -161,6 +180,11 @@ fn all(
         let gate = Gate { swarm: Some(gate), ..Gate::default() };
         gates.push(derived(Address::new(Kind::Stack, name), gate.into()));
     }
+    let gitea = manifest.forge.as_ref().and_then(|forge| forge.gitea.as_ref());
+    let hooks = gitea.into_iter().flat_map(|gitea| &gitea.webhooks);
+    for (name, _) in hooks.filter(|(_, hook)| hook.attest.is_some()) {
+        gates.push(derived(Address::in_forge("gitea", Kind::Hook, name), Check::Hook(name.clone())));
+    }
     for (name, gate) in &manifest.gates {
         let address = Address::new(Kind::Gate, name);
         gates.push(Planned { address, gate: gate.clone().into(), derived: false, soak: false });
@@ -170,7 +194,7 @@ fn all(
         // A file is what it is: looking again for ten seconds proves nothing more.
         let lives = !matches!(
             gate.address.outer.kind,
-            Kind::Secret | Kind::Template | Kind::Link | Kind::Network | Kind::Swarm
+            Kind::Secret | Kind::Template | Kind::Link | Kind::Network | Kind::Swarm | Kind::Forge
         );
         gate.soak = lives && !proven.gates.iter().any(|held| held.covers(&gate.address));
     }

@@ -53,6 +53,8 @@ pub(super) struct Host<'c> {
     unrecorded: bool,
     /// Services that were made with a login in this run, by name, until their ids are known.
     written: BTreeMap<String, String>,
+    /// What forges are asked.
+    pub(super) forges: forge::Questions,
 }
 
 /// Decrypts what the manifest declares; each secret on its own, so that a bad one holds back only what refers to it.
@@ -133,7 +135,8 @@ pub(super) fn unlock<'c>(run: &mut Run<'_>, compiled: &'c Compiled) -> Result<Ho
         unseen: read_unseen(&manifest.paths.state)?,
     };
     say(run, &mut unlocked, failures);
-    Ok(Host { desired, unlocked, generated, key, kept, marks, unrecorded, written: BTreeMap::new() })
+    let (forges, written) = (forge::questions(run, manifest, &unlocked), BTreeMap::new());
+    Ok(Host { desired, unlocked, generated, key, kept, marks, unrecorded, written, forges })
 }
 
 /// What did not open, and what is worth saying of what did.
@@ -314,7 +317,7 @@ impl Host<'_> {
             tokio::time::sleep(PENDING_POLL).await;
         };
         self.observe_host(&mut observed).await?;
-        if self.manifest().forge.is_some() {
+        if self.forges.any {
             Box::pin(forge::observe(self, &mut observed)).await;
         }
         Ok(observed)

@@ -3,7 +3,7 @@
 use super::number;
 use crate::bridge::judge::Task;
 use crate::forge::error::ForgeError;
-use crate::forge::{gitea, github};
+use crate::forge::{Caller, NewStatus, gitea, github};
 
 /// One of them, asked by the bot.
 #[derive(Clone)]
@@ -72,11 +72,16 @@ impl Forge {
         matches!(self, Self::Github(_))
     }
 
-    pub(super) async fn react(&self, (owner, name): (&str, &str), comment: u64) -> Result<(), ForgeError> {
+    /// For what both take in the same words.
+    const fn caller(&self) -> &Caller {
         match self {
-            Self::Gitea(api) => api.react(owner, name, number(comment), "eyes").await,
-            Self::Github(api) => api.react(owner, name, number(comment), "eyes").await,
+            Self::Gitea(api) => api.caller(),
+            Self::Github(api) => api.caller(),
         }
+    }
+
+    pub(super) async fn react(&self, place: (&str, &str), comment: u64) -> Result<(), ForgeError> {
+        self.caller().react(place, number(comment), "eyes").await
     }
 
     pub(super) async fn comment(
@@ -159,41 +164,27 @@ impl Forge {
     }
 
     /// Writes a comment; its number.
-    pub(super) async fn say(
-        &self,
-        (owner, name): (&str, &str),
-        pull: u64,
-        text: &str,
-    ) -> Result<i64, ForgeError> {
-        Ok(match self {
-            Self::Gitea(api) => api.create_comment(owner, name, number(pull), text).await?.id,
-            Self::Github(api) => api.create_comment(owner, name, number(pull), text).await?.id,
-        })
+    pub(super) async fn say(&self, place: (&str, &str), pull: u64, text: &str) -> Result<i64, ForgeError> {
+        self.caller().create_comment(place, number(pull), text).await
     }
 
     /// Changes a comment of ours; one that is gone stays gone.
     pub(super) async fn change(
         &self,
-        (owner, name): (&str, &str),
+        place: (&str, &str),
         comment: u64,
         text: &str,
     ) -> Result<(), ForgeError> {
-        match self {
-            Self::Gitea(api) => api.edit_comment(owner, name, number(comment), text).await.map(drop),
-            Self::Github(api) => api.edit_comment(owner, name, number(comment), text).await.map(drop),
-        }
+        self.caller().edit_comment(place, number(comment), text).await.map(drop)
     }
 
     pub(super) async fn status(
         &self,
-        (owner, name): (&str, &str),
+        place: (&str, &str),
         sha: &str,
-        status: &gitea::NewStatus<'_>,
+        status: &NewStatus<'_>,
     ) -> Result<(), ForgeError> {
-        match self {
-            Self::Gitea(api) => api.create_status(owner, name, sha, status).await.map(drop),
-            Self::Github(api) => api.create_status(owner, name, sha, status).await,
-        }
+        self.caller().create_status(place, sha, status).await
     }
 }
 

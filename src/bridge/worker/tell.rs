@@ -7,8 +7,8 @@ use super::words::{self, Report};
 use super::{Halt, Worker, halves, number};
 use crate::bridge::journal::{Row, State, Work};
 use crate::bridge::status::build_url;
+use crate::forge;
 use crate::forge::drone::Build;
-use crate::forge::gitea;
 
 /// The context of the status.
 const CONTEXT: &str = "testme";
@@ -20,7 +20,7 @@ impl Worker {
     pub(super) async fn progress(&self, row: &mut Row, build: &Build) -> Result<(), Halt> {
         let text = words::progress(&self.report(row, Some(build)));
         self.say(row, &text).await?;
-        if let Err(error) = self.status(row, gitea::State::Pending, &build.status).await {
+        if let Err(error) = self.status(row, forge::State::Pending, &build.status).await {
             tracing::warn!(%error, "no status yet");
         }
         Ok(())
@@ -119,13 +119,13 @@ impl Worker {
     async fn status(
         &self,
         row: &Row,
-        state: gitea::State,
+        state: forge::State,
         description: &str,
     ) -> Result<(), crate::forge::error::ForgeError> {
         let task = &row.entry.task;
         let (Some(head), Some(build)) = (&task.head, row.build) else { return Ok(()) };
         let target_url = &self.link(row, build);
-        let status = gitea::NewStatus { state, target_url, description, context: CONTEXT };
+        let status = forge::NewStatus { state, target_url, description, context: CONTEXT };
         self.forge.status(halves(&task.full_name), head.as_str(), &status).await
     }
 }

@@ -2,8 +2,8 @@
 //! it cannot leave.
 
 use crate::bridge::journal::Row;
+use crate::forge;
 use crate::forge::drone::Build;
-use crate::forge::gitea;
 use crate::secrets::SecretBytes;
 
 /// Lines and bytes of a log that are shown.
@@ -155,15 +155,15 @@ fn duration(report: &Report<'_>) -> String {
 }
 
 /// The state of the commit for a result; none where nothing was tested.
-pub(super) fn state(result: &str) -> Option<gitea::State> {
+pub(super) fn state(result: &str) -> Option<forge::State> {
     // What supersedes it tells of the commit.
     if result.starts_with("refused:") || result.starts_with("cancelled:") || result == "superseded" {
         return None;
     }
     Some(match result {
-        "success" => gitea::State::Success,
-        "failure" => gitea::State::Failure,
-        _ => gitea::State::Error,
+        "success" => forge::State::Success,
+        "failure" => forge::State::Failure,
+        _ => forge::State::Error,
     })
 }
 

@@ -2,20 +2,16 @@
 
 use hyper::header::HeaderName;
 use hyper::{Method, StatusCode};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::model::{Account, Repository, Version};
+use crate::forge::caller::Caller;
 use crate::forge::error::ForgeError;
-use crate::forge::http::{Answer, Call, Client, bearer, path};
+use crate::forge::http::{Call, Client, bearer, path};
 use crate::secrets::SecretBytes;
 
 /// One Drone, and who asks it.
 #[derive(Clone)]
-pub struct Api {
-    client: Client,
-    authorization: Option<SecretBytes>,
-}
+pub struct Api(pub(super) Caller);
 
 /// Whether a Drone server answers at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,19 +55,19 @@ impl Api {
     /// Asked with a token.
     #[must_use]
     pub fn with_token(client: Client, token: &SecretBytes) -> Self {
-        Self { client, authorization: Some(bearer(token)) }
+        Self(Caller::new(client, "").authorized(bearer(token)))
     }
 
     /// Asked by nobody.
     #[must_use]
     pub const fn anonymous(client: Client) -> Self {
-        Self { client, authorization: None }
+        Self(Caller::new(client, ""))
     }
 
     /// The client below it.
     #[must_use]
     pub const fn client(&self) -> &Client {
-        &self.client
+        self.0.client()
     }
 
     /// `GET /healthz` and `GET /varz`.
@@ -89,8 +85,8 @@ impl Api {
         struct Varz {
             license: License,
         }
-        let status = self.call(Call::new(Method::GET, "/healthz")).await?.status.as_u16();
-        let varz = self.call(Call::new(Method::GET, "/varz")).await?.json::<Varz>();
+        let status = self.0.call(Method::GET, "/healthz").await?.status.as_u16();
+        let varz = self.0.call(Method::GET, "/varz").await?.json::<Varz>();
         Ok(Health { status, license: varz.map(|varz| varz.license.kind).unwrap_or_default() })
     }
 
@@ -99,7 +95,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn version(&self) -> Result<Version, ForgeError> {
-        self.get("/version").await
+        self.0.get("/version").await
     }
 
     /// `GET /api/user`: who asks. Says nothing of whether the OAuth tokens that Drone holds are still good.
@@ -107,7 +103,7 @@ impl Api {
     /// # Errors
     /// 401 for a token that is none.
     pub async fn me(&self) -> Result<Account, ForgeError> {
-        self.get("/api/user").await
+        self.0.get("/api/user").await
     }
 
     /// `POST /api/user/repos`: reads the repositories from the forge anew, which is also the proof that the OAuth tokens
@@ -116,8 +112,7 @@ impl Api {
     /// # Errors
     /// 500 where the forge does not let Drone in.
     pub async fn sync(&self) -> Result<Vec<Repository>, ForgeError> {
-        let list: Option<Vec<Repository>> =
-            self.call(Call::new(Method::POST, "/api/user/repos")).await?.json()?;
+        let list: Option<Vec<Repository>> = self.0.call(Method::POST, "/api/user/repos").await?.json()?;
         Ok(list.unwrap_or_default())
     }
 
@@ -126,39 +121,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn repos(&self) -> Result<Vec<Repository>, ForgeError> {
-        Ok(self.get::<Option<Vec<Repository>>>("/api/user/repos").await?.unwrap_or_default())
-    }
-
-    pub(super) async fn call(&self, call: Call) -> Result<Answer, ForgeError> {
-        self.client.send(self.authorized(call)).await
-    }
-
-    pub(super) fn authorized(&self, call: Call) -> Call {
-        match &self.authorization {
-            Some(authorization) => call.authorized(authorization.clone()),
-            None => call,
-        }
-    }
-
-    pub(super) async fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, ForgeError> {
-        self.call(Call::new(Method::GET, target)).await?.json()
-    }
-
-    pub(super) async fn find<T: DeserializeOwned>(&self, target: &str) -> Result<Option<T>, ForgeError> {
-        self.call(Call::new(Method::GET, target)).await?.found()
-    }
-
-    pub(super) async fn write(
-        &self,
-        method: Method,
-        target: &str,
-        body: &impl Serialize,
-    ) -> Result<Answer, ForgeError> {
-        self.call(Call::new(method, target).json(body)).await
-    }
-
-    pub(super) async fn delete(&self, target: &str) -> Result<bool, ForgeError> {
-        self.call(Call::new(Method::DELETE, target)).await?.there()
+        Ok(self.0.get::<Option<Vec<Repository>>>("/api/user/repos").await?.unwrap_or_default())
     }
 }
 

@@ -5,7 +5,7 @@ use hyper::Method;
 use super::api::{Api, repo};
 use super::model::{Build, LogLine};
 use crate::forge::error::ForgeError;
-use crate::forge::http::{Call, Lines, path, query};
+use crate::forge::http::{Lines, path, query};
 
 /// A build that is made on the newest commit of a branch.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +35,7 @@ impl Api {
     ) -> Result<Option<Build>, ForgeError> {
         let pairs = [&[("branch", build.branch)], build.params].concat();
         let target = format!("{}{}", repo(owner, name, &["builds"]), query(&pairs));
-        self.call(Call::new(Method::POST, target)).await?.json()
+        self.0.call(Method::POST, &target).await?.json()
     }
 
     /// `GET /api/repos/OWNER/NAME/builds`, the newest first: page from 1, at most 100 a page.
@@ -52,7 +52,7 @@ impl Api {
         let (page, per_page) = (page.to_string(), per_page.to_string());
         let pairs = [("page", page.as_str()), ("per_page", per_page.as_str())];
         let target = format!("{}{}", repo(owner, name, &["builds"]), query(&pairs));
-        Ok(self.get::<Option<Vec<Build>>>(&target).await?.unwrap_or_default())
+        Ok(self.0.get::<Option<Vec<Build>>>(&target).await?.unwrap_or_default())
     }
 
     /// `GET /api/repos/OWNER/NAME/builds/NUMBER`, with stages and steps.
@@ -60,7 +60,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn build(&self, owner: &str, name: &str, number: i64) -> Result<Option<Build>, ForgeError> {
-        self.find(&repo(owner, name, &["builds", &number.to_string()])).await
+        self.0.find(&repo(owner, name, &["builds", &number.to_string()])).await
     }
 
     /// `POST /api/repos/OWNER/NAME/builds/NUMBER`: the same again; returns the new build.
@@ -69,7 +69,7 @@ impl Api {
     /// 404 where there is none.
     pub async fn restart(&self, owner: &str, name: &str, number: i64) -> Result<Option<Build>, ForgeError> {
         let target = repo(owner, name, &["builds", &number.to_string()]);
-        self.call(Call::new(Method::POST, target)).await?.json()
+        self.0.call(Method::POST, &target).await?.json()
     }
 
     /// `DELETE /api/repos/OWNER/NAME/builds/NUMBER`: stops it; false where there is none.
@@ -77,7 +77,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn cancel(&self, owner: &str, name: &str, number: i64) -> Result<bool, ForgeError> {
-        self.delete(&repo(owner, name, &["builds", &number.to_string()])).await
+        self.0.delete(&repo(owner, name, &["builds", &number.to_string()])).await
     }
 
     /// `GET /api/repos/OWNER/NAME/builds/NUMBER/logs/STAGE/STEP`; `None` until the step is over.
@@ -93,7 +93,7 @@ impl Api {
     ) -> Result<Option<Vec<LogLine>>, ForgeError> {
         let (number, stage, step) = (number.to_string(), stage.to_string(), step.to_string());
         let target = repo(owner, name, &["builds", &number, "logs", &stage, &step]);
-        let found = self.find::<Option<Vec<LogLine>>>(&target).await?;
+        let found = self.0.find::<Option<Vec<LogLine>>>(&target).await?;
         Ok(found.map(Option::unwrap_or_default))
     }
 
@@ -102,8 +102,7 @@ impl Api {
     /// # Errors
     /// 404 without the repository.
     pub async fn follow(&self, owner: &str, name: &str) -> Result<Feed, ForgeError> {
-        let call = Call::new(Method::GET, path(&["api", "stream", owner, name]));
-        Ok(Feed(self.client().stream(self.authorized(call)).await?))
+        Ok(Feed(self.0.stream(&path(&["api", "stream", owner, name])).await?))
     }
 }
 

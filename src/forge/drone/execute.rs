@@ -46,16 +46,16 @@ pub async fn execute(
         DroneAction::Sync => api.sync().await.map(drop),
         DroneAction::CreateUser { name, fields, token, instead } => {
             if *instead {
-                api.delete(&user(name)).await?;
+                api.0.delete(&user(name)).await?;
             }
             let token = token.as_deref().map(|secret| tools.secret(secret)).transpose()?;
             let body = NewUser { login: name, fields, token };
-            api.write(Method::POST, "/api/users", &body).await?.success().map(drop)
+            api.0.write(Method::POST, "/api/users", &body).await?.success().map(drop)
         }
         DroneAction::EditUser { name, fields } => {
-            api.write(Method::PATCH, &user(name), fields).await?.success().map(drop)
+            api.0.write(Method::PATCH, &user(name), fields).await?.success().map(drop)
         }
-        DroneAction::DeleteUser(name) => api.delete(&user(name)).await.map(drop),
+        DroneAction::DeleteUser(name) => api.0.delete(&user(name)).await.map(drop),
         DroneAction::Activate { repository, body, hooks } => tools.activate(repository, body, hooks).await,
         DroneAction::EditRepository { repository, body } => tools.edit(repository, body).await,
         DroneAction::Repair { repository, hooks } => {
@@ -164,7 +164,7 @@ impl Tools<'_> {
     /// Writes settings, and looks whether Drone kept them: some it passes over without a word.
     async fn edit(&self, full: &str, body: &Value) -> Result<(), ForgeError> {
         let (owner, name) = split(full);
-        let kept: Value = self.api.write(Method::PATCH, &repo(owner, name, &[]), body).await?.json()?;
+        let kept: Value = self.api.0.write(Method::PATCH, &repo(owner, name, &[]), body).await?.json()?;
         let fields = body.as_object().into_iter().flatten();
         let lost: Vec<String> = fields
             .filter(|(name, value)| kept.get(name.as_str()) != Some(value))

@@ -60,7 +60,7 @@ pub async fn observe(
 /// # Errors
 /// Drone does not answer, or does not take the token.
 pub async fn refused(api: &Api) -> Result<String, ForgeError> {
-    match api.get::<Value>("/api/user/remote/repos").await {
+    match api.0.get::<Value>("/api/user/remote/repos").await {
         Ok(_) => Ok(String::new()),
         Err(ForgeError::Refused { method, url, status: 500, message }) if is_unreached(&message) => {
             Err(ForgeError::Unreachable {
@@ -128,7 +128,7 @@ async fn look(
         refused,
         due: String::new(),
         users: each(users, async |name| {
-            let found: Option<Value> = api.find(&path(&["api", "users", name])).await?;
+            let found: Option<Value> = api.0.find(&path(&["api", "users", name])).await?;
             Ok(found.map(|user| (name.to_owned(), fields(&user, &["admin", "machine", "active"]))))
         })
         .await?,
@@ -146,7 +146,9 @@ async fn repository(
     hooks: &str,
 ) -> Result<Option<DroneRepositorySeen>, ForgeError> {
     let (owner, name) = full.split_once('/').unwrap_or_default();
-    let Some(seen) = api.find::<Value>(&path(&["api", "repos", owner, name])).await? else { return Ok(None) };
+    let Some(seen) = api.0.find::<Value>(&path(&["api", "repos", owner, name])).await? else {
+        return Ok(None);
+    };
     let secrets = api.secrets(owner, name).await?.unwrap_or_default();
     let crons = api.crons(owner, name).await?.unwrap_or_default();
     let all = forge.hooks(owner, name).await?.unwrap_or_default();

@@ -6,7 +6,6 @@ use serde::Serialize;
 use super::api::{Api, repo};
 use super::model::{Cron, Repository, Secret};
 use crate::forge::error::ForgeError;
-use crate::forge::http::Call;
 
 /// A secret that is written.
 #[derive(Clone, Copy, Serialize)]
@@ -36,7 +35,7 @@ impl Api {
     /// # Errors
     /// 401 for a token that is none.
     pub async fn repo(&self, owner: &str, name: &str) -> Result<Option<Repository>, ForgeError> {
-        self.find(&repo(owner, name, &[])).await
+        self.0.find(&repo(owner, name, &[])).await
     }
 
     /// `POST /api/repos/OWNER/NAME`: builds it from now on, in the name of whoever asks. Deletes a hook of the
@@ -45,7 +44,7 @@ impl Api {
     /// # Errors
     /// 404 until a sync has seen it, 500 where the forge does not let Drone in.
     pub async fn enable(&self, owner: &str, name: &str) -> Result<Repository, ForgeError> {
-        self.call(Call::new(Method::POST, repo(owner, name, &[]))).await?.json()
+        self.0.call(Method::POST, &repo(owner, name, &[])).await?.json()
     }
 
     /// `DELETE /api/repos/OWNER/NAME`: builds it no more; leaves its hook in the forge. False where there is none.
@@ -53,7 +52,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn disable(&self, owner: &str, name: &str) -> Result<bool, ForgeError> {
-        self.delete(&repo(owner, name, &[])).await
+        self.0.delete(&repo(owner, name, &[])).await
     }
 
     /// `POST /api/repos/OWNER/NAME/repair`: reads it from the forge anew and makes its hook anew.
@@ -61,7 +60,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn repair(&self, owner: &str, name: &str) -> Result<(), ForgeError> {
-        self.call(Call::new(Method::POST, repo(owner, name, &["repair"]))).await?.success().map(drop)
+        self.0.call(Method::POST, &repo(owner, name, &["repair"])).await?.success().map(drop)
     }
 
     /// `GET /api/repos/OWNER/NAME/secrets`; `None` without the repository.
@@ -69,7 +68,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn secrets(&self, owner: &str, name: &str) -> Result<Option<Vec<Secret>>, ForgeError> {
-        let found = self.find::<Option<Vec<Secret>>>(&repo(owner, name, &["secrets"])).await?;
+        let found = self.0.find::<Option<Vec<Secret>>>(&repo(owner, name, &["secrets"])).await?;
         Ok(found.map(Option::unwrap_or_default))
     }
 
@@ -83,7 +82,7 @@ impl Api {
         name: &str,
         secret: &NewSecret<'_>,
     ) -> Result<(), ForgeError> {
-        self.write(Method::POST, &repo(owner, name, &["secrets"]), secret).await?.success().map(drop)
+        self.0.write(Method::POST, &repo(owner, name, &["secrets"]), secret).await?.success().map(drop)
     }
 
     /// `PATCH /api/repos/OWNER/NAME/secrets/SECRET`.
@@ -97,7 +96,7 @@ impl Api {
         secret: &NewSecret<'_>,
     ) -> Result<(), ForgeError> {
         let target = repo(owner, name, &["secrets", secret.name]);
-        self.write(Method::PATCH, &target, secret).await?.success().map(drop)
+        self.0.write(Method::PATCH, &target, secret).await?.success().map(drop)
     }
 
     /// `DELETE /api/repos/OWNER/NAME/secrets/SECRET`; false where there is none.
@@ -105,7 +104,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn delete_secret(&self, owner: &str, name: &str, secret: &str) -> Result<bool, ForgeError> {
-        self.delete(&repo(owner, name, &["secrets", secret])).await
+        self.0.delete(&repo(owner, name, &["secrets", secret])).await
     }
 
     /// `GET /api/repos/OWNER/NAME/cron`; `None` without the repository.
@@ -113,7 +112,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn crons(&self, owner: &str, name: &str) -> Result<Option<Vec<Cron>>, ForgeError> {
-        let found = self.find::<Option<Vec<Cron>>>(&repo(owner, name, &["cron"])).await?;
+        let found = self.0.find::<Option<Vec<Cron>>>(&repo(owner, name, &["cron"])).await?;
         Ok(found.map(Option::unwrap_or_default))
     }
 
@@ -122,7 +121,7 @@ impl Api {
     /// # Errors
     /// 400 for an expression that is none.
     pub async fn create_cron(&self, owner: &str, name: &str, cron: &NewCron<'_>) -> Result<Cron, ForgeError> {
-        self.write(Method::POST, &repo(owner, name, &["cron"]), cron).await?.json()
+        self.0.write(Method::POST, &repo(owner, name, &["cron"]), cron).await?.json()
     }
 
     /// `DELETE /api/repos/OWNER/NAME/cron/CRON`; false where there is none.
@@ -130,6 +129,6 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn delete_cron(&self, owner: &str, name: &str, cron: &str) -> Result<bool, ForgeError> {
-        self.delete(&repo(owner, name, &["cron", cron])).await
+        self.0.delete(&repo(owner, name, &["cron", cron])).await
     }
 }

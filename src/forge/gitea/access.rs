@@ -9,8 +9,9 @@ use super::api::Api;
 use super::model::{Application, Token};
 use super::observe::each;
 use crate::address::Kind;
-use crate::forge::Keep;
 use crate::forge::error::ForgeError;
+use crate::forge::http::Client;
+use crate::forge::{Keep, text};
 use crate::manifest::{Made, Manifest};
 use crate::observed::{ForgeRecord, GiteaApplicationSeen, GiteaTokenSeen, scopes};
 use crate::plan::ForgeAction;
@@ -101,6 +102,28 @@ fn application_seen(one: &Application, manifest: &Manifest, unlocked: &Unlocked)
             Some(Told::Kept(of)) => *of == one.id,
         },
     }
+}
+
+/// Applications whose client secret is kept here, and is not the one that Gitea takes.
+///
+/// # Errors
+/// Gitea does not answer, or in words that are not known.
+pub async fn untaken(manifest: &Manifest, unlocked: &Unlocked) -> Result<BTreeSet<String>, ForgeError> {
+    let Some(gitea) = manifest.forge.as_ref().and_then(|forge| forge.gitea.as_ref()) else {
+        return Ok(BTreeSet::new());
+    };
+    let client = Client::new(&gitea.url, gitea.connect.as_deref(), gitea.ca.as_deref())?;
+    let api = Api::anonymous(client);
+    let mut untaken = BTreeSet::new();
+    for name in gitea.oauth_applications.iter().filter(|(_, one)| one.confidential).map(|(name, _)| name) {
+        let kept = |made: Made<'_>| manifest.keeper(made).and_then(|secret| text(unlocked, secret).ok());
+        if let (Some(id), Some(secret)) = (kept(Made::ClientId(name)), kept(Made::ClientSecret(name)))
+            && !api.takes(id, secret).await?
+        {
+            untaken.insert(name.clone());
+        }
+    }
+    Ok(untaken)
 }
 
 /// Does a step that concerns a token or an application.

@@ -4,8 +4,9 @@ use hyper::Method;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::api::{Api, repo};
+use super::api::Api;
 use super::model::{Collaborator, Permission, Repository, User};
+use crate::forge::caller::repo;
 use crate::forge::error::ForgeError;
 use crate::forge::http::path;
 
@@ -15,7 +16,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn user(&self, name: &str) -> Result<Option<User>, ForgeError> {
-        self.find(&path(&["users", name])).await
+        self.caller().find(&path(&["users", name])).await
     }
 
     /// `POST /admin/users`.
@@ -23,7 +24,7 @@ impl Api {
     /// # Errors
     /// 403 without an administrator, 422 for a name or address that is taken or no good.
     pub async fn create_user(&self, user: &impl Serialize) -> Result<User, ForgeError> {
-        self.write(Method::POST, "/admin/users", user).await?.json()
+        self.caller().write(Method::POST, "/admin/users", user).await?.json()
     }
 
     /// `PATCH /admin/users/NAME`.
@@ -31,7 +32,7 @@ impl Api {
     /// # Errors
     /// As [`Self::create_user`].
     pub async fn edit_user(&self, name: &str, user: &impl Serialize) -> Result<User, ForgeError> {
-        self.write(Method::PATCH, &path(&["admin", "users", name]), user).await?.json()
+        self.caller().write(Method::PATCH, &path(&["admin", "users", name]), user).await?.json()
     }
 
     /// `DELETE /admin/users/NAME`; false where there is none. Gitea refuses while they own anything.
@@ -39,7 +40,7 @@ impl Api {
     /// # Errors
     /// 403 without an administrator, 422 while repositories or organisations are theirs.
     pub async fn delete_user(&self, name: &str) -> Result<bool, ForgeError> {
-        self.delete(&path(&["admin", "users", name])).await
+        self.caller().delete(&path(&["admin", "users", name])).await
     }
 
     /// `GET /orgs/NAME`, with every field: a change has to say them all again.
@@ -47,7 +48,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn org(&self, name: &str) -> Result<Option<Value>, ForgeError> {
-        self.find(&path(&["orgs", name])).await
+        self.caller().find(&path(&["orgs", name])).await
     }
 
     /// `POST /orgs`, owned by whoever asks.
@@ -55,7 +56,7 @@ impl Api {
     /// # Errors
     /// 422 for a name that is taken or no good.
     pub async fn create_org(&self, org: &impl Serialize) -> Result<Value, ForgeError> {
-        self.write(Method::POST, "/orgs", org).await?.json()
+        self.caller().write(Method::POST, "/orgs", org).await?.json()
     }
 
     /// `PATCH /orgs/NAME`.
@@ -63,7 +64,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn edit_org(&self, name: &str, org: &impl Serialize) -> Result<Value, ForgeError> {
-        self.write(Method::PATCH, &path(&["orgs", name]), org).await?.json()
+        self.caller().write(Method::PATCH, &path(&["orgs", name]), org).await?.json()
     }
 
     /// `DELETE /orgs/NAME`; false where there is none. Gitea refuses while it owns repositories.
@@ -71,7 +72,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn delete_org(&self, name: &str) -> Result<bool, ForgeError> {
-        self.delete(&path(&["orgs", name])).await
+        self.caller().delete(&path(&["orgs", name])).await
     }
 
     /// `GET /repos/OWNER/NAME`; with [`Self::sudo`] its permissions are that user's, right for owners, members of teams
@@ -80,7 +81,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn repo(&self, owner: &str, name: &str) -> Result<Option<Repository>, ForgeError> {
-        self.find(&repo(owner, name, &[])).await
+        self.caller().find(&repo(owner, name, &[])).await
     }
 
     /// `POST /orgs/OWNER/repos` or `POST /admin/users/OWNER/repos`.
@@ -95,7 +96,7 @@ impl Api {
     ) -> Result<Repository, ForgeError> {
         let target =
             if is_org { path(&["orgs", owner, "repos"]) } else { path(&["admin", "users", owner, "repos"]) };
-        self.write(Method::POST, &target, repo).await?.json()
+        self.caller().write(Method::POST, &target, repo).await?.json()
     }
 
     /// `PATCH /repos/OWNER/NAME`.
@@ -108,7 +109,7 @@ impl Api {
         name: &str,
         change: &impl Serialize,
     ) -> Result<Repository, ForgeError> {
-        self.write(Method::PATCH, &repo(owner, name, &[]), change).await?.json()
+        self.caller().write(Method::PATCH, &repo(owner, name, &[]), change).await?.json()
     }
 
     /// True where a user or organisation owns a repository.
@@ -117,7 +118,7 @@ impl Api {
     /// Why there is no answer.
     pub async fn owns(&self, name: &str) -> Result<bool, ForgeError> {
         let target = path(&["users", name, "repos"]) + "?limit=1";
-        Ok(self.find::<Vec<Repository>>(&target).await?.is_some_and(|found| !found.is_empty()))
+        Ok(self.caller().find::<Vec<Repository>>(&target).await?.is_some_and(|found| !found.is_empty()))
     }
 
     /// `GET /repos/OWNER/NAME/collaborators`; `None` without the repository.
@@ -143,7 +144,7 @@ impl Api {
         name: &str,
         user: &str,
     ) -> Result<Option<Permission>, ForgeError> {
-        self.find(&repo(owner, name, &["collaborators", user, "permission"])).await
+        self.caller().find(&repo(owner, name, &["collaborators", user, "permission"])).await
     }
 
     /// `PUT /repos/OWNER/NAME/collaborators/USER` with `read`, `write` or `admin`.
@@ -159,7 +160,7 @@ impl Api {
     ) -> Result<(), ForgeError> {
         let body = serde_json::json!({ "permission": permission });
         let target = repo(owner, name, &["collaborators", user]);
-        self.write(Method::PUT, &target, &body).await?.success().map(drop)
+        self.caller().write(Method::PUT, &target, &body).await?.success().map(drop)
     }
 
     /// `DELETE /repos/OWNER/NAME/collaborators/USER`; false where they are none.
@@ -167,6 +168,6 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn delete_collaborator(&self, owner: &str, name: &str, user: &str) -> Result<bool, ForgeError> {
-        self.delete(&repo(owner, name, &["collaborators", user])).await
+        self.caller().delete(&repo(owner, name, &["collaborators", user])).await
     }
 }

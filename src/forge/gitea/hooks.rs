@@ -3,8 +3,9 @@
 use hyper::Method;
 use serde::Serialize;
 
-use super::api::{Api, repo};
+use super::api::Api;
 use super::model::Hook;
+use crate::forge::caller::repo;
 use crate::forge::error::ForgeError;
 use crate::forge::http::path;
 
@@ -66,7 +67,7 @@ impl Api {
     /// # Errors
     /// 403 for whoever does not administer it.
     pub async fn hook(&self, owner: &str, name: &str, id: i64) -> Result<Option<Hook>, ForgeError> {
-        self.find(&repo(owner, name, &["hooks", &id.to_string()])).await
+        self.caller().find(&repo(owner, name, &["hooks", &id.to_string()])).await
     }
 
     /// `POST /repos/OWNER/NAME/hooks`.
@@ -79,7 +80,7 @@ impl Api {
         name: &str,
         hook: &HookBody<'_>,
     ) -> Result<Hook, ForgeError> {
-        self.write(Method::POST, &repo(owner, name, &["hooks"]), &hook.body()).await?.json()
+        self.caller().write(Method::POST, &repo(owner, name, &["hooks"]), &hook.body()).await?.json()
     }
 
     /// `PATCH /repos/OWNER/NAME/hooks/ID`; the secret stays as it is.
@@ -94,7 +95,7 @@ impl Api {
         hook: &HookBody<'_>,
     ) -> Result<Hook, ForgeError> {
         let target = repo(owner, name, &["hooks", &id.to_string()]);
-        self.write(Method::PATCH, &target, &HookBody { secret: None, ..*hook }.body()).await?.json()
+        self.caller().write(Method::PATCH, &target, &HookBody { secret: None, ..*hook }.body()).await?.json()
     }
 
     /// `DELETE /repos/OWNER/NAME/hooks/ID`; false where there is none.
@@ -102,7 +103,7 @@ impl Api {
     /// # Errors
     /// 403 for whoever does not administer it.
     pub async fn delete_hook(&self, owner: &str, name: &str, id: i64) -> Result<bool, ForgeError> {
-        self.delete(&repo(owner, name, &["hooks", &id.to_string()])).await
+        self.caller().delete(&repo(owner, name, &["hooks", &id.to_string()])).await
     }
 
     /// `POST /repos/OWNER/NAME/hooks/ID/tests`: a signed push delivery is sent, if the hook hears of pushes and the
@@ -112,6 +113,6 @@ impl Api {
     /// 404 where it is gone.
     pub async fn test_hook(&self, owner: &str, name: &str, id: i64) -> Result<(), ForgeError> {
         let target = path(&["repos", owner, name, "hooks", &id.to_string(), "tests"]);
-        self.call(Self::on(Method::POST, &target)).await?.success().map(drop)
+        self.caller().call(Method::POST, &target).await?.success().map(drop)
     }
 }

@@ -13,16 +13,16 @@ mod observe;
 mod pulls;
 mod tokens;
 
+pub use access::untaken;
 pub use api::Api;
 pub use execute::execute;
 pub use hooks::HookBody;
 pub use model::{
     Application, Branch, Collaborator, Comment, Entry, Hook, HookConfig, Permission, Permissions,
-    PullRequest, Repository, Status, Token, User,
+    PullRequest, Repository, Token, User,
 };
 pub(in crate::forge) use observe::each;
 pub use observe::observe;
-pub use pulls::{NewStatus, State};
 
 use crate::forge::error::ForgeError;
 use crate::forge::http::Client;

@@ -235,23 +235,6 @@ pub struct Entry {
     pub created_at: String,
 }
 
-/// The status of a commit in one context.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Status {
-    /// Number; a later one counts.
-    pub id: i64,
-    /// `pending`, `success`, `error`, `failure` or `warning`.
-    #[serde(rename = "status")]
-    pub state: String,
-    /// Its context.
-    pub context: String,
-    /// One line about it.
-    pub description: String,
-    /// Where to read more.
-    pub target_url: String,
-}
-
 /// `null` where a text is meant is an empty one.
 fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Option::<String>::deserialize(deserializer).map(Option::unwrap_or_default)

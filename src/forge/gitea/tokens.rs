@@ -1,12 +1,12 @@
 //! Access tokens and OAuth applications: what other programs get in with.
 
 use hyper::Method;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::api::Api;
 use super::model::{Application, Token};
 use crate::forge::error::ForgeError;
-use crate::forge::http::path;
+use crate::forge::http::{Call, path};
 
 impl Api {
     /// `GET /users/USER/tokens`; needs [`Api::with_password`]. `None` without the user.
@@ -23,7 +23,7 @@ impl Api {
     /// 400 for a name that is taken, or a scope that is none.
     pub async fn create_token(&self, user: &str, name: &str, scopes: &[String]) -> Result<Token, ForgeError> {
         let body = serde_json::json!({ "name": name, "scopes": scopes });
-        self.write(Method::POST, &path(&["users", user, "tokens"]), &body).await?.json()
+        self.caller().write(Method::POST, &path(&["users", user, "tokens"]), &body).await?.json()
     }
 
     /// `DELETE /users/USER/tokens/ID`; needs [`Api::with_password`]. False where there is none.
@@ -31,7 +31,7 @@ impl Api {
     /// # Errors
     /// 401 when asked with a token.
     pub async fn delete_token(&self, user: &str, id: i64) -> Result<bool, ForgeError> {
-        self.delete(&path(&["users", user, "tokens", &id.to_string()])).await
+        self.caller().delete(&path(&["users", user, "tokens", &id.to_string()])).await
     }
 
     /// `GET /user/applications/oauth2` of whoever asks.
@@ -47,7 +47,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn create_application(&self, application: &impl Serialize) -> Result<Application, ForgeError> {
-        self.write(Method::POST, "/user/applications/oauth2", application).await?.json()
+        self.caller().write(Method::POST, "/user/applications/oauth2", application).await?.json()
     }
 
     /// `PATCH /user/applications/oauth2/ID`: always makes a new secret, which is told here.
@@ -60,7 +60,43 @@ impl Api {
         application: &impl Serialize,
     ) -> Result<Application, ForgeError> {
         let target = path(&["user", "applications", "oauth2", &id.to_string()]);
-        self.write(Method::PATCH, &target, application).await?.json()
+        self.caller().write(Method::PATCH, &target, application).await?.json()
+    }
+
+    /// `POST /login/oauth/access_token` with a code that is none: whether the client secret is right. Gitea looks at the
+    /// secret first, and changes nothing. Asked without anybody's login, which would be taken for the client's.
+    ///
+    /// # Errors
+    /// Why there is no answer, or one in words that are not known.
+    pub async fn takes(&self, client_id: &str, client_secret: &str) -> Result<bool, ForgeError> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Said {
+            error: String,
+            error_description: String,
+        }
+        const TARGET: &str = "/login/oauth/access_token";
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("client_id", client_id),
+            ("client_secret", client_secret),
+            ("code", "none"),
+        ];
+        let answer = self.client().send(Call::new(Method::POST, TARGET).form(&form)).await?;
+        let status = answer.status;
+        let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
+        match (said.error.as_str(), said.error_description.as_str()) {
+            ("invalid_client", _) | (_, "invalid client secret") => Ok(false),
+            (_, "client is not authorized") => Ok(true),
+            _ => Err(ForgeError::Answer {
+                method: Method::POST.to_string(),
+                url: format!("{}{TARGET}", self.client().base()),
+                why: format!(
+                    "it says neither that it takes the client nor that it does not ({})",
+                    status.as_u16()
+                ),
+            }),
+        }
     }
 
     /// `DELETE /user/applications/oauth2/ID`; false where there is none.
@@ -68,6 +104,6 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn delete_application(&self, id: i64) -> Result<bool, ForgeError> {
-        self.delete(&path(&["user", "applications", "oauth2", &id.to_string()])).await
+        self.caller().delete(&path(&["user", "applications", "oauth2", &id.to_string()])).await
     }
 }

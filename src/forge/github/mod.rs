@@ -2,12 +2,11 @@
 
 use hyper::Method;
 use hyper::header::HeaderName;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::caller::{Caller, comment, repo};
 use super::error::ForgeError;
-use super::gitea::NewStatus;
-use super::http::{Answer, Call, Client, bearer, path, query};
+use super::http::{Client, bearer, query};
 use crate::secrets::SecretBytes;
 
 /// The version of the API that is asked for.
@@ -19,10 +18,7 @@ const MOST_PAGES: usize = 100;
 
 /// One GitHub, and who asks it.
 #[derive(Clone)]
-pub struct Api {
-    client: Client,
-    authorization: SecretBytes,
-}
+pub struct Api(Caller);
 
 /// A user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -89,7 +85,15 @@ impl Api {
     /// Asked with a token; the client's base is [`api_url`].
     #[must_use]
     pub fn with_token(client: Client, token: &SecretBytes) -> Self {
-        Self { client, authorization: bearer(token) }
+        let version = SecretBytes::new(VERSION.as_bytes().to_vec());
+        let caller = Caller::new(client, "").authorized(bearer(token));
+        Self(caller.with(HeaderName::from_static("x-github-api-version"), version))
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub const fn caller(&self) -> &Caller {
+        &self.0
     }
 
     /// `GET /repos/OWNER/NAME/collaborators/USER/permission`: `admin`, `write`, `read` or `none`, teams and owners
@@ -108,7 +112,7 @@ impl Api {
             permission: String,
         }
         let found: Option<Permission> =
-            self.find(&repo(owner, name, &["collaborators", user, "permission"])).await?;
+            self.0.find(&repo(owner, name, &["collaborators", user, "permission"])).await?;
         Ok(found.map(|found| found.permission))
     }
 
@@ -123,7 +127,7 @@ impl Api {
             #[serde(default)]
             archived: bool,
         }
-        let found: Option<Repository> = self.find(&repo(owner, name, &[])).await?;
+        let found: Option<Repository> = self.0.find(&repo(owner, name, &[])).await?;
         Ok(found.filter(|found| !found.archived).map(|found| found.id))
     }
 
@@ -137,7 +141,7 @@ impl Api {
         name: &str,
         number: i64,
     ) -> Result<Option<PullRequest>, ForgeError> {
-        self.find(&repo(owner, name, &["pulls", &number.to_string()])).await
+        self.0.find(&repo(owner, name, &["pulls", &number.to_string()])).await
     }
 
     /// `GET /repos/OWNER/NAME/issues/comments/ID`.
@@ -145,7 +149,7 @@ impl Api {
     /// # Errors
     /// Why there is no answer.
     pub async fn comment(&self, owner: &str, name: &str, id: i64) -> Result<Option<Comment>, ForgeError> {
-        self.find(&comment(owner, name, id, &[])).await
+        self.0.find(&comment(owner, name, id, &[])).await
     }
 
     /// `GET /repos/OWNER/NAME/issues/comments`: comments on all issues and pull requests that were changed since an RFC 3339
@@ -159,7 +163,7 @@ impl Api {
             let (page, size) = (page.to_string(), PAGE.to_string());
             let pairs = [("since", since), ("per_page", &size), ("page", &page)];
             let target = format!("{}{}", repo(owner, name, &["issues", "comments"]), query(&pairs));
-            let entries: Vec<Comment> = self.call(Call::new(Method::GET, target)).await?.json()?;
+            let entries: Vec<Comment> = self.0.call(Method::GET, &target).await?.json()?;
             let last = entries.len() < PAGE;
             all.extend(entries);
             if last {
@@ -168,80 +172,4 @@ impl Api {
         }
         Ok(all)
     }
-
-    /// `POST /repos/OWNER/NAME/issues/NUMBER/comments`.
-    ///
-    /// # Errors
-    /// 403 where it is locked or too much is written.
-    pub async fn create_comment(
-        &self,
-        owner: &str,
-        name: &str,
-        number: i64,
-        text: &str,
-    ) -> Result<Comment, ForgeError> {
-        let target = repo(owner, name, &["issues", &number.to_string(), "comments"]);
-        self.write(Method::POST, &target, &serde_json::json!({ "body": text })).await?.json()
-    }
-
-    /// `PATCH /repos/OWNER/NAME/issues/comments/ID`; `None` where it is gone.
-    ///
-    /// # Errors
-    /// 403 for whoever neither wrote it nor may write.
-    pub async fn edit_comment(
-        &self,
-        owner: &str,
-        name: &str,
-        id: i64,
-        text: &str,
-    ) -> Result<Option<Comment>, ForgeError> {
-        let body = serde_json::json!({ "body": text });
-        self.write(Method::PATCH, &comment(owner, name, id, &[]), &body).await?.found()
-    }
-
-    /// `POST /repos/OWNER/NAME/issues/comments/ID/reactions`; it is no error where it is there already.
-    ///
-    /// # Errors
-    /// 422 for a reaction that GitHub does not know.
-    pub async fn react(&self, owner: &str, name: &str, id: i64, reaction: &str) -> Result<(), ForgeError> {
-        let body = serde_json::json!({ "content": reaction });
-        self.write(Method::POST, &comment(owner, name, id, &["reactions"]), &body).await?.success().map(drop)
-    }
-
-    /// `POST /repos/OWNER/NAME/statuses/SHA`. Of the states only `warning` is none of GitHub's.
-    ///
-    /// # Errors
-    /// 422 where the repository does not hold the commit.
-    pub async fn create_status(
-        &self,
-        owner: &str,
-        name: &str,
-        sha: &str,
-        status: &NewStatus<'_>,
-    ) -> Result<(), ForgeError> {
-        self.write(Method::POST, &repo(owner, name, &["statuses", sha]), status).await?.success().map(drop)
-    }
-
-    async fn call(&self, call: Call) -> Result<Answer, ForgeError> {
-        let version = SecretBytes::new(VERSION.as_bytes().to_vec());
-        let call = call.header(HeaderName::from_static("x-github-api-version"), version);
-        self.client.send(call.authorized(self.authorization.clone())).await
-    }
-
-    async fn find<T: DeserializeOwned>(&self, target: &str) -> Result<Option<T>, ForgeError> {
-        self.call(Call::new(Method::GET, target)).await?.found()
-    }
-
-    async fn write(&self, method: Method, target: &str, body: &impl Serialize) -> Result<Answer, ForgeError> {
-        self.call(Call::new(method, target).json(body)).await
-    }
-}
-
-/// `/repos/OWNER/NAME` and what follows.
-fn repo(owner: &str, name: &str, rest: &[&str]) -> String {
-    path(&[&["repos", owner, name], rest].concat())
-}
-
-fn comment(owner: &str, name: &str, id: i64, rest: &[&str]) -> String {
-    repo(owner, name, &[&["issues", "comments", &id.to_string()], rest].concat())
 }

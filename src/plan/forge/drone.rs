@@ -101,6 +101,12 @@ impl Making<'_, '_> {
         steps.filter(|step| step.address.outer.kind == Kind::Forge).map(|step| step.id).collect()
     }
 
+    /// What is started again with values that this plan makes in Gitea: Drone may be, and shows Gitea what it was started with.
+    fn told_anew(&self) -> Vec<usize> {
+        let steps = self.builder.steps().iter().filter(|step| step.stage > 0);
+        if self.builder.later.is_empty() { Vec::new() } else { steps.map(|step| step.id).collect() }
+    }
+
     fn enter(&mut self) {
         let seen = self.seen;
         let why = match (seen.refused.as_str(), seen.due.as_str()) {
@@ -109,8 +115,9 @@ impl Making<'_, '_> {
             (refused, _) => Some(format!("Gitea does not let Drone in ({refused})")),
         };
         let unknown = self.drone.repositories.keys().find(|name| !seen.repositories.contains_key(*name));
-        let needs = self.in_gitea();
+        let mut needs = self.in_gitea();
         if let Some(why) = why {
+            needs.extend(self.told_anew());
             let address = Address::in_forge("drone", Kind::SignIn, "");
             let id = self.add(address, Verb::Update, DroneAction::SignIn, |draft| {
                 draft.reason = why;

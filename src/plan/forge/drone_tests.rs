@@ -9,8 +9,8 @@ use crate::address::Kind;
 use crate::desired::{Compiled, Desired};
 use crate::manifest;
 use crate::observed::{
-    DroneRepositorySeen, DroneSeen, ForgeRecord, GiteaRepositorySeen, GiteaSeen, ManagerState, Observed,
-    SwarmState,
+    DroneRepositorySeen, DroneSeen, ForgeRecord, GiteaApplicationSeen, GiteaRepositorySeen, GiteaSeen,
+    ManagerState, Observed, SwarmState,
 };
 
 fn declared() -> Value {
@@ -53,7 +53,10 @@ fn seen() -> DroneSeen {
 }
 
 fn planned(declared: &Value, seen: DroneSeen, change: impl FnOnce(&mut Desired<'_>, &mut GiteaSeen)) -> Plan {
-    let manifest = json!({ "version": 1, "host": { "name": "test" }, "forge": declared });
+    let of = "gitea.oauth_applications.drone.client_secret";
+    let client = json!({ "file": "a.yaml", "generator": { "forge": { "of": of }, "where": "host" } });
+    let secrets = json!({ "client": client });
+    let manifest = json!({ "version": 1, "host": { "name": "test" }, "secrets": secrets, "forge": declared });
     let compiled = Compiled {
         compiled: 1,
         manifest: serde_json::from_value::<manifest::Manifest>(manifest).unwrap(),
@@ -112,6 +115,33 @@ fn an_empty_drone_is_entered_first_and_after_what_it_is_to_see_in_gitea() {
         plan.steps.iter().map(|step| step.needs.iter().map(|id| id - first).collect()).collect();
     assert_eq!(needs, [vec![], vec![0], vec![1], vec![1], vec![3], vec![3]]);
     assert!(plan.steps[1].reason.contains("(Unauthorized)"), "{}", plan.steps[1].reason);
+}
+
+#[test]
+fn a_sign_in_waits_for_what_is_started_with_a_secret_that_this_plan_makes() {
+    let mut with = declared();
+    let uris = json!(["http://ci.example.org/login"]);
+    with["gitea"]["oauth_applications"] = json!({ "drone": { "owner": "root", "redirect_uris": uris } });
+    let settings = json!({ "redirect_uris": uris, "confidential_client": true });
+    for kept in [true, false] {
+        let out = DroneSeen { refused: "unauthorized_client".into(), ..seen() };
+        let plan = planned(&with, out, |desired, gitea| {
+            desired.digests.insert("client".into(), "client-1".into());
+            let (name, settings) = ("drone".into(), settings.clone());
+            let there = GiteaApplicationSeen {
+                id: 5,
+                name,
+                settings,
+                skip_secondary: None,
+                id_kept: true,
+                secret_kept: kept,
+            };
+            gitea.applications.insert("root".into(), vec![there]);
+        });
+        let sign_in =
+            plan.steps.iter().find(|step| step.address.to_string() == "forge.drone/sign_in").unwrap();
+        assert_eq!(sign_in.stage > 0, !kept, "{:?}", words(&plan));
+    }
 }
 
 #[test]

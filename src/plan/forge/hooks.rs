@@ -24,9 +24,8 @@ fn settings(hook: &GiteaWebhook) -> Value {
 pub(super) fn plan(made: &mut Made<'_, '_>, name: &str, hook: &GiteaWebhook, seen: &GiteaSeen) {
     let before = made.all.len();
     let Some(digest) = plan_itself(made, name, hook, seen) else { return };
-    let Some(attest) = &hook.attest else { return };
+    let (Some(attest), Some(what)) = (&hook.attest, hook.heard(&digest)) else { return };
     let address = inside(Kind::Hook, name);
-    let what = format!("{digest} {} {}", hook.url, attest.status);
     let changes = made.all.get(before..).unwrap_or_default().to_vec();
     if changes.is_empty() && made.builder.desired.forge.attested.get(&address) == Some(&what) {
         return;

@@ -61,6 +61,16 @@ fn a_hook_is_attested_by_its_receiver_once_and_a_wrong_secret_is_told() {
     assert_eq!(steps(&apply(&world).expect(0)), ["create null", r#"update "attested""#]);
     let attested = pushes();
     assert!(attested > before, "it was attested without a delivery");
+    let gate = |code: i32| {
+        let ran = world.run(&["verify", "--only", "forge.gitea", "--json"]).expect(code).json();
+        ran["gates"]
+            .as_array()
+            .expect("gates")
+            .iter()
+            .map(|gate| gate["summary"].to_string())
+            .collect::<String>()
+    };
+    assert!(gate(0).contains("its receiver has heard a delivery"));
     let again = apply(&world).expect(0);
     assert_eq!(again.json()["plan"]["steps"], json!([]));
     assert_eq!(pushes(), attested, "a run that changes nothing asked for a delivery");
@@ -74,11 +84,19 @@ fn a_hook_is_attested_by_its_receiver_once_and_a_wrong_secret_is_told() {
         assert_eq!(pushes(), attested, "{about}: a wrong signature counts");
         if about == "again" {
             assert_eq!(steps(&ran), [r#"update "attested""#], "it is not attested for being there");
+            assert!(gate(3).contains("no signed test delivery was heard"));
         }
     }
     seal(&world, SECRET);
     assert_eq!(steps(&apply(&world).expect(0)), [r#"update "secret""#, r#"update "attested""#]);
     assert_eq!(apply(&world).expect(0).json()["plan"]["steps"], Value::Array(Vec::new()));
+    assert!(gate(0).contains("its receiver has heard a delivery"));
+    let heard = pushes();
+    let hook = gitea.get("/repos/team/app/hooks").1[0]["id"].clone();
+    let off = json!({ "active": false, "events": ["push", "pull_request_comment"] });
+    assert_eq!(gitea.call(ADMIN, "PATCH", &format!("/repos/team/app/hooks/{hook}"), &off).0, 200);
+    assert!(gate(3).contains("is turned off"));
+    assert_eq!(pushes(), heard, "verify asked for a delivery");
     let record = fs::read_to_string(world.path("state/forge.json")).expect("a record");
     assert!(!record.contains(SECRET) && !record.contains(STATUS), "a value is in the record");
 }

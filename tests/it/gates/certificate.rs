@@ -269,7 +269,7 @@ async fn judge_changed(gate: CertificateGate, declared: &[&str]) -> GateResult {
     let sources = Sources {
         unit: None,
         host: None,
-        drone: None,
+        forges: None,
         observed: None,
         observe: &|| Box::pin(async { Err(String::new()) }),
         task_log: &|_, tally| Box::pin(async { Ok(tally) }),

@@ -42,7 +42,7 @@ async fn run_all(gates: &[Planned], limits: &Limits) -> Vec<GateResult> {
     let sources = Sources {
         unit: None,
         host: None,
-        drone: None,
+        forges: None,
         observed: None,
         observe: &|| Box::pin(async { Err("there is no engine here".to_owned()) }),
         task_log: &|_, _| Box::pin(async { Err("there is no engine here".to_owned()) }),
@@ -67,7 +67,7 @@ async fn run_over(
     let sources = Sources {
         unit: None,
         host: None,
-        drone: None,
+        forges: None,
         observed: None,
         observe: &|| Box::pin(async { Ok(look.clone()) }),
         task_log: &|_, mut tally| {

@@ -100,7 +100,7 @@ async fn every_attempt_is_told_and_the_last_one_says_so() {
     let sources = Sources {
         unit: None,
         host: None,
-        drone: None,
+        forges: None,
         observed: None,
         observe: &|| Box::pin(async { Err(String::new()) }),
         task_log: &|_, _| Box::pin(async { Err(String::new()) }),

@@ -249,7 +249,7 @@ async fn a_hundred_services_are_judged_in_no_time() {
     let sources = holdfast::gates::Sources {
         unit: None,
         host: None,
-        drone: None,
+        forges: None,
         observed: Some(&look),
         observe: &|| Box::pin(async { Err("must not be asked".to_owned()) }),
         task_log: &|_, tally| Box::pin(async { Ok(tally) }),
