@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::api::Api;
 use super::hooks::HookBody;
 use super::model::Hook;
+use super::observe::fields as seen_of;
 use super::{access, administered, attest};
 use crate::forge::error::ForgeError;
 use crate::forge::{Keep, settings, text};
@@ -46,7 +47,8 @@ pub async fn execute(
         }
         ForgeAction::EditUser { name, fields, password } => {
             let password = password.as_deref().map(secret).transpose()?;
-            api.edit_user(name, &user(name, fields, password)).await.map(drop)
+            let written = api.edit_user(name, &user(name, fields, password)).await?;
+            taken(api, fields, &seen_of(&written))
         }
         ForgeAction::DeleteUser(name) => api.delete_user(name).await.map(drop),
         ForgeAction::CreateOrganisation(body) => api.create_org(body).await.map(drop),
@@ -140,6 +142,20 @@ async fn create_user(api: &Api, name: &str, fields: &Value, password: &str) -> R
         api.edit_user(name, &user(name, fields, None)).await?;
     }
     Ok(())
+}
+
+/// Gitea 1.22 takes a user who is to be public again, and leaves them as they are.
+fn taken(api: &Api, wanted: &Value, written: &Value) -> Result<(), ForgeError> {
+    let wanted = wanted.as_object().into_iter().flatten();
+    let lost: Vec<String> = wanted
+        .filter(|(name, value)| written.get(name.as_str()) != Some(value))
+        .map(|(name, value)| format!("`{name}` ({value})"))
+        .collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let why = format!("the user was taken without {}: this version does not keep that", lost.join(", "));
+    Err(ForgeError::Answer { method: "PATCH".to_owned(), url: api.client().base(), why })
 }
 
 /// A password that nobody knows.

@@ -162,7 +162,7 @@ async fn repository(
     Ok(Some(GiteaRepositorySeen { settings: settings(&seen), collaborators, hooks }))
 }
 
-fn fields(user: &User) -> Value {
+pub(super) fn fields(user: &User) -> Value {
     json!({
         "email": user.email,
         "full_name": user.full_name,
