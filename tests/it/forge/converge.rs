@@ -137,11 +137,11 @@ impl Host {
 /// What hands can do to it, in rounds: calls on an object each, and what a run has to do about them.
 fn rounds(version: &str) -> [Vec<(&'static str, &'static str, Value, &'static str)>; 3] {
     const APP: &str = "/repos/team/app";
-    // What Gitea 1.22 does not do, see below.
-    let visibility = if version == GITEAS[2] { "private" } else { "public" };
     // Stands for the hook's own path.
     const HOOK: &str = "/repos/team/app/hooks/";
     const BOT: &str = "/repos/team/app/collaborators/bot";
+    // What Gitea 1.22 does not do, see below.
+    let visibility = if version == GITEAS[2] { "private" } else { "public" };
     let other = json!({
         "login_name": "bot", "source_id": 0, "email": "other@example.org", "full_name": "Other", "restricted": true,
         "visibility": visibility

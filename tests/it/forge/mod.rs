@@ -14,7 +14,7 @@ use peers::{Drone, GITEAS, Gitea, Runner};
 
 /// What a run planned below this address, a step a line.
 fn steps(record: &Value, below: &str) -> Vec<String> {
-    let steps = record["plan"]["steps"].as_array().expect("steps");
+    let steps = record.pointer("/plan/steps").and_then(Value::as_array).expect("steps");
     let text = |step: &Value, key: &str| step[key].as_str().expect("a text").to_owned();
     let lines = steps.iter().map(|step| (text(step, "address"), text(step, "verb")));
     lines
@@ -26,7 +26,7 @@ fn steps(record: &Value, below: &str) -> Vec<String> {
 /// As [`steps`], sorted, each with the names of the fields that it changes: a round of changes by hand is one of repairs, field by
 /// field.
 fn repairs(record: &Value, below: &str) -> Vec<String> {
-    let steps = record["plan"]["steps"].as_array().expect("steps");
+    let steps = record.pointer("/plan/steps").and_then(Value::as_array).expect("steps");
     let text = |step: &Value, key: &str| step[key].as_str().expect("a text").to_owned();
     let mut lines = Vec::new();
     for step in steps.iter().filter(|step| text(step, "address").starts_with(below)) {
