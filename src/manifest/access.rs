@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Manifest, Password, Place};
+use super::{Duration, Manifest, Password, Place};
 use crate::address::{Address, Kind};
 
 /// An access token. Gitea makes its value and tells it once; a secret with the generator `forge` keeps it.
@@ -38,6 +38,9 @@ pub struct Attest {
     /// What they ask for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Password>,
+    /// How long it may take until a test delivery is counted; 20 s when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
 }
 
 const fn yes() -> bool {

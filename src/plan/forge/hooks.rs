@@ -36,7 +36,8 @@ pub(super) fn plan(made: &mut Made<'_, '_>, name: &str, hook: &GiteaWebhook, see
         return;
     }
     let change = Change { field: "attested".to_owned(), before: None, after: Some(attest.status.clone()) };
-    let action = ForgeAction::AttestHook { hook: Box::new(hook.clone()), what, patience: PATIENCE };
+    let patience = attest.timeout.map_or(PATIENCE, |timeout| timeout.0);
+    let action = ForgeAction::AttestHook { hook: Box::new(hook.clone()), what, patience };
     let reason = "Gitea never tells a hook's secret; its receiver can, of a signed test delivery";
     let mut draft = draft(address, Verb::Update, action).because(reason);
     draft.needs = changes;
