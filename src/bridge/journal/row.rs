@@ -91,6 +91,19 @@ impl Row {
         Ok(newer.iter().any(|row| matches!(row.entry.work, Work::Obey(Command::Run { .. }))))
     }
 
+    /// Tests of the commit of `task` that other comments have asked for and that were found to be right, by their comments.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn of_commit(connection: &Connection, task: &Task) -> rusqlite::Result<Vec<Self>> {
+        let which = "WHERE repository = ? AND head = ? AND comment <> ? AND state <> 'accepted' AND \
+                     coalesce(result, '') NOT LIKE 'refused:%' ORDER BY comment";
+        let head = task.head.as_ref().map(Commit::as_str);
+        let mut rows = Self::select(connection, which, params![task.repository, head, task.comment])?;
+        rows.retain(|row| matches!(row.entry.work, Work::Obey(Command::Run { .. })));
+        Ok(rows)
+    }
+
     /// Forgets what is done and older than `before`, and notes up to which comment it has forgotten: an older one that comes
     /// again is still known. Returns how many it has forgotten.
     ///

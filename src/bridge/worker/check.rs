@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::forge::May;
-use super::{Halt, Worker, halves, number};
+use super::{Halt, KILLED, Worker, halves, number};
 use crate::bridge::command::{self, Command, Said};
 use crate::bridge::commit::Commit;
 use crate::bridge::journal::{Row, State, Work};
@@ -128,7 +128,11 @@ impl Worker {
                 (State::Building, Some(build)) => {
                     stopped += usize::from(self.drone.cancel(owner, name, number(build)).await?);
                 }
-                (State::Telling | State::Done, _) => {}
+                // By an attempt before this one, perhaps, that did not get further.
+                (State::Telling | State::Done, _) => {
+                    let killed = other.result.as_deref() == Some(KILLED);
+                    stopped += usize::from(killed && other.times.ended >= Some(task.created));
+                }
                 // It is about to have a build, which would run on.
                 _ => return Err(Halt::Wait("an earlier comment's build is being made")),
             }

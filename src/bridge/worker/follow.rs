@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::{Halt, SUPERSEDED, Worker, halves, number, over};
+use super::{Halt, KILLED, SUPERSEDED, Worker, halves, number, over};
 use crate::bridge::journal::Row;
 use crate::bridge::runs::Look;
 use crate::forge::drone;
@@ -75,7 +75,9 @@ impl Worker {
             row.times.picked = at(seen.started);
             row.times.ended = at(seen.finished);
             if seen.is_over() {
-                over(row, &seen.status);
+                // We may have died after stopping it.
+                let stopped = seen.status == KILLED && self.superseded(row).await?;
+                over(row, if stopped { SUPERSEDED } else { &seen.status });
                 return Ok(());
             }
             if self.superseded(row).await? {

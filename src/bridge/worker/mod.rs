@@ -28,6 +28,8 @@ use crate::secrets::SecretBytes;
 
 /// The result of what a newer comment has made pointless.
 const SUPERSEDED: &str = "superseded";
+/// Drone's word for a build that was stopped.
+const KILLED: &str = "killed";
 /// Tasks that are worked on at once.
 const AT_ONCE: usize = 16;
 /// The journal is looked through this often even when nothing new was stored.

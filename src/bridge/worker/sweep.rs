@@ -79,7 +79,9 @@ impl Worker {
         let until = self.journal.ask(move |connection| Swept::until(connection, id)).await?;
         let most = SignedDuration::try_from(self.bridge.policy.max_age.0).unwrap_or(SignedDuration::MAX);
         let oldest = began.saturating_sub(most).unwrap_or(Timestamp::MIN);
-        let since = until.map_or(oldest, |until| until.min(began).saturating_sub(OVERLAP).unwrap_or(oldest));
+        // A clock that was set back cannot tell what was read: all that may still be obeyed is read again.
+        let since = until.filter(|until| *until <= began);
+        let since = since.map_or(oldest, |until| until.saturating_sub(OVERLAP).unwrap_or(oldest));
         let since = since.max(oldest).to_string();
         let comments = self.forge.comments(halves(full_name), &since).await?;
         let mut found = Found::default();

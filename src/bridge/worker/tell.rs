@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::forge::Comment;
 use super::words::{self, Report};
-use super::{Halt, Worker, halves, number};
+use super::{Halt, SUPERSEDED, Worker, halves, number};
 use crate::bridge::journal::{Row, State, Work};
 use crate::bridge::status::build_url;
 use crate::forge;
@@ -20,7 +20,9 @@ impl Worker {
     pub(super) async fn progress(&self, row: &mut Row, build: &Build) -> Result<(), Halt> {
         let text = words::progress(&self.report(row, Some(build)));
         self.say(row, &text).await?;
-        if let Err(error) = self.status(row, forge::State::Pending, &build.status).await {
+        if let Some(number) = row.build
+            && let Err(error) = self.status(row, number, forge::State::Pending, &build.status).await
+        {
             tracing::warn!(%error, "no status yet");
         }
         Ok(())
@@ -47,7 +49,8 @@ impl Worker {
         }
         let result = row.result.clone().unwrap_or_default();
         if let Some(state) = words::state(&result)
-            && let Err(error) = self.status(row, state, &result).await
+            && let Some(build) = self.shown(row).await?
+            && let Err(error) = self.status(row, build, state, words::description(&result)).await
         {
             if error.is_passing() && failures < STATUS_TRIES {
                 return Err(error.into());
@@ -57,6 +60,24 @@ impl Worker {
         row.times.told = Some(Timestamp::now());
         row.state = State::Done;
         Ok(())
+    }
+
+    /// The build by which the end of a run shows on its commit. One that was stopped or has come to no build leaves that to a
+    /// newer run of the same commit, and else speaks for the build that was stopped there, which would be pending for ever.
+    async fn shown(&self, row: &Row) -> Result<Option<u64>, Halt> {
+        let task = row.entry.task.clone();
+        let others = self.journal.ask(move |connection| Row::of_commit(connection, &task)).await?;
+        // Each of two has its own result in the journal before it looks here: one of them sees the other's.
+        let tells = |other: &Row| {
+            let newer = other.entry.task.comment > row.entry.task.comment;
+            newer && (other.build.is_some() || !matches!(other.state, State::Telling | State::Done))
+        };
+        let stopped = |row: &Row| row.result.as_deref() == Some(SUPERSEDED);
+        if (stopped(row) || row.build.is_none()) && others.iter().any(tells) {
+            return Ok(None);
+        }
+        let left = || others.iter().rev().filter(|other| stopped(other)).find_map(|other| other.build);
+        Ok(row.build.or_else(left))
     }
 
     fn link(&self, row: &Row, build: u64) -> String {
@@ -119,11 +140,12 @@ impl Worker {
     async fn status(
         &self,
         row: &Row,
+        build: u64,
         state: forge::State,
         description: &str,
     ) -> Result<(), crate::forge::error::ForgeError> {
         let task = &row.entry.task;
-        let (Some(head), Some(build)) = (&task.head, row.build) else { return Ok(()) };
+        let Some(head) = &task.head else { return Ok(()) };
         let target_url = &self.link(row, build);
         let status = forge::NewStatus { state, target_url, description, context: CONTEXT };
         self.forge.status(halves(&task.full_name), head.as_str(), &status).await

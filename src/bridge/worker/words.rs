@@ -156,8 +156,7 @@ fn duration(report: &Report<'_>) -> String {
 
 /// The state of the commit for a result; none where nothing was tested.
 pub(super) fn state(result: &str) -> Option<forge::State> {
-    // What supersedes it tells of the commit.
-    if result.starts_with("refused:") || result.starts_with("cancelled:") || result == "superseded" {
+    if result.starts_with("refused:") || result.starts_with("cancelled:") {
         return None;
     }
     Some(match result {
@@ -165,6 +164,15 @@ pub(super) fn state(result: &str) -> Option<forge::State> {
         "failure" => forge::State::Failure,
         _ => forge::State::Error,
     })
+}
+
+/// What the state of the commit says: the result, where people know it from Drone.
+pub(super) fn description(result: &str) -> &str {
+    match result {
+        "superseded" => "stopped: a newer comment asks for another test",
+        "nothing" | "no_build" | "late" => "not tested",
+        result => result,
+    }
 }
 
 /// The end of a log, without secrets of ours and without control characters.
