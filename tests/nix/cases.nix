@@ -168,6 +168,9 @@ in
 {
   version = lib.version or "the stand-in of tests/nix/stub";
 
+  # For the real runner: the shell of its steps.
+  step_shell = (system (enabled (drone { }))).config.services.holdfast.drone.runner.shell;
+
   good = {
     units = units { };
     units_with_secrets = units (secret {

@@ -53,7 +53,7 @@ fn a_hook_is_attested_by_its_receiver_once_and_a_wrong_secret_is_told() {
             "webhooks": { "bridge": {
                 "repository": "team/app", "url": format!("http://{}/hook", service.hook),
                 "events": ["push", "pull_request_comment"], "secret": { "secret": "hook" },
-                "attest": { "status": format!("http://{}", service.status), "token": { "secret": "status" } },
+                "attest": { "status": format!("http://{}", service.status), "token": { "secret": "status" }, "timeout": "3s" },
             } },
         } });
     });

@@ -110,11 +110,8 @@ fn a_secret_is_changed_while_deliveries_come_and_none_of_them_is_lost() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let hook = listener.local_addr().unwrap();
     let begin = |names: &[&str]| {
-        let file = service.file("manifest.json");
-        let mut manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
         let named: Vec<_> = names.iter().map(|name| serde_json::json!({ "secret": name })).collect();
-        manifest["bridge"]["forge"]["hook_secrets"] = named.into();
-        std::fs::write(&file, manifest.to_string()).unwrap();
+        service.edit(|bridge| bridge["forge"]["hook_secrets"] = named.into());
         let socket = std::os::fd::OwnedFd::from(listener.try_clone().unwrap());
         Running(command(service.folder.path()).stdin(socket).spawn().unwrap())
     };

@@ -167,6 +167,22 @@ fn a_newer_comment_stops_the_build_of_an_older_one_where_that_is_wanted() {
         "{said:?}"
     );
     assert_eq!(world.builds.len(), 3);
+    // All are of one commit, which is the newest one's to tell of.
+    let told: Vec<&str> = world.statuses.iter().map(|(_, state)| state.as_str()).collect();
+    assert!(!told.contains(&"error") && told.last() == Some(&"success"), "{told:?}");
+}
+
+#[test]
+fn a_commit_does_not_wait_for_ever_where_what_has_stopped_its_build_comes_to_none() {
+    let scripted = Scripted::start();
+    let service = scripted.bridge(|bridge| bridge["policy"]["supersede"] = true.into());
+    scripted.comment(&service, 1, "!testme");
+    wait("the first status", || !scripted.world().statuses.is_empty());
+    scripted.fault(MAKE, 1, Fault::Said("null"));
+    scripted.comment(&service, 2, "!testme");
+    assert_eq!(until(&service, 1, "done").as_deref(), Some("superseded"));
+    assert_eq!(until(&service, 2, "done").as_deref(), Some("nothing"));
+    assert_eq!(scripted.world().statuses.last(), Some(&(HEAD.to_owned(), "error".to_owned())));
 }
 
 impl Scripted {

@@ -1,75 +1,92 @@
-//! Between the bridge and Drone: a call can be held there for good, so that the bridge dies over it.
+//! Between the bridge and its peers: calls can be held there for good, so that the bridge dies over them.
 
 use std::io::{BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
-use crate::support::relay::head;
+use crate::support::relay::{head, header};
 
-/// Where a call that makes a build is held for good.
+/// Where a call is held for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hold {
-    /// Before Drone has heard of it.
+    /// Before its server has heard of it.
     Before,
-    /// After Drone has answered, before the bridge hears of that.
+    /// After its server has answered, before the bridge hears of that.
     After,
 }
 
-/// What is held next, and who hears of it.
-type Armed = Mutex<Option<(Hold, mpsc::Sender<()>)>>;
-
-/// What stands between the bridge and Drone.
-pub(super) struct Gate {
-    /// Where the bridge connects.
-    pub(super) address: SocketAddr,
-    armed: Arc<Armed>,
+/// A call that is held: the next one with all of these words in it.
+struct Trap {
+    words: Vec<String>,
+    hold: Hold,
+    tell: mpsc::Sender<()>,
 }
+
+/// What stands between the bridge and its peers.
+#[derive(Clone, Default)]
+pub(super) struct Gate(Arc<Mutex<Vec<Trap>>>);
 
 impl Gate {
-    /// In front of a Drone.
-    pub(super) fn to(drone: SocketAddr) -> Self {
+    /// Where the bridge connects to reach the server of a URL.
+    pub(super) fn to(&self, url: &str) -> SocketAddr {
+        let server: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let gate = Self { address: listener.local_addr().unwrap(), armed: Arc::default() };
-        let armed = Arc::clone(&gate.armed);
+        let address = listener.local_addr().unwrap();
+        let gate = self.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let armed = Arc::clone(&armed);
-                std::thread::spawn(move || pass(client, drone, &armed));
+                let gate = gate.clone();
+                std::thread::spawn(move || gate.pass(client, server));
             }
         });
-        gate
+        address
     }
 
-    /// Holds the next call that makes a build; what is returned hears of it.
-    pub(super) fn hold(&self, hold: Hold) -> mpsc::Receiver<()> {
+    /// Holds the next call that has all of these words in it; what is returned hears of it.
+    pub(super) fn hold(&self, hold: Hold, words: &[String]) -> mpsc::Receiver<()> {
         let (tell, told) = mpsc::channel();
-        *self.armed.lock().unwrap() = Some((hold, tell));
+        self.0.lock().unwrap().push(Trap { words: words.to_vec(), hold, tell });
         told
+    }
+
+    /// The trap that a call is in.
+    fn trap(&self, call: &str) -> Option<Trap> {
+        let mut traps = self.0.lock().unwrap();
+        let place = traps.iter().position(|trap| trap.words.iter().all(|word| call.contains(word)))?;
+        Some(traps.remove(place))
+    }
+
+    /// One connection, which the bridge uses for one call.
+    fn pass(&self, mut client: TcpStream, server: SocketAddr) {
+        let mut requests = BufReader::new(client.try_clone().unwrap());
+        let Ok(Some(head)) = head(&mut requests) else { return };
+        let mut body = vec![0; header(&head, "content-length").map_or(0, |length| length.parse().unwrap())];
+        if requests.read_exact(&mut body).is_err() {
+            return;
+        }
+        let call = head + &String::from_utf8_lossy(&body);
+        let trap = self.trap(&call);
+        if let Some(Trap { hold: Hold::Before, tell, .. }) = &trap {
+            held(tell);
+        }
+        let Ok(mut server) = TcpStream::connect(server) else { return };
+        drop(server.write_all(call.as_bytes()));
+        if let Some(trap) = trap {
+            drop(server.read(&mut [0; 1]));
+            held(&trap.tell);
+        }
+        let mut to_server = server.try_clone().unwrap();
+        std::thread::spawn(move || {
+            drop(std::io::copy(&mut requests, &mut to_server));
+            drop(to_server.shutdown(Shutdown::Both));
+        });
+        drop(std::io::copy(&mut server, &mut client));
     }
 }
 
-/// One connection, which the bridge uses for one call.
-fn pass(mut client: TcpStream, drone: SocketAddr, armed: &Armed) {
-    let Ok(mut server) = TcpStream::connect(drone) else { return };
-    let mut requests = BufReader::new(client.try_clone().unwrap());
-    let Ok(Some(request)) = head(&mut requests) else { return };
-    let makes = request.starts_with("POST ") && request.contains("/builds?");
-    let held = makes.then(|| armed.lock().unwrap().take()).flatten();
-    if let Some((Hold::Before, tell)) = &held {
-        let _ = tell.send(());
-        std::thread::sleep(Duration::from_secs(3600));
-    }
-    drop(server.write_all(request.as_bytes()));
-    if let Some((_, tell)) = held {
-        drop(server.read(&mut [0; 1]));
-        let _ = tell.send(());
-        std::thread::sleep(Duration::from_secs(3600));
-    }
-    let mut to_server = server.try_clone().unwrap();
-    std::thread::spawn(move || {
-        drop(std::io::copy(&mut requests, &mut to_server));
-        drop(to_server.shutdown(Shutdown::Both));
-    });
-    drop(std::io::copy(&mut server, &mut client));
+/// Tells of it, and nothing more comes.
+pub(super) fn held(tell: &mpsc::Sender<()>) {
+    let _ = tell.send(());
+    std::thread::sleep(Duration::from_secs(3600));
 }

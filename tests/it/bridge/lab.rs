@@ -1,5 +1,6 @@
 //! A team's Gitea with its Drone and runner, and the bridge between them: the real programs.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -9,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::gate::Gate;
 use super::service::{SECRET, Service, ask, signed};
-use super::sign_in;
+use super::sign_in::{self, Browser};
 use crate::forge::peers::{ADMIN, DRONE_TOKEN, Drone, GITEAS, Gitea, Runner};
+use crate::nix::step_shell;
 
 /// Of everybody but the administrator.
 const PASSWORD: &str = "user~pass-5b1e";
@@ -43,7 +45,7 @@ pub(super) struct Lab {
     pub(super) gate: Gate,
     pub(super) gitea: Gitea,
     hook: i64,
-    _runner: Runner,
+    runner: Option<Runner>,
 }
 
 /// A pull request of the outsider.
@@ -65,10 +67,12 @@ pub(super) struct Stand {
 impl Lab {
     /// A repository that is built, and a bridge that its forge calls.
     pub(super) fn start() -> Self {
-        Self::on(GITEAS[0])
+        let mut lab = Self::on(GITEAS[0]);
+        lab.work();
+        lab
     }
 
-    /// The same on a Gitea of this version.
+    /// On a Gitea of this version: a repository that is built once there is a runner, and a bridge that its forge calls.
     pub(super) fn on(version: &str) -> Self {
         let gitea = Gitea::start(version);
         let admin =
@@ -97,16 +101,17 @@ impl Lab {
         let scopes = json!({ "name": "bridge", "scopes": ["write:issue", "write:repository"] });
         let token = made(gitea.call((BOT, PASSWORD), "POST", "/users/bot/tokens", &scopes), "token");
         let mut drone = sign_in::drone(&gitea);
-        let gate = Gate::to(drone.url.trim_start_matches("http://").parse().unwrap());
+        let gate = Gate::default();
         let secrets = [
             ("bot", token["sha1"].as_str().unwrap()),
             ("drone", DRONE_TOKEN),
             ("drone_hook", "drone-hook-5b1e"),
         ];
         let bridge = Service::with(&secrets, |bridge| {
-            bridge["forge"]["url"] = gitea.url.clone().into();
-            bridge["drone"]["url"] = drone.url.clone().into();
-            bridge["drone"]["connect"] = gate.address.to_string().into();
+            for (peer, url) in [("forge", &gitea.url), ("drone", &drone.url)] {
+                bridge[peer]["url"] = url.clone().into();
+                bridge[peer]["connect"] = gate.to(url).to_string().into();
+            }
             bridge["drone"]["webhook_secret"] = json!({ "secret": "drone_hook" });
             bridge["bot"]["login"] = BOT.into();
             bridge["repositories"] = json!({ "team/app": { "id": repository["id"] } });
@@ -120,8 +125,12 @@ impl Lab {
         drone.kill();
         drone.call_on_builds(&format!("http://{}/drone", bridge.hook), "drone-hook-5b1e");
         drone.resume();
-        let runner = Runner::start(&drone);
-        Self { bridge, drone, gate, gitea, hook, _runner: runner }
+        Self { bridge, drone, gate, gitea, hook, runner: None }
+    }
+
+    /// A runner comes, with the shell that the module gives it.
+    pub(super) fn work(&mut self) {
+        self.runner = Some(Runner::with_shell(&self.drone, &step_shell()));
     }
 
     /// A pull request from the outsider's fork that brings `check.sh`.
@@ -133,9 +142,10 @@ impl Lab {
         Pull { number: pull["number"].as_u64().unwrap(), head, branch: branch.to_owned() }
     }
 
-    /// One more commit on a pull request.
-    pub(super) fn push(&self, pull: &Pull) -> String {
-        self.commit(&pull.branch, &pull.branch, "more", "more")
+    /// One more commit on a pull request, which is returned as it is then.
+    pub(super) fn push(&self, pull: &Pull) -> Pull {
+        let head = self.commit(&pull.branch, &pull.branch, "more", "more");
+        Pull { head, ..pull.clone() }
     }
 
     /// A commit with a new file on a branch of the outsider's fork; its name.
@@ -172,21 +182,29 @@ impl Lab {
         made(self.gitea.get(path), path)
     }
 
-    /// What Gitea has sent the bridge of a comment, byte for byte, in order.
-    pub(super) fn deliveries(&self, comment: u64) -> Vec<String> {
-        let file = self.gitea.database();
-        let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
-        database.busy_timeout(Duration::from_secs(5)).unwrap();
-        let sql = "SELECT payload_content FROM hook_task WHERE hook_id = ? AND is_succeed ORDER BY id";
+    /// What Gitea has sent the bridge of a comment, in order: the delivery's name, and its body byte for byte.
+    pub(super) fn deliveries(&self, comment: u64) -> Vec<(String, String)> {
+        let database = look_into(&self.gitea.database());
+        let sql = "SELECT uuid, payload_content FROM hook_task WHERE hook_id = ? AND is_succeed ORDER BY id";
         let mut all = database.prepare(sql).unwrap();
-        let bodies = all.query_map([self.hook], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap);
-        let of = |body: &String| serde_json::from_str::<Value>(body).unwrap()["comment"]["id"] == comment;
-        bodies.filter(of).collect()
+        let all = all.query_map([self.hook], |row| Ok((row.get(0)?, row.get::<_, String>(1)?))).unwrap();
+        let of = |body: &str| serde_json::from_str::<Value>(body).unwrap()["comment"]["id"] == comment;
+        all.map(Result::unwrap).filter(|(_, body)| of(body)).collect()
     }
 
     /// Sends a delivery once more; the status of the answer.
     pub(super) fn replay(&self, delivery: &str) -> u16 {
         ask(self.bridge.hook, &signed(delivery.as_bytes())).0
+    }
+
+    /// Presses the button on the page of the hook in Gitea that sends a delivery once more.
+    pub(super) fn press(&self, delivery: &str) {
+        let browser = Browser::signed_in(&self.gitea);
+        let page = format!("{}/team/app/settings/hooks/{}", self.gitea.url, self.hook);
+        assert_eq!(browser.open(&page, &[]).0, 200);
+        assert!(browser.page().contains(&format!("/replay/{delivery}")), "no button for {delivery}");
+        let pressed = browser.open(&format!("{page}/replay/{delivery}"), &[("", "")]);
+        assert!((200..400).contains(&pressed.0), "{pressed:?} {}", browser.page());
     }
 
     /// Where the task of a comment stands; `None` before there is one.
@@ -218,7 +236,15 @@ impl Lab {
         self.until(comment, &["done"])
     }
 
-    /// The builds that Drone has of a comment.
+    /// How many builds of a comment there are in Drone's own database.
+    pub(super) fn counted(&self, comment: u64) -> usize {
+        let sql = "SELECT count(*) FROM builds WHERE json_extract(build_params, '$.TESTME_ID') = ?";
+        let count = look_into(&self.drone.database())
+            .query_row(sql, [comment.to_string()], |row| row.get::<_, i64>(0));
+        count.unwrap().try_into().unwrap()
+    }
+
+    /// The builds that Drone tells of a comment.
     pub(super) fn builds(&self, comment: u64) -> Vec<Value> {
         let (status, builds) = self.drone.call("GET", "/api/repos/team/app/builds?per_page=100");
         assert_eq!(status, 200, "{builds}");
@@ -239,12 +265,20 @@ impl Lab {
     /// What the bridge has told of a commit: states and links, the newest first.
     pub(super) fn statuses(&self, head: &str) -> Vec<(String, String)> {
         let all = self.get(&format!("/repos/team/app/commits/{head}/statuses?limit=50"));
-        let mut ours: Vec<&Value> =
-            all.as_array().unwrap().iter().filter(|one| one["context"] == "testme").collect();
+        let mut ours = ours(&all);
         // The newest counts; the forge's own order by time knows no parts of a second.
         ours.sort_by_key(|one| std::cmp::Reverse(one["id"].as_i64()));
         let text = |one: &Value, field: &str| one[field].as_str().unwrap().to_owned();
         ours.iter().map(|one| (text(one, "status"), text(one, "target_url"))).collect()
+    }
+
+    /// What Gitea shows of a commit, which is one status: state and description.
+    pub(super) fn shown(&self, head: &str) -> (String, String) {
+        let all = self.get(&format!("/repos/team/app/commits/{head}/status"));
+        let ours = ours(&all["statuses"]);
+        assert_eq!(ours.len(), 1, "{all}");
+        let text = |field: &str| ours[0][field].as_str().unwrap().to_owned();
+        (text("status"), text("description"))
     }
 
     /// Whether the bridge has shown that it has seen a comment.
@@ -253,6 +287,18 @@ impl Lab {
         all.as_array()
             .is_some_and(|all| all.iter().any(|one| one["content"] == "eyes" && one["user"]["login"] == BOT))
     }
+}
+
+/// The database of a program that runs.
+fn look_into(file: &Path) -> Connection {
+    let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    database.busy_timeout(Duration::from_secs(5)).unwrap();
+    database
+}
+
+/// Those of a list of statuses that are the bridge's.
+fn ours(all: &Value) -> Vec<&Value> {
+    all.as_array().unwrap().iter().filter(|one| one["context"] == "testme").collect()
 }
 
 /// The answer of a call that ended well.

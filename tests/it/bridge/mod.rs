@@ -4,10 +4,12 @@
 
 mod attacks;
 mod attest;
+mod clock;
 mod durable;
 mod faults;
 mod gate;
 mod github;
+mod killed;
 mod lab;
 mod latency;
 mod manager;

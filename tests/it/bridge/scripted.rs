@@ -2,12 +2,14 @@
 
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::{Value, json};
 
+use super::gate::{Hold, held};
 use super::service::{HEAD, Service, delivery};
 use crate::support::relay::head;
 
@@ -39,6 +41,9 @@ pub(super) struct World {
     pub(super) faults: Vec<(&'static str, usize, Fault)>,
     /// Every call, in order.
     pub(super) calls: Vec<String>,
+    /// How many of them were no `GET`, and which of those is held for good.
+    pub(super) writes: usize,
+    held: Option<(usize, Hold, mpsc::Sender<()>)>,
     /// Who listens to the stream.
     streams: Vec<TcpStream>,
     /// True where the stream is not to be had.
@@ -76,6 +81,13 @@ impl Scripted {
     /// The next calls that begin so go wrong.
     pub(super) fn fault(&self, call: &'static str, times: usize, fault: Fault) {
         self.world().faults.push((call, times, fault));
+    }
+
+    /// Holds a write by its number; what is returned hears of it.
+    pub(super) fn hold(&self, number: usize, hold: Hold) -> mpsc::Receiver<()> {
+        let (tell, told) = mpsc::channel();
+        self.world().held = Some((number, hold, tell));
+        told
     }
 
     /// A bridge between the two; `change` is done to its section.
@@ -170,6 +182,15 @@ fn serve(mut client: TcpStream, world: &Mutex<World>) {
     let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let mut world = world.lock().unwrap();
     world.calls.push(call.clone());
+    world.writes += usize::from(!call.starts_with("GET "));
+    let writes = world.writes;
+    if let Some((_, hold, tell)) = world.held.take_if(|(number, ..)| *number == writes) {
+        if hold == Hold::After {
+            world.answer(&call, &body);
+        }
+        drop(world);
+        return held(&tell);
+    }
     let fault = world.faults.iter_mut().find(|(what, times, _)| {
         // One that ends so is the whole call.
         let is = what.strip_suffix('$').map_or_else(|| call.starts_with(what), |whole| call == whole);
@@ -289,23 +310,29 @@ impl World {
                     all
                 },
             );
-        let now = jiff::Timestamp::now().as_second();
-        let started = if status == "pending" { 0 } else { now };
-        json!({ "number": number, "status": status, "params": params, "created": now, "started": started, "finished": 0 })
+        let now = Timestamp::now().as_second();
+        let when = |so: bool| if so { now } else { 0 };
+        json!({
+            "number": number, "status": status, "params": params, "created": now,
+            "started": when(status != "pending"), "finished": when(!matches!(status.as_str(), "pending" | "running")),
+        })
     }
 
-    /// Everybody's comments, the bridge's own among them.
+    /// Everybody's comments since then, the bridge's own among them.
     fn list(&self, query: &str) -> Value {
         if !query.contains("page=1&") && !query.ends_with("page=1") {
             return json!([]);
         }
-        let now = jiff::Timestamp::now().to_string();
+        let since = query.split('&').find_map(|pair| pair.strip_prefix("since=")).unwrap();
+        let since: Timestamp = since.replace("%3A", ":").parse().unwrap();
+        let now = Timestamp::now().to_string();
         let ours = self
             .answers
             .iter()
             .zip(9001..)
             .map(|((_, text), number)| shown(&(number, text.clone(), "testbot".to_owned(), now.clone())));
-        self.comments.iter().map(shown).chain(ours).collect::<Vec<_>>().into()
+        let theirs = self.comments.iter().filter(|one| one.3.parse::<Timestamp>().unwrap() >= since);
+        theirs.map(shown).chain(ours).collect::<Vec<_>>().into()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The real program serving a manifest, and what a forge would send it.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -82,6 +83,14 @@ impl Service {
         }
     }
 
+    /// What the manifest says from the next start on; `change` is done to its section.
+    pub(super) fn edit(&self, change: impl FnOnce(&mut Value)) {
+        let file = self.file("manifest.json");
+        let mut manifest: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        change(&mut manifest["bridge"]);
+        std::fs::write(&file, manifest.to_string()).unwrap();
+    }
+
     pub(super) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -95,8 +104,23 @@ impl Service {
     }
 
     pub(super) fn again(&mut self) {
-        self.child = command(self.folder.path()).spawn().unwrap();
+        self.again_with(&[]);
+    }
+
+    /// With these in its environment.
+    pub(super) fn again_with(&mut self, environment: &[(&str, &OsStr)]) {
+        self.child = command(self.folder.path()).envs(environment.iter().copied()).spawn().unwrap();
         self.wait();
+    }
+
+    /// Its process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended.
+    pub(super) fn is_dead(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Resident memory in KiB.

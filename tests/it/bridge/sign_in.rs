@@ -1,8 +1,9 @@
-//! Drone is let into Gitea without a browser.
+//! What people do with a browser: let Drone into Gitea, and press buttons.
 
 use std::process::{Command, Stdio};
 
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::lab::made;
 use crate::forge::peers::{ADMIN, Drone, Gitea};
@@ -16,21 +17,31 @@ pub(super) fn drone(gitea: &Gitea) -> Drone {
         made(gitea.call(ADMIN, "POST", "/user/applications/oauth2", &application), "application");
     let field = |name: &str| application[name].as_str().unwrap();
     let drone = Drone::start(&address, gitea, (field("client_id"), field("client_secret")));
-    sign_in(gitea, &drone, field("client_id"), &callback);
+    let_in(gitea, &drone, field("client_id"), &callback);
     made(drone.call("POST", "/api/user/repos"), "sync");
     let repository = made(drone.call("POST", "/api/repos/team/app"), "activation");
     assert_eq!(repository["active"], true);
     drone
 }
 
-/// What a browser would do: sign in at Gitea, and let Drone in.
-fn sign_in(gitea: &Gitea, drone: &Drone, client: &str, callback: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let (jar, page) = (folder.path().join("jar"), folder.path().join("page"));
-    let browse = |url: &str, form: &[(&str, &str)]| -> (u16, String) {
+/// Cookies, and the page that is shown.
+pub(super) struct Browser(TempDir);
+
+impl Browser {
+    /// One in which the administrator has signed in to Gitea.
+    pub(super) fn signed_in(gitea: &Gitea) -> Self {
+        let browser = Self(tempfile::tempdir().unwrap());
+        let form = [("user_name", ADMIN.0), ("password", ADMIN.1)];
+        assert_eq!(browser.open(&format!("{}/user/login", gitea.url), &form).0, 303);
+        browser
+    }
+
+    /// Opens a page, or sends a form to it: status, and where that leads.
+    pub(super) fn open(&self, url: &str, form: &[(&str, &str)]) -> (u16, String) {
         let mut command = Command::new("curl");
         command.args(["-sS", "-m", "30", "-w", "%{http_code} %{redirect_url}"]);
-        command.arg("-o").arg(&page);
+        let jar = self.0.path().join("jar");
+        command.arg("-o").arg(self.0.path().join("page"));
         command.arg("-b").arg(&jar).arg("-c").arg(&jar).stdin(Stdio::null());
         for (name, value) in form {
             command.args(["--data-urlencode", &format!("{name}={value}")]);
@@ -39,21 +50,29 @@ fn sign_in(gitea: &Gitea, drone: &Drone, client: &str, callback: &str) {
         let text = String::from_utf8(output.stdout).unwrap();
         let (status, to) = text.split_once(' ').unwrap();
         (status.parse().unwrap(), to.to_owned())
-    };
-    let (status, authorize) = browse(&format!("{}/login", drone.url), &[]);
+    }
+
+    /// What is shown.
+    pub(super) fn page(&self) -> String {
+        std::fs::read_to_string(self.0.path().join("page")).unwrap()
+    }
+}
+
+/// Signs in at Gitea, and lets Drone in.
+fn let_in(gitea: &Gitea, drone: &Drone, client: &str, callback: &str) {
+    let browser = Browser::signed_in(gitea);
+    let (status, authorize) = browser.open(&format!("{}/login", drone.url), &[]);
     assert_eq!(status, 303, "{authorize}");
     let state = authorize.split(['?', '&']).find_map(|pair| pair.strip_prefix("state=")).unwrap();
-    let form = [("user_name", ADMIN.0), ("password", ADMIN.1)];
-    assert_eq!(browse(&format!("{}/user/login", gitea.url), &form).0, 303);
-    assert_eq!(browse(&authorize, &[]).0, 200, "the question whether Drone may");
+    assert_eq!(browser.open(&authorize, &[]).0, 200, "the question whether Drone may");
     // Versions before 1.26 want a word of the page back.
-    let asked = std::fs::read_to_string(&page).unwrap();
+    let asked = browser.page();
     let word = asked.split("name=\"_csrf\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
     let mut form =
         vec![("client_id", client), ("state", state), ("redirect_uri", callback), ("granted", "true")];
     form.extend(word.map(|word| ("_csrf", word)));
-    let (status, back) = browse(&format!("{}/login/oauth/grant", gitea.url), &form);
+    let (status, back) = browser.open(&format!("{}/login/oauth/grant", gitea.url), &form);
     assert!(status == 303 && back.contains("code="), "{status} {back}");
-    let (status, home) = browse(&back, &[]);
+    let (status, home) = browser.open(&back, &[]);
     assert!(status == 303 && !home.contains("/login/error"), "{status} {home}");
 }

@@ -1,13 +1,21 @@
 //! From a comment on a pull request in a real Gitea to a build of a real Drone and its answer, whatever dies in between.
 
-use std::time::Duration;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
 
 use super::gate::Hold;
 use super::lab::{Lab, MAINTAINER, MEMBER, OUTSIDER, Pull};
+use super::scripted::wait;
 use crate::forge::peers::{ADMIN, GITEAS};
 
 /// A pull request whose check ends well, and says what it was given.
 const GOOD: &str = "echo \"checked $PR of $TESTME_ID\"\n";
+
+/// Branches of the fork whose names a shell would obey.
+const NAMES: [&str; 6] = ["$(id)", "a`id`b", "q'\"q", "x;id", "${PATH}", "-n&&id|id>x"];
+
+const MOVED: &str = "the pull request was pushed to after the comment; look at it again and comment again";
+const MAY_NOT: &str = "only who may write to this repository can ask for a test";
 
 impl Lab {
     /// The comment was done with one build that ended well, and said so.
@@ -15,7 +23,7 @@ impl Lab {
         let stand = self.end(comment);
         assert_eq!(stand.result.as_deref(), Some("success"), "{stand:?}");
         let builds = self.builds(comment);
-        assert_eq!(builds.len(), 1, "{builds:?}");
+        assert_eq!((builds.len(), self.counted(comment)), (1, 1), "{builds:?}");
         let build = &builds[0];
         let params = &build["params"];
         assert_eq!((&build["status"], &build["event"]), (&"success".into(), &"custom".into()));
@@ -36,38 +44,42 @@ impl Lab {
     fn refused(&self, pull: &Pull, comment: u64, why: &str) {
         self.end(comment);
         assert_eq!(self.answers(pull, comment), [format!("Not tested: {why}.")]);
-        assert_eq!(self.builds(comment), [serde_json::Value::Null; 0]);
+        assert_eq!((self.builds(comment).len(), self.counted(comment)), (0, 0));
+    }
+
+    /// Two people comment at the same time.
+    fn at_once(&self, pull: &Pull) -> [u64; 2] {
+        std::thread::scope(|scope| {
+            let asked = [MAINTAINER, MEMBER].map(|user| scope.spawn(|| self.comment(user, pull, "!testme")));
+            asked.map(|one| one.join().unwrap())
+        })
     }
 }
 
 #[test]
 fn one_comment_of_a_maintainer_is_one_build_and_one_answer() {
-    let mut lab = Lab::start();
-    let good = lab.pull("good", GOOD);
+    let began = Instant::now();
+    let told = |what: &str| println!("{:5.1} s: {what}", began.elapsed().as_secs_f64());
+    let mut lab = Lab::on(GITEAS[0]);
+    let named = NAMES.map(|name| lab.pull(name, GOOD));
+    let [good, moving] = ["good", "moving"].map(|name| lab.pull(name, GOOD));
     let bad = lab.pull("bad", "echo it breaks here\nexit 3\n");
-    let moving = lab.pull("moving", GOOD);
+    told("there is all but a runner");
+    let comments = killed(&mut lab, &named);
+    told("killed at each write");
+    let missed = lost(&mut lab, &good, &moving);
     obeyed(&lab, &good, &bad);
-    killed(&mut lab, &good);
-    lost(&mut lab, &good, &moving);
-    away(&mut lab, &good);
-    stopped(&lab);
-    named(&lab);
-}
-
-/// Branches of the fork whose names a shell would obey.
-fn named(lab: &Lab) {
-    let names = ["$(id)", "a`id`b", "q'\"q", "x;id", "${PATH}", "-n&&id|id>x"];
-    let pulls = names.map(|name| {
-        let pull = lab.pull(name, GOOD);
-        (lab.comment(MAINTAINER, &pull, "!testme"), pull)
-    });
-    for (comment, pull) in &pulls {
+    told("obeyed");
+    for (pull, comment) in &comments {
         lab.passed(pull, *comment);
-        let build = lab.builds(*comment).remove(0);
-        let names: Vec<_> = build["params"].as_object().unwrap().keys().collect();
-        assert_eq!(names, ["PR", "REF", "TESTME_ID"], "{build}");
-        assert!(!build.to_string().contains("id;") && !build.to_string().contains("$("), "{build}");
+        assert_eq!(lab.shown(&pull.head).0, "success");
     }
+    found(&lab, &good, &moving, &missed);
+    told("what was missed is done");
+    away(&mut lab, &good);
+    told("done after Drone and Gitea were away");
+    stopped(&mut lab);
+    told("stopped");
 }
 
 #[test]
@@ -76,26 +88,72 @@ fn older_giteas_are_obeyed_too_and_the_oldest_by_its_timeline() {
         for version in &GITEAS[1..] {
             scope.spawn(move || {
                 let mut lab = Lab::on(version);
+                lab.work();
                 let (good, moving) = (lab.pull("good", GOOD), lab.pull("moving", GOOD));
-                let comment = lab.comment(MAINTAINER, &good, "!testme");
-                lab.passed(&good, comment);
-                lab.bridge.kill();
+                let reaction = lab.gate.hold(Hold::Before, &["/reactions ".to_owned()]);
                 let overtaken = lab.comment(MAINTAINER, &moving, "!testme");
+                held(&reaction);
                 // Gitea's times know no more than seconds.
                 std::thread::sleep(Duration::from_secs(2));
                 lab.push(&moving);
+                lab.bridge.kill();
                 lab.bridge.again();
-                let why =
-                    "the pull request was pushed to after the comment; look at it again and comment again";
-                lab.refused(&moving, overtaken, why);
+                let comment = lab.comment(MAINTAINER, &good, "!testme");
+                lab.refused(&moving, overtaken, MOVED);
+                lab.passed(&good, comment);
             });
         }
     });
 }
 
+fn held(call: &Receiver<()>) {
+    call.recv_timeout(Duration::from_secs(60)).expect("the call comes");
+}
+
+/// Words of each write of a run on a pull request; the first two are made when its build is over.
+fn writes(pulls: &[Pull; 6]) -> [Vec<String>; 6] {
+    let status = |pull: &Pull| format!("/statuses/{} ", pull.head);
+    [
+        vec!["PATCH ".to_owned(), format!("passed on {}", pulls[0].head)],
+        vec![status(&pulls[1]), "success".to_owned()],
+        vec!["POST ".to_owned(), "/reactions ".to_owned()],
+        vec!["POST ".to_owned(), "/builds?".to_owned(), format!("PR={}&", pulls[3].number)],
+        vec!["POST ".to_owned(), format!("/issues/{}/comments ", pulls[4].number)],
+        vec![status(&pulls[5]), "pending".to_owned()],
+    ]
+}
+
+/// The bridge dies before each of its writes and, when that is tried again, after it. The runner comes when only the end is
+/// still to be told, so that no build is over before.
+fn killed<'p>(lab: &mut Lab, pulls: &'p [Pull; 6]) -> Vec<(&'p Pull, u64)> {
+    let writes = writes(pulls);
+    let (mut comments, mut ends) = (Vec::new(), Vec::new());
+    for (at, (pull, words)) in pulls.iter().zip(&writes).enumerate() {
+        let traps = [Hold::Before, Hold::After].map(|hold| lab.gate.hold(hold, words));
+        comments.push((pull, lab.comment(MAINTAINER, pull, "!testme")));
+        if at < 2 {
+            ends.extend(traps);
+        } else {
+            traps.iter().for_each(|trap| dies(lab, trap));
+        }
+    }
+    lab.work();
+    ends.iter().for_each(|trap| dies(lab, trap));
+    println!("killed before and after each of {} writes to the real Gitea and Drone", writes.len());
+    comments
+}
+
+/// The bridge dies over a call, and is there again.
+fn dies(lab: &mut Lab, call: &Receiver<()>) {
+    held(call);
+    lab.bridge.kill();
+    lab.bridge.again();
+}
+
 /// Whose comments are obeyed, and what is answered.
 fn obeyed(lab: &Lab, good: &Pull, bad: &Pull) {
-    let asked = [MAINTAINER, MEMBER, ADMIN.0].map(|user| lab.comment(user, good, "!testme"));
+    let [first, second] = lab.at_once(good);
+    let asked = [first, second, lab.comment(ADMIN.0, good, "!testme")];
     let fails = lab.comment(MAINTAINER, bad, &format!("!testme {}\n", bad.head));
     let outsider = lab.comment(OUTSIDER, good, "!testme");
     let chatter = lab.comment(MAINTAINER, good, "> !testme\n\nnot yet");
@@ -105,57 +163,53 @@ fn obeyed(lab: &Lab, good: &Pull, bad: &Pull) {
         lab.passed(good, comment);
         assert!(lab.seen(comment));
     }
-    lab.refused(good, outsider, "only who may write to this repository can ask for a test");
+    lab.refused(good, outsider, MAY_NOT);
     lab.refused(good, other, "the commit in the comment is not the pull request's head");
     assert_eq!(lab.end(fails).result.as_deref(), Some("failure"));
     let answers = lab.answers(bad, fails);
     assert_eq!(answers.len(), 1, "{answers:?}");
     let said = &answers[0];
     assert!(said.contains(&format!("failed on {}", bad.head)) && said.contains("it breaks here"), "{said}");
-    assert_eq!(lab.statuses(&bad.head).first().map(|told| told.0.as_str()), Some("failure"));
-    // What was said and done of a comment stays that, whoever sends its delivery again.
-    for again in [asked[0], outsider] {
-        let deliveries = lab.deliveries(again);
-        assert_eq!((deliveries.len(), lab.replay(&deliveries[0])), (1, 202));
-    }
-    assert_eq!(lab.bridge.metric("holdfast_bridge_verdicts_total{verdict=\"known\",reason=\"\"}"), 2);
+    assert_eq!(lab.shown(&bad.head).0, "failure");
+    again(lab, good, [asked[0], outsider]);
     assert_eq!(lab.deliveries(chatter).len(), 2, "it was written and edited");
-    lab.passed(good, asked[0]);
-    lab.refused(good, outsider, "only who may write to this repository can ask for a test");
     assert_eq!((lab.stand(chatter), lab.seen(chatter)), (None, false));
     // Drone's stream and its signed calls said when to look, and not only the clock.
     assert!(lab.bridge.metric("holdfast_bridge_looks_total{because=\"stream\"}") > 0);
     assert!(lab.bridge.metric("holdfast_bridge_verdicts_total{verdict=\"drone\",reason=\"\"}") > 7);
-    assert_eq!(lab.bridge.metric("holdfast_bridge_runs_total{result=\"success\"}"), 3);
 }
 
-/// The bridge dies at the worst moments.
-fn killed(lab: &mut Lab, good: &Pull) {
-    let mut comments = vec![lab.comment(MAINTAINER, good, "!testme")];
-    lab.until(comments[0], &["accepted", "checked", "asking", "building"]);
-    lab.bridge.kill();
-    lab.bridge.again();
-    lab.until(comments[0], &["building", "telling", "done"]);
-    for hold in [Hold::Before, Hold::After] {
-        let held = lab.gate.hold(hold);
-        let comment = lab.comment(MAINTAINER, good, "!testme");
-        held.recv_timeout(Duration::from_secs(60)).expect("a build is asked for");
-        lab.bridge.kill();
-        let stand = lab.until(comment, &["asking"]);
-        assert_eq!((stand.build, lab.builds(comment).len()), (None, usize::from(hold == Hold::After)));
-        lab.bridge.again();
-        lab.until(comment, &["building", "telling", "done"]);
-        comments.push(comment);
+/// What was said and done of a comment stays that, whoever sends its delivery again: somebody who has caught it, and Gitea
+/// itself, when a button on its page is pressed.
+fn again(lab: &Lab, good: &Pull, [obeyed, refused]: [u64; 2]) {
+    const KNOWN: &str = "holdfast_bridge_verdicts_total{verdict=\"known\",reason=\"\"}";
+    let known = lab.bridge.metric(KNOWN);
+    for (comment, times) in [(obeyed, 1), (refused, 3)] {
+        let deliveries = lab.deliveries(comment);
+        let [(name, body)] = deliveries.as_slice() else { panic!("{} deliveries", deliveries.len()) };
+        assert_eq!(lab.replay(body), 202);
+        lab.press(name);
+        wait("the delivery to be sent again", || lab.bridge.metric(KNOWN) == known + times + 1);
+        wait("Gitea to note it", || lab.deliveries(comment).len() == 2);
+        assert_eq!(lab.deliveries(comment)[1].1, *body);
     }
-    lab.bridge.kill();
-    lab.bridge.again();
-    for comment in comments {
-        lab.passed(good, comment);
-    }
+    lab.passed(good, obeyed);
+    lab.refused(good, refused, MAY_NOT);
 }
 
-/// Nobody listens while Gitea delivers, which it does once.
-fn lost(lab: &mut Lab, good: &Pull, moving: &Pull) {
+/// Comments of a time when nobody listened while Gitea delivered, which it does once.
+struct Missed {
+    good: u64,
+    overtaken: u64,
+    outsider: u64,
+    edited: u64,
+    deleted: u64,
+    /// On the pull request as it is since.
+    again: (Pull, u64),
+}
+
+/// The bridge is away, and comes back.
+fn lost(lab: &mut Lab, good: &Pull, moving: &Pull) -> Missed {
     lab.bridge.kill();
     let missed = lab.comment(MAINTAINER, good, "!testme");
     let overtaken = lab.comment(MAINTAINER, moving, "!testme");
@@ -165,16 +219,19 @@ fn lost(lab: &mut Lab, good: &Pull, moving: &Pull) {
     std::thread::sleep(Duration::from_secs(2));
     lab.change(MAINTAINER, edited, Some("!testme"));
     lab.change(MAINTAINER, deleted, None);
-    let mut moved = moving.clone();
-    moved.head = lab.push(moving);
+    let moved = lab.push(moving);
     lab.bridge.again();
     let again = lab.comment(MAINTAINER, &moved, "!testme");
-    lab.passed(good, missed);
-    let why = "the pull request was pushed to after the comment; look at it again and comment again";
-    lab.refused(moving, overtaken, why);
-    lab.refused(moving, outsider, "only who may write to this repository can ask for a test");
-    assert_eq!((lab.stand(edited), lab.stand(deleted)), (None, None));
-    lab.passed(&moved, again);
+    Missed { good: missed, overtaken, outsider, edited, deleted, again: (moved, again) }
+}
+
+/// It has found what it missed.
+fn found(lab: &Lab, good: &Pull, moving: &Pull, missed: &Missed) {
+    lab.passed(good, missed.good);
+    lab.refused(moving, missed.overtaken, MOVED);
+    lab.refused(moving, missed.outsider, MAY_NOT);
+    assert_eq!((lab.stand(missed.edited), lab.stand(missed.deleted)), (None, None));
+    lab.passed(&missed.again.0, missed.again.1);
     assert!(lab.statuses(&moving.head).is_empty(), "nobody has asked for it in time");
 }
 
@@ -195,15 +252,55 @@ fn away(lab: &mut Lab, good: &Pull) {
     lab.passed(good, second);
 }
 
-/// A build is stopped by a comment, and repeated by another.
-fn stopped(lab: &Lab) {
-    let slow = lab.pull("slow", "sleep 12\n");
-    let asked = lab.comment(MAINTAINER, &slow, "!testme");
-    lab.until(asked, &["building"]);
+/// A check that waits for what it has started, until the pull request is pushed to.
+const SLOW: &str = "[ -e more ] && exit\n(setsid sleep 70731 &)\nsleep 70731 &\nsleep 70731\n";
+
+/// Processes that such checks have started.
+fn sleeping() -> usize {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let text = all.map(|one| std::fs::read(one.path().join("cmdline")).unwrap_or_default());
+    text.filter(|text| text.as_slice() == b"sleep\x0070731\x00").count()
+}
+
+/// Builds that are stopped: by a comment that says so, in Drone itself, and by a newer comment where that is wanted. All that
+/// they have started goes with them, and no commit is left that seems to wait.
+fn stopped(lab: &mut Lab) {
+    let begun = |lab: &Lab, comment: u64| {
+        lab.until(comment, &["building"]);
+        wait("the check to be at work", || sleeping() == 3);
+    };
+    let slow = lab.pull("slow", SLOW);
+    let ended = |lab: &Lab, comment: u64, result: &str, told: &str| {
+        assert_eq!(lab.end(comment).result.as_deref(), Some(result));
+        assert_eq!((lab.counted(comment), &lab.builds(comment)[0]["status"]), (1, &"killed".into()));
+        assert_eq!(lab.shown(&slow.head), ("error".to_owned(), told.to_owned()));
+        wait("all of it to end", || sleeping() == 0);
+    };
+
+    let first = lab.comment(MAINTAINER, &slow, "!testme");
+    begun(lab, first);
     let cancel = lab.comment(MAINTAINER, &slow, "!testme cancel");
     assert_eq!(lab.end(cancel).result.as_deref(), Some("cancelled:1"));
     assert_eq!(lab.answers(&slow, cancel), ["Stopped one build."]);
-    assert_eq!(lab.end(asked).result.as_deref(), Some("killed"));
-    let rerun = lab.comment(MAINTAINER, &slow, "!testme rerun");
-    lab.passed(&slow, rerun);
+    ended(lab, first, "killed", "killed");
+
+    let second = lab.comment(MAINTAINER, &slow, "!testme rerun");
+    begun(lab, second);
+    let build = lab.stand(second).unwrap().build.unwrap();
+    assert_eq!(lab.drone.call("DELETE", &format!("/api/repos/team/app/builds/{build}")).0, 200);
+    ended(lab, second, "killed", "killed");
+
+    lab.bridge.kill();
+    lab.bridge.edit(|bridge| bridge["policy"]["supersede"] = true.into());
+    lab.bridge.again();
+    let third = lab.comment(MAINTAINER, &slow, "!testme");
+    begun(lab, third);
+    let pushed = lab.push(&slow);
+    let [one, other] = lab.at_once(&pushed);
+    ended(lab, third, "superseded", "stopped: a newer comment asks for another test");
+    let (older, newer) = (one.min(other), one.max(other));
+    lab.passed(&pushed, newer);
+    assert_eq!(lab.end(older).result.as_deref(), Some("superseded"));
+    assert!(lab.counted(older) < 2);
+    assert_eq!(lab.shown(&pushed.head).0, "success");
 }

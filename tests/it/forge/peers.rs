@@ -165,7 +165,7 @@ fn app_ini(folder: &Path, port: u16, version: &str) -> String {
         ),
         ("oauth2", format!("JWT_SECRET_URI = file:{folder}/sec/jwt_secret")),
         ("service", "DISABLE_REGISTRATION = true".to_owned()),
-        ("webhook", "ALLOWED_HOST_LIST = loopback".to_owned()),
+        ("webhook", "ALLOWED_HOST_LIST = loopback\nPAGING_NUM = 100".to_owned()),
         ("queue.webhook_sender", "TYPE = channel".to_owned()),
         ("log", format!("MODE = console\nLEVEL = info\nROOT_PATH = {folder}/log.d")),
         ("cron", "ENABLED = false".to_owned()),
@@ -408,16 +408,35 @@ pub(crate) struct Runner {
 impl Runner {
     /// For builds of this server, those that were asked for by name only (`custom`).
     pub(crate) fn start(drone: &Drone) -> Self {
-        let mut process = Process::new();
+        let process = Process::new();
         let program = process.bring(&runner_program());
-        let mut command = process.command(&program);
+        let command = process.command(&program);
+        Self::run(process, command, drone)
+    }
+
+    /// The same where the shell of steps is the one in this folder, as the module has it: there alone is its credential,
+    /// by which that shell knows that it is a step's.
+    pub(crate) fn with_shell(drone: &Drone, shell: &Path) -> Self {
+        let process = Process::new();
+        let program = process.bring(&runner_program());
+        let mut command = process.bare(Path::new("unshare"));
+        let inside = r#"mount -t tmpfs none /run && mkdir -p $CREDENTIALS && touch $CREDENTIALS/drone_runner_env &&
+            chown -R "$0" $CREDENTIALS && mount --bind "$1/bin/sh" /bin/sh || exit 1
+            shift; exec setpriv --reuid "$0" --regid "$0" --clear-groups "$@""#;
+        let inside = inside.replace("$CREDENTIALS", "/run/credentials/holdfast-runner.service");
+        let user = USER.1.to_string();
+        command.args(["--mount", "/bin/bash", "-c", &inside, &user]).arg(shell).arg(&program);
+        Self::run(process, command, drone)
+    }
+
+    fn run(mut process: Process, mut command: Command, drone: &Drone) -> Self {
         let address = format!("127.0.0.1:{}", free_port());
         command.arg("daemon").envs([
             ("DRONE_RPC_PROTO", "http"),
             ("DRONE_RPC_HOST", drone.url.trim_start_matches("http://")),
             ("DRONE_RPC_SECRET", RPC),
             ("DRONE_RUNNER_NAME", "lab"),
-            ("DRONE_RUNNER_CAPACITY", "2"),
+            ("DRONE_RUNNER_CAPACITY", "4"),
             ("DRONE_HTTP_BIND", &address),
             ("DRONE_LIMIT_EVENTS", "custom"),
         ]);

@@ -94,6 +94,15 @@ fn evaluate(expression: &str) -> Output {
     command.output().expect("`nix-instantiate` cannot be run; run `make setup`")
 }
 
+/// The shell that the module gives the steps of builds: a folder with `bin/sh`.
+pub(crate) fn step_shell() -> PathBuf {
+    let mut command = nix("nix-build");
+    command.args(["--no-out-link", "--expr", "(import ./tests/nix/cases.nix { }).step_shell"]);
+    let output = command.output().expect("`nix-build` cannot be run; run `make setup`");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
+}
+
 /// The value of an expression, as JSON.
 fn value(expression: &str) -> String {
     let output = evaluate(expression);

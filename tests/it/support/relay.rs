@@ -107,7 +107,7 @@ pub(crate) fn head(from: &mut impl BufRead) -> io::Result<Option<String>> {
     }
 }
 
-pub(super) fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+pub(crate) fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with(&format!("{name}:")))?;
     line.split_once(':').map(|(_, value)| value.trim())
 }
