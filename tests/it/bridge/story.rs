@@ -66,7 +66,7 @@ fn one_comment_of_a_maintainer_is_one_build_and_one_answer() {
     let bad = lab.pull("bad", "echo it breaks here\nexit 3\n");
     told("there is all but a runner");
     let comments = killed(&mut lab, &named);
-    told("killed at each write");
+    told("killed before and after each of 6 writes to the real Gitea and Drone");
     let missed = lost(&mut lab, &good, &moving);
     obeyed(&lab, &good, &bad);
     told("obeyed");
@@ -134,20 +134,21 @@ fn killed<'p>(lab: &mut Lab, pulls: &'p [Pull; 6]) -> Vec<(&'p Pull, u64)> {
         if at < 2 {
             ends.extend(traps);
         } else {
-            traps.iter().for_each(|trap| dies(lab, trap));
+            dies_at(lab, traps);
         }
     }
     lab.work();
-    ends.iter().for_each(|trap| dies(lab, trap));
-    println!("killed before and after each of {} writes to the real Gitea and Drone", writes.len());
+    dies_at(lab, ends);
     comments
 }
 
-/// The bridge dies over a call, and is there again.
-fn dies(lab: &mut Lab, call: &Receiver<()>) {
-    held(call);
-    lab.bridge.kill();
-    lab.bridge.again();
+/// The bridge dies over each of these calls, and is there again.
+fn dies_at(lab: &mut Lab, calls: impl IntoIterator<Item = Receiver<()>>) {
+    for call in calls {
+        held(&call);
+        lab.bridge.kill();
+        lab.bridge.again();
+    }
 }
 
 /// Whose comments are obeyed, and what is answered.
