@@ -39,17 +39,15 @@ use crate::source::{Limits, Problem, Source, Span, parse_hearing};
 pub(super) fn read(bytes: &[u8]) -> Result<File, SecretError> {
     let text = std::str::from_utf8(bytes).map_err(|_| SecretError::Syntax("is not UTF-8 text".to_owned()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let source = Source::new("line", text);
-    let letters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
-    let scalars = scalars(text, &letters).map_err(|problem| {
-        let (line, column) = source.line_column(problem.span.start);
-        SecretError::Syntax(format!("line {line} column {column}: {}", problem.message))
-    })?;
-    let wrong = |index: usize, what: &str| {
-        let byte = letters.iter().take(index).map(|letter| letter.len_utf8()).sum();
-        let (line, column) = source.line_column(byte);
+    let letters = letters(text);
+    let at = |byte: usize, what: &str| {
+        let (line, column) = Source::new("line", text).line_column(byte);
         SecretError::Syntax(format!("line {line} column {column}: {what}"))
     };
+    let scalars =
+        scalars(text, &letters).map_err(|problem| at(problem.span.start, problem.message.as_str()))?;
+    let wrong =
+        |index: usize, what: &str| at(letters.iter().take(index).map(|letter| letter.len_utf8()).sum(), what);
     let odd = |letter: &char| matches!(letter, '\u{85}' | '\u{2028}' | '\u{2029}');
     if let Some(index) = letters.iter().position(odd) {
         return Err(wrong(
@@ -81,6 +79,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<File, SecretError> {
     Ok(file)
 }
 
+/// The characters of a text; there is room for all of them before the first, so that no copy is left behind.
+fn letters(text: &str) -> Zeroizing<Vec<char>> {
+    let mut letters = Zeroizing::new(Vec::with_capacity(text.len()));
+    letters.extend(text.chars());
+    letters
+}
+
 /// Most brackets that are mended; each needs one more reading.
 const MOST_MENDED: usize = 100;
 
@@ -90,21 +95,22 @@ const MOST_MENDED: usize = 100;
 /// the column of the key, where YAML does not allow it. Such a comment is blanked out.
 fn scalars(text: &str, letters: &[char]) -> Result<Scalars, Problem> {
     let limits = Limits { bytes: FILE_CAP, ..Limits::default() };
-    let mut parsed = Zeroizing::new(text.to_owned());
+    let mut again: Option<Zeroizing<String>> = None;
     for left in (0..MOST_MENDED).rev() {
-        let source = Source::new("line", parsed.as_str());
+        let parsed = again.as_ref().map_or(text, |mended| mended.as_str());
+        let source = Source::new("line", parsed);
         let mut scalars = Scalars::default();
         match parse_hearing(&source, limits, &mut |event, range| scalars.hear(event, range, letters)) {
             // Of such escapes the crate makes others, which are not as long.
             Ok(_) if text.contains("\\ud") || text.contains("\\uD") => {
-                return Scalars::read(&parsed, letters).map_err(|index| {
+                return Scalars::read(parsed, letters).map_err(|index| {
                     let at = letters.iter().take(index).map(|letter| letter.len_utf8()).sum();
                     source.problem(Span { start: at, end: at }, "cannot be read")
                 });
             }
             Ok(_) => return Ok(scalars),
             Err(problem) if left == 0 => return Err(problem),
-            Err(problem) => parsed = mended(&parsed, problem.span.start).ok_or(problem)?,
+            Err(problem) => again = Some(mended(parsed, problem.span.start).ok_or(problem)?),
         }
     }
     Ok(Scalars::default())

@@ -4,12 +4,10 @@ mod text;
 
 use std::ops::Range;
 
-use zeroize::Zeroizing;
-
 use super::lay::Laid;
 use super::parts::{Id, Part, Parts, Place, Shape};
-use super::scalars;
 use super::tokens::{Scanner, Words};
+use super::{letters, scalars};
 use crate::secrets::path::Step;
 use crate::secrets::tree::{Entry, Item, Node};
 
@@ -48,7 +46,7 @@ fn with_edits(
     is_json: bool,
     edit: impl FnOnce(&mut Splice<'_>, &[Id]) -> Option<()>,
 ) -> Option<Words> {
-    let letters: Zeroizing<Vec<char>> = Zeroizing::new(text.chars().collect());
+    let letters = letters(text);
     let scalars = scalars(text, &letters).ok()?;
     let (tokens, remarks) = Scanner::scan(&letters, &scalars).ok()?;
     let mut parts = Parts::new(&tokens, remarks, &scalars);
