@@ -178,11 +178,12 @@ impl Receiver {
         if let Some(secret) = drone {
             return self.woken(secret, &head.headers, body).await;
         }
-        let kind = kind(&head.headers)?;
         let forge = self.bridge.forge.kind;
+        // Who signs nothing is told that and nothing else.
         if !head.headers.contains_key(header(forge)) {
             return Err(Reply::Unsigned);
         }
+        let kind = kind(&head.headers)?;
         let reading = timeout(self.bridge.limits.read.0, self.read(body));
         let (mut body, _permit) = reading.await.map_err(|_| Reply::Slow)??;
         // Gitea and Forgejo sign the JSON, GitHub signs what it sends.
