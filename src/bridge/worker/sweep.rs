@@ -27,8 +27,8 @@ const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 struct Found {
     /// Commands that were not in the journal.
     missed: usize,
-    /// True where a command is too young to tell: it is looked for again soon.
-    young: bool,
+    /// How long some command is still too young to tell: it is looked for again then.
+    young: SignedDuration,
 }
 
 impl Worker {
@@ -47,8 +47,8 @@ impl Worker {
                         if missed > 0 {
                             tracing::warn!(repository = name, missed, "commands that were not delivered");
                         }
-                        if young {
-                            pause = YOUNG.unsigned_abs();
+                        if young > SignedDuration::ZERO {
+                            pause = young.unsigned_abs();
                         }
                     }
                     Err(error) => tracing::warn!(repository = name, %error, "comments cannot be read"),
@@ -87,8 +87,9 @@ impl Worker {
         let mut found = Found::default();
         for comment in &comments {
             let Some(entry) = self.missed(full_name, repository, comment, began) else { continue };
-            if began.duration_since(entry.task.created) < YOUNG {
-                found.young = true;
+            let age = began.duration_since(entry.task.created).max(SignedDuration::ZERO);
+            if age < YOUNG {
+                found.young = found.young.max(YOUNG.saturating_sub(age));
                 continue;
             }
             let created = entry.task.created;
