@@ -82,6 +82,8 @@ impl Gate {
             drop(to_server.shutdown(Shutdown::Both));
         });
         drop(std::io::copy(&mut server, &mut client));
+        // A server that has died has ended the call.
+        drop(client.shutdown(Shutdown::Both));
     }
 }
 

@@ -65,21 +65,24 @@ fn one_comment_of_a_maintainer_is_one_build_and_one_answer() {
     let [good, moving] = ["good", "moving"].map(|name| lab.pull(name, GOOD));
     let bad = lab.pull("bad", "echo it breaks here\nexit 3\n");
     told("there is all but a runner");
+    // They are found when they are 20 s old: meanwhile there is more to do.
+    let missed = lost(&mut lab, &good, &moving);
     let comments = killed(&mut lab, &named);
     told("killed before and after each of 6 writes to the real Gitea and Drone");
-    let missed = lost(&mut lab, &good, &moving);
     obeyed(&lab, &good, &bad);
     told("obeyed");
     for (pull, comment) in &comments {
         lab.passed(pull, *comment);
         assert_eq!(lab.shown(&pull.head).0, "success");
     }
+    stopped(&lab);
+    told("stopped");
     found(&lab, &good, &moving, &missed);
     told("what was missed is done");
     away(&mut lab, &good);
     told("done after Drone and Gitea were away");
-    stopped(&mut lab);
-    told("stopped");
+    superseded(&mut lab);
+    told("superseded");
 }
 
 #[test]
@@ -263,45 +266,50 @@ fn sleeping() -> usize {
     text.filter(|text| text.as_slice() == b"sleep\x0070731\x00").count()
 }
 
-/// Builds that are stopped: by a comment that says so, in Drone itself, and by a newer comment where that is wanted. All that
-/// they have started goes with them, and no commit is left that seems to wait.
-fn stopped(lab: &mut Lab) {
-    let begun = |lab: &Lab, comment: u64| {
-        lab.until(comment, &["building"]);
-        wait("the check to be at work", || sleeping() == 3);
-    };
-    let slow = lab.pull("slow", SLOW);
-    let ended = |lab: &Lab, comment: u64, result: &str, told: &str| {
-        assert_eq!(lab.end(comment).result.as_deref(), Some(result));
-        assert_eq!((lab.counted(comment), &lab.builds(comment)[0]["status"]), (1, &"killed".into()));
-        assert_eq!(lab.shown(&slow.head), ("error".to_owned(), told.to_owned()));
-        wait("all of it to end", || sleeping() == 0);
-    };
+/// A build of a check that waits has begun.
+fn begun(lab: &Lab, comment: u64) {
+    lab.until(comment, &["building"]);
+    wait("the check to be at work", || sleeping() == 3);
+}
 
+/// It was stopped, with all that it had started, and its commit does not seem to wait.
+fn ended(lab: &Lab, slow: &Pull, comment: u64, result: &str, told: &str) {
+    assert_eq!(lab.end(comment).result.as_deref(), Some(result));
+    assert_eq!((lab.counted(comment), &lab.builds(comment)[0]["status"]), (1, &"killed".into()));
+    assert_eq!(lab.shown(&slow.head), ("error".to_owned(), told.to_owned()));
+    wait("all of it to end", || sleeping() == 0);
+}
+
+/// Builds that are stopped by a comment, and in Drone itself.
+fn stopped(lab: &Lab) {
+    let slow = lab.pull("slow", SLOW);
     let first = lab.comment(MAINTAINER, &slow, "!testme");
     begun(lab, first);
     let cancel = lab.comment(MAINTAINER, &slow, "!testme cancel");
     assert_eq!(lab.end(cancel).result.as_deref(), Some("cancelled:1"));
     assert_eq!(lab.answers(&slow, cancel), ["Stopped one build."]);
-    ended(lab, first, "killed", "killed");
-
+    ended(lab, &slow, first, "killed", "killed");
     let second = lab.comment(MAINTAINER, &slow, "!testme rerun");
     begun(lab, second);
     let build = lab.stand(second).unwrap().build.unwrap();
     assert_eq!(lab.drone.call("DELETE", &format!("/api/repos/team/app/builds/{build}")).0, 200);
-    ended(lab, second, "killed", "killed");
+    ended(lab, &slow, second, "killed", "killed");
+}
 
+/// Where that is wanted, a newer comment stops the build of an older one, also after a push, and of two that are written at
+/// once one is built.
+fn superseded(lab: &mut Lab) {
     lab.bridge.kill();
     lab.bridge.edit(|bridge| bridge["policy"]["supersede"] = true.into());
     lab.bridge.again();
-    let third = lab.comment(MAINTAINER, &slow, "!testme");
-    begun(lab, third);
+    let slow = lab.pull("slower", SLOW);
+    let older = lab.comment(MAINTAINER, &slow, "!testme");
+    begun(lab, older);
     let pushed = lab.push(&slow);
     let [one, other] = lab.at_once(&pushed);
-    ended(lab, third, "superseded", "stopped: a newer comment asks for another test");
-    let (older, newer) = (one.min(other), one.max(other));
-    lab.passed(&pushed, newer);
-    assert_eq!(lab.end(older).result.as_deref(), Some("superseded"));
-    assert!(lab.counted(older) < 2);
+    ended(lab, &slow, older, "superseded", "stopped: a newer comment asks for another test");
+    lab.passed(&pushed, one.max(other));
+    assert_eq!(lab.end(one.min(other)).result.as_deref(), Some("superseded"));
+    assert!(lab.counted(one.min(other)) < 2);
     assert_eq!(lab.shown(&pushed.head).0, "success");
 }
