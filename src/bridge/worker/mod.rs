@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use self::forge::Forge;
@@ -30,7 +30,9 @@ use crate::secrets::SecretBytes;
 const SUPERSEDED: &str = "superseded";
 /// Drone's word for a build that was stopped.
 const KILLED: &str = "killed";
-/// Tasks that are worked on at once.
+/// Tasks in hand at once. Most of them wait for their build, and must not keep a `cancel` waiting.
+const IN_HAND: usize = 128;
+/// Those of them that ask the forge or Drone for something else than how a build goes.
 const AT_ONCE: usize = 16;
 /// The journal is looked through this often even when nothing new was stored.
 const LOOK: Duration = Duration::from_secs(30);
@@ -127,18 +129,19 @@ impl Worker {
         let sweeper = Arc::clone(&self);
         let told = stop.clone();
         let sweeping = tokio::spawn(async move { sweeper.sweeps(told).await });
+        let turns = Arc::new(Semaphore::new(AT_ONCE));
         let mut tasks = JoinSet::new();
         let mut busy = BTreeSet::new();
         loop {
-            let oldest = self.journal.ask(|connection| Row::unfinished(connection, AT_ONCE)).await;
+            let oldest = self.journal.ask(|connection| Row::unfinished(connection, IN_HAND)).await;
             let rows = oldest.unwrap_or_default();
             pulse.beat();
             for row in rows {
-                if busy.len() >= AT_ONCE {
+                if busy.len() >= IN_HAND {
                     break;
                 }
                 if busy.insert(row.id) {
-                    tasks.spawn(Arc::clone(&self).finish(row));
+                    tasks.spawn(Arc::clone(&self).finish(row, Arc::clone(&turns)));
                 }
             }
             tokio::select! {
@@ -157,13 +160,16 @@ impl Worker {
     }
 
     /// Brings a task to its end, however often that takes.
-    async fn finish(self: Arc<Self>, mut row: Row) -> i64 {
+    async fn finish(self: Arc<Self>, mut row: Row, turns: Arc<Semaphore>) -> i64 {
         let (id, comment) = (row.id, row.entry.task.comment);
         let mut tries = Tries { resumed: true, ..Tries::default() };
         while row.state != State::Done {
             let (before, times) = (row.state, row.times);
             self.give_up(&mut row, tries.failures);
-            match self.step(&mut row, tries).await {
+            let turn = if row.state == State::Building { None } else { turns.acquire().await.ok() };
+            let gone = self.step(&mut row, tries).await;
+            drop(turn);
+            match gone {
                 Ok(()) => {
                     tracing::info!(
                         comment,

@@ -185,6 +185,20 @@ fn a_commit_does_not_wait_for_ever_where_what_has_stopped_its_build_comes_to_non
     assert_eq!(scripted.world().statuses.last(), Some(&(HEAD.to_owned(), "error".to_owned())));
 }
 
+#[test]
+fn a_cancel_is_heard_however_many_builds_are_waited_for() {
+    let scripted = Scripted::start();
+    let service = scripted.bridge(|bridge| bridge["policy"]["burst"] = 100.into());
+    for comment in 1..=20 {
+        scripted.comment(&service, comment, "!testme");
+    }
+    for comment in 1..=20 {
+        until(&service, comment, "building");
+    }
+    scripted.comment(&service, 21, "!testme cancel");
+    assert_eq!(until(&service, 21, "done").as_deref(), Some("cancelled:20"));
+}
+
 impl Scripted {
     /// Somebody writes a comment that is not delivered.
     fn comment_missed(&self, number: u64) {
