@@ -280,7 +280,7 @@ commit=$(git rev-parse --short HEAD)
 Written by \`make bench\`; the script is \`tests/bench/run.sh\`. Two private engines on one machine, one of which only docker
 writes to.
 
-$(date -u +%Y-%m-%d), commit $commit, $(nproc) cores, kernel $(uname -r), engine $(docker version --format '{{.Server.Version}}'),
+$(date -u +%Y-%m-%d), commit $commit, $(nproc) cores, kernel $(uname -r | cut -d- -f1), engine $(docker version --format '{{.Server.Version}}'),
 docker CLI $(docker version --format '{{.Client.Version}}'), $(rustc --version | cut -d' ' -f1-2).
 MD
   for part in $parts; do
