@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use rustix::net::sockopt::socket_acceptconn;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+use rustix::thread::disable_transparent_huge_pages;
+use serde::{Deserialize, Serialize};
 
+use super::anew::Handed;
 use super::flags::ManifestArg;
 use super::notify::{self, Notify};
 use super::settings::Settings;
-use super::{input, problems, told};
+use super::{hygiene, input, logging, problems, told};
 use crate::bridge::{self, Given, Moment};
 use crate::manifest::{Bridge, Manifest, Password, load};
 use crate::report::Exit;
@@ -42,27 +45,85 @@ pub(super) struct ServeArgs {
     secrets_dir: Option<PathBuf>,
 }
 
+/// How what `serve` needs is handed on.
+const HANDED: Handed = Handed { memory: "holdfast-bridge", variable: "HOLDFAST_BRIDGE_FD" };
+
 /// Runs a command of `bridge`.
 pub(super) fn run(command: &Command, settings: &Settings) -> Exit {
     let Command::Serve(args) = command;
-    // A run that ends is faster with huge pages; what serves for months would hold 2 MiB for each few KiB that it uses.
-    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
-        tracing::debug!(%error, "huge pages stay on");
-    }
     match prepare(args, settings) {
-        Ok(service) => drive(service),
+        Ok(prepared) => prepared.anew(),
         Err(exit) => exit,
     }
 }
 
-/// What `serve` needs, read before anything is served.
-struct Service {
+/// What `serve` needs of its arguments and the manifest.
+#[derive(Serialize, Deserialize)]
+struct Prepared {
     bridge: Bridge,
     journal: PathBuf,
-    given: Given,
+    secrets: Secrets,
+    verbosity: u8,
+    color: bool,
 }
 
-fn prepare(args: &ServeArgs, settings: &Settings) -> Result<Service, Exit> {
+/// Serves, in a process that was started anew for it; none in any other.
+pub(super) fn prepared() -> Option<Exit> {
+    let handed = HANDED.take().ok().flatten()?;
+    let prepared: Prepared = serde_json::from_slice(&handed).ok()?;
+    hygiene::shut();
+    logging::begin(prepared.verbosity, prepared.color);
+    Some(prepared.serve())
+}
+
+impl Prepared {
+    /// Serves in a process that has read neither arguments nor a manifest, which is most of what this one has in memory and
+    /// does not need again. Huge pages, with which a run that ends is faster, are off there from the beginning: what serves
+    /// for months would hold 2 MiB for each few KiB that it uses.
+    fn anew(self) -> Exit {
+        if let Err(error) = disable_transparent_huge_pages(true) {
+            tracing::debug!(%error, "huge pages stay on");
+        }
+        let bytes = serde_json::to_vec(&self).unwrap_or_default();
+        let error = HANDED.start(&bytes, None);
+        tracing::warn!(%error, "not started anew: it takes more memory");
+        self.serve()
+    }
+
+    fn serve(self) -> Exit {
+        match self.given() {
+            Ok(given) => drive(self.bridge, &self.journal, given),
+            Err(exit) => exit,
+        }
+    }
+
+    fn given(&self) -> Result<Given, Exit> {
+        let (bridge, secrets) = (&self.bridge, &self.secrets);
+        let (bot, drone) = (secrets.may(&bridge.bot.token), secrets.may(&bridge.drone.token));
+        Ok(Given {
+            hook_secrets: bridge
+                .forge
+                .hook_secrets
+                .iter()
+                .map(|secret| secrets.must(secret))
+                .collect::<Result<_, _>>()?,
+            status: bridge.status_token.as_ref().map(|token| secrets.must(token)).transpose()?,
+            drone_hook: bridge
+                .drone
+                .webhook_secret
+                .as_ref()
+                .map(|secret| secrets.must(secret))
+                .transpose()?,
+            watchdog: notify::watchdog(),
+            manager: manager(lacks(bot.as_ref(), drone.as_ref())),
+            bot,
+            drone,
+            listener: handed_over(),
+        })
+    }
+}
+
+fn prepare(args: &ServeArgs, settings: &Settings) -> Result<Prepared, Exit> {
     let file = args.manifest.file();
     let name = file.display().to_string();
     let bytes = input::read(&file).map_err(|error| {
@@ -76,29 +137,18 @@ fn prepare(args: &ServeArgs, settings: &Settings) -> Result<Service, Exit> {
         Settings::say(&format!("error: `{name}` has no section `bridge`\n"));
         return Err(Exit::BadConfig);
     };
-    let secrets = Secrets::of(args, &manifest, settings);
-    let (bot, drone) = (secrets.may(&bridge.bot.token), secrets.may(&bridge.drone.token));
-    let given = Given {
-        hook_secrets: bridge
-            .forge
-            .hook_secrets
-            .iter()
-            .map(|secret| secrets.must(secret))
-            .collect::<Result<_, _>>()?,
-        status: bridge.status_token.as_ref().map(|token| secrets.must(token)).transpose()?,
-        drone_hook: bridge.drone.webhook_secret.as_ref().map(|secret| secrets.must(secret)).transpose()?,
-        watchdog: notify::watchdog(),
-        manager: manager(lacks(bot.as_ref(), drone.as_ref())),
-        bot,
-        drone,
-        listener: handed_over(),
-    };
     let state = settings.state_dir.as_ref().unwrap_or(&manifest.paths.state);
-    let journal = bridge.journal.clone().unwrap_or_else(|| state.join("bridge/journal.db"));
-    Ok(Service { bridge, journal, given })
+    Ok(Prepared {
+        journal: bridge.journal.clone().unwrap_or_else(|| state.join("bridge/journal.db")),
+        secrets: Secrets::of(args, &manifest, settings),
+        verbosity: settings.verbosity,
+        color: settings.color.stderr,
+        bridge,
+    })
 }
 
 /// Where secrets are read from.
+#[derive(Serialize, Deserialize)]
 struct Secrets(Vec<PathBuf>);
 
 impl Secrets {
@@ -179,7 +229,7 @@ fn manager(status: String) -> Arc<dyn Fn(Moment) + Send + Sync> {
 }
 
 /// Serves on a runtime of its own: unlike every other command this one is to use more than one core.
-fn drive(service: Service) -> Exit {
+fn drive(bridge: Bridge, journal: &Path, given: Given) -> Exit {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -187,8 +237,7 @@ fn drive(service: Service) -> Exit {
             return Exit::Internal;
         }
     };
-    let Service { bridge, journal, given } = service;
-    let served = runtime.block_on(async { bridge::serve(bridge, &journal, given, told()).await });
+    let served = runtime.block_on(async { bridge::serve(bridge, journal, given, told()).await });
     let Err(error) = served else { return Exit::Ok };
     let mut text = format!("error: {error}");
     let mut cause = std::error::Error::source(&error);

@@ -12,8 +12,13 @@ use super::settings::Settings;
 
 /// Starts logging. Without a journal to write to, and when the journal cannot be opened, events go to stderr.
 pub(crate) fn init(settings: &Settings) {
+    begin(settings.verbosity, settings.color.stderr);
+}
+
+/// The same, for who has no settings but these: how much is said, and whether in colour.
+pub(crate) fn begin(verbosity: u8, color: bool) {
     let journal = stderr_is_journal().then(tracing_journald::layer).and_then(Result::ok);
-    let filter = filter(settings.verbosity, journal.is_some());
+    let filter = filter(verbosity, journal.is_some());
     let registry = tracing_subscriber::registry();
     match journal {
         Some(layer) => {
@@ -24,7 +29,7 @@ pub(crate) fn init(settings: &Settings) {
                 tracing_subscriber::fmt::layer()
                     .without_time()
                     .with_target(false)
-                    .with_ansi(settings.color.stderr)
+                    .with_ansi(color)
                     .with_writer(std::io::stderr)
                     .with_filter(filter),
             )

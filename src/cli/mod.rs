@@ -4,6 +4,7 @@
 //! `pub(crate) fn run(args, &Settings) -> Exit`, or an `async fn` that [`wait`] drives. To add one: the file, a
 //! variant of [`Command`], a line in [`dispatch`]. The process environment is read here and nowhere else.
 
+mod anew;
 mod apply;
 mod bridge;
 mod check;
@@ -103,6 +104,9 @@ pub fn main() -> ExitCode {
     if let Err(text) = hygiene::scrub() {
         Settings::say(&format!("error: {text}\n"));
         return Exit::Internal.into();
+    }
+    if let Some(exit) = bridge::prepared() {
+        return exit.into();
     }
     let cli = match command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,

@@ -17,6 +17,8 @@ use crate::bridge::judge::Task;
 const FORMAT: i64 = 2;
 /// Deliveries in one transaction.
 const BATCH: usize = 512;
+/// KiB of the journal that are held in memory: its end is what is written.
+const CACHE: i64 = 512;
 /// Somebody may look at the journal from outside.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -154,6 +156,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
     connection.busy_timeout(BUSY)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "cache_size", -CACHE)?;
     let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > FORMAT {
         return Ok(found);

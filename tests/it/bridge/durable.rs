@@ -31,6 +31,17 @@ fn a_bridge_without_its_tokens_keeps_deliveries_says_what_it_lacks_and_ends_when
     assert_eq!(service.journal(), [1, 2]);
 }
 
+/// What reads arguments and the manifest is another process, whose memory is given back: this one never had huge pages.
+#[test]
+fn it_serves_in_a_process_that_was_started_anew_for_it() {
+    let service = Service::start(|_| {});
+    assert_eq!(service.kernel("THP_enabled"), 0);
+    let of = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", service.kernel("Pid"))).unwrap();
+    assert!(of("environ").contains("HOLDFAST_BRIDGE_FD="), "{}", of("environ"));
+    assert!(of("cmdline").contains("serve") && of("cmdline").contains("manifest.json"), "{}", of("cmdline"));
+    assert_eq!(service.deliver(&delivery(1)), 202);
+}
+
 #[test]
 fn no_secret_an_empty_one_and_a_second_bridge_do_not_begin() {
     let service = Service::start(|_| {});

@@ -125,8 +125,13 @@ impl Service {
 
     /// Resident memory in KiB.
     pub(super) fn memory(&self) -> u64 {
+        self.kernel("VmRSS")
+    }
+
+    /// What the kernel has in a field of the process.
+    pub(super) fn kernel(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+        let line = status.lines().find(|line| line.starts_with(field)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
