@@ -110,6 +110,6 @@ comment after the other, 11 of them, each from the moment in which the comment i
 |---|---|---|
 $(cat "$work/comment.rows")
 
-Most of the last line is the runner's: it asks Drone for work and then sleeps for 10 s.
+The runner was asking Drone for work each time; between two questions it sleeps for 10 s.
 $(cat "$here/bridge-peers.md")
 MD
