@@ -45,7 +45,7 @@ pub(super) struct Lab {
     pub(super) gate: Gate,
     pub(super) gitea: Gitea,
     hook: i64,
-    runner: Option<Runner>,
+    runners: Vec<Runner>,
 }
 
 /// A pull request of the outsider.
@@ -125,12 +125,13 @@ impl Lab {
         drone.kill();
         drone.call_on_builds(&format!("http://{}/drone", bridge.hook), "drone-hook-5b1e");
         drone.resume();
-        Self { bridge, drone, gate, gitea, hook, runner: None }
+        Self { bridge, drone, gate, gitea, hook, runners: Vec::new() }
     }
 
-    /// A runner comes, with the shell that the module gives it.
+    /// One more runner comes, with the shell that the module gives it. Each sleeps for 10 s when it has asked for work in vain
+    /// for 30 s; one that has come later is awake then.
     pub(super) fn work(&mut self) {
-        self.runner = Some(Runner::with_shell(&self.drone, &step_shell()));
+        self.runners.push(Runner::with_shell(&self.drone, &step_shell()));
     }
 
     /// A pull request from the outsider's fork that brings `check.sh`.

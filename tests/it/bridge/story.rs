@@ -71,6 +71,7 @@ fn one_comment_of_a_maintainer_is_one_build_and_one_answer() {
     told("killed before and after each of 6 writes to the real Gitea and Drone");
     obeyed(&lab, &good, &bad);
     told("obeyed");
+    lab.work();
     for (pull, comment) in &comments {
         lab.passed(pull, *comment);
         assert_eq!(lab.shown(&pull.head).0, "success");
