@@ -81,6 +81,10 @@ impl Prepared {
     /// does not need again. Huge pages, with which a run that ends is faster, are off there from the beginning: what serves
     /// for months would hold 2 MiB for each few KiB that it uses.
     fn anew(self) -> Exit {
+        // It has been, and what was handed on could not be read.
+        if std::env::var_os(HANDED.variable).is_some() {
+            return self.serve();
+        }
         if let Err(error) = disable_transparent_huge_pages(true) {
             tracing::debug!(%error, "huge pages stay on");
         }
