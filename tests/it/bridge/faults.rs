@@ -178,6 +178,8 @@ fn a_commit_does_not_wait_for_ever_where_what_has_stopped_its_build_comes_to_non
     let service = scripted.bridge(|bridge| bridge["policy"]["supersede"] = true.into());
     scripted.comment(&service, 1, "!testme");
     wait("the first status", || !scripted.world().statuses.is_empty());
+    // The newer one stands long enough for the older one to see it.
+    scripted.fault(MAKE, 1, Fault::Status(502));
     scripted.fault(MAKE, 1, Fault::Said("null"));
     scripted.comment(&service, 2, "!testme");
     assert_eq!(until(&service, 1, "done").as_deref(), Some("superseded"));
