@@ -30,6 +30,7 @@ pub fn payload(bytes: &[u8]) {
     for kind in [ForgeKind::Gitea, ForgeKind::Forgejo, ForgeKind::Github] {
         assert!(keys.check(kind, std::iter::once(bytes), b"body").is_err(), "a signature out of nothing");
         for json in [Some(bytes), decoded.as_deref()].into_iter().flatten() {
+            let Ok(json) = std::str::from_utf8(json) else { continue };
             let Ok(payload) = Payload::read(json) else { continue };
             let bridge = bridge(kind);
             match judge(&bridge, &payload, now) {
@@ -46,9 +47,9 @@ pub fn payload(bytes: &[u8]) {
     }
 }
 
-/// Another reader of the same bytes sees the same task.
-fn same(json: &[u8], task: &Task) {
-    let other: Value = serde_json::from_slice(json).expect("what one reader takes the other takes");
+/// Another reader of the same text sees the same task, or none: it looks at what is in fields that are not used, too.
+fn same(json: &str, task: &Task) {
+    let Ok(other) = serde_json::from_str::<Value>(json) else { return };
     let at = |pointer: &str| other.pointer(pointer).cloned().unwrap_or_default();
     assert_eq!(at("/action"), "created");
     assert_eq!((at("/repository/id"), at("/repository/full_name")), (7.into(), "team/app".into()));
@@ -122,14 +123,14 @@ mod tests {
         for (seed, kind) in [("gitea", ForgeKind::Gitea), ("github", ForgeKind::Github)] {
             let file =
                 std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/seeds/{seed}.payload"));
-            let json = std::fs::read(file).unwrap();
+            let json = std::fs::read_to_string(file).unwrap();
             let now = "2026-03-01T10:00:00Z".parse().unwrap();
             let read = Payload::read(&json).unwrap();
             let said = judge(&bridge(kind), &read, now);
             assert!(matches!(said, Verdict::Accept(..)), "{seed}: {said:?}");
-            payload(&json);
+            payload(json.as_bytes());
             for cut in 0..json.len() {
-                payload(&json[..cut]);
+                payload(&json.as_bytes()[..cut]);
             }
         }
     }

@@ -69,7 +69,7 @@ fn delivery() -> Value {
 }
 
 fn verdict_at(bridge: &Bridge, delivery: &Value, now: &str) -> Verdict {
-    let text = serde_json::to_vec_pretty(delivery).unwrap();
+    let text = serde_json::to_string_pretty(delivery).unwrap();
     judge(bridge, &Payload::read(&text).unwrap(), now.parse().unwrap())
 }
 
@@ -221,7 +221,7 @@ fn github_has_other_words_for_the_same() {
 
 #[test]
 fn a_delivery_with_a_used_field_of_another_type_missing_or_twice_is_refused_whole() {
-    let read = |text: &str| Payload::read(text.as_bytes()).is_ok();
+    let read = |text: &str| Payload::read(text).is_ok();
     assert!(read(&delivery().to_string()));
     for pointer in [
         "/action",

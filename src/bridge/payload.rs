@@ -150,12 +150,12 @@ pub struct Head<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// Reads a delivery's JSON.
+    /// Reads a delivery's JSON: a text, since of bytes serde would not look at those of fields that are not used.
     ///
     /// # Errors
     /// When it is not JSON, nested too deep, or a field that is used is missing, there twice or of another type.
-    pub fn read(json: &'a [u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(json).map(|Object(payload)| payload)
+    pub fn read(json: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json).map(|Object(payload)| payload)
     }
 }
 

@@ -309,9 +309,10 @@ fn comment(body: &[u8]) -> Result<Option<Payload<'_>>, Reply> {
         #[serde(default)]
         comment: Option<IgnoredAny>,
     }
-    match Payload::read(body) {
+    let json = std::str::from_utf8(body).map_err(|_| Reply::Malformed)?;
+    match Payload::read(json) {
         Ok(payload) => Ok(Some(payload)),
-        Err(error) => match serde_json::from_slice::<Object<Event>>(body) {
+        Err(error) => match serde_json::from_str::<Object<Event>>(json) {
             Ok(Object(event)) if event.issue.is_none() || event.comment.is_none() => Ok(None),
             _ => {
                 tracing::warn!(%error, "a delivery of a comment that cannot be read");

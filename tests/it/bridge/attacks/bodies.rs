@@ -35,10 +35,12 @@ fn hurting() -> Vec<Hurting> {
     let deep = format!("{{\"issue\":{}1{},\"comment\":1}}", "[".repeat(1_000_000), "]".repeat(1_000_000));
     let at = text.find("!testme").unwrap() + "!testme".len();
     let no_text = [&good[..at], &[0xff], &good[at..]].concat();
+    let unseen = [&good[..1], b"\"x\":\"\xff\",", &good[1..]].concat();
     vec![
         ("a million brackets", deep.into_bytes(), kills_python),
         ("a key that stands twice", text.replacen('{', "{\"action\": \"edited\",", 1).into_bytes(), obeys),
         ("bytes that are no text", no_text, obeys),
+        ("bytes that are no text where nobody looks", unseen, obeys),
     ]
 }
 
