@@ -13,6 +13,8 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::copy_program;
+
 /// The versions that `tests/setup.sh` builds, newest first.
 pub(crate) const GITEAS: [&str; 3] = ["1.26.4", "1.24.6", "1.22.3"];
 const DRONE: &str = "1.10.1";
@@ -52,7 +54,7 @@ impl Process {
     /// A copy that its user can reach.
     fn bring(&self, program: &Path) -> PathBuf {
         let copy = self.path("program");
-        fs::copy(program, &copy).expect("a copy");
+        copy_program(program, &copy);
         copy
     }
 

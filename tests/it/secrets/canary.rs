@@ -194,7 +194,7 @@ fn nobody_of_the_same_user_looks_into_the_process() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a folder");
     let path = |name: &str| folder.path().join(name);
-    fs::copy(env!("CARGO_BIN_EXE_holdfast"), path("holdfast")).expect("a copy");
+    crate::support::copy_program(env!("CARGO_BIN_EXE_holdfast"), path("holdfast"));
     let mut keygen = Command::new("ssh-keygen");
     crate::support::sops::run(
         keygen.args(["-q", "-t", "ed25519", "-N", "a passphrase", "-f"]).arg(path("id")),

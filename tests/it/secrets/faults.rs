@@ -76,7 +76,7 @@ fn a_full_memory_file_system_is_named_and_keeps_the_last_generation() {
 #[test]
 fn who_may_not_mount_is_told_where_and_what_to_do() {
     let host = host(&json!({ "file": "a.yaml" }));
-    fs::copy(env!("CARGO_BIN_EXE_holdfast"), host.path("holdfast")).expect("a copy");
+    crate::support::copy_program(env!("CARGO_BIN_EXE_holdfast"), host.path("holdfast"));
     for name in ["", "holdfast", "age.txt", "a.yaml", "manifest.json"] {
         chown(host.path(name), Some(65534), Some(65534)).expect("the owner");
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::copy_program;
 use super::world::Ran;
 
 /// A booted Debian. Scenarios share one, one after the other: each has units, folders and a manifest of its own name.
@@ -45,9 +46,7 @@ impl Machine {
         static BOOTED: AtomicUsize = AtomicUsize::new(0);
         let share = tempfile::tempdir().expect("a temporary folder");
         let (program, place) = (program(), share.path().join("holdfast"));
-        fs::hard_link(&program, &place)
-            .or_else(|_| fs::copy(&program, &place).map(drop))
-            .expect("the program");
+        fs::hard_link(&program, &place).unwrap_or_else(|_| copy_program(&program, &place));
         let pid = std::process::id();
         let name = format!("it-{pid}-{}", BOOTED.fetch_add(1, Ordering::Relaxed));
         let share_path = share.path().display().to_string();

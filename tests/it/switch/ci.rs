@@ -4,6 +4,7 @@ use std::fs;
 
 use super::host::Host;
 use crate::forge::peers;
+use crate::support::copy_program;
 
 const BRIDGE: &str = "holdfast-bridge.service";
 const RUNNER: &str = "holdfast-runner.service";
@@ -152,7 +153,7 @@ fn with_runner() -> &'static Host {
     let host = Host::shared();
     let place = host.machine.folder("").join("drone-runner-exec");
     if !place.exists() {
-        fs::copy(peers::runner_program(), place).expect("the runner");
+        copy_program(peers::runner_program(), place);
     }
     host
 }

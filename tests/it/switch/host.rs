@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::decide::{Active, Decision, decide};
 use crate::forge::peers;
+use crate::support::copy_program;
 use crate::support::machine::{self, Machine};
 use crate::support::sops::{Form, Keys};
 
@@ -167,7 +168,7 @@ impl Host {
     /// Another program that switches, with the environment that NixOS gives its own.
     fn other(&self, program: &Path, path: &str, action: &str) -> Switched {
         let inside = self.machine.folder("").join("switch");
-        fs::copy(program, inside).expect(OTHER);
+        copy_program(program, inside);
         let text_of_call = format!(
             "env OUT={path} TOPLEVEL={path} DISTRO_ID=debian INSTALL_BOOTLOADER=/bin/true LOCALE_ARCHIVE= \
              SYSTEMD=/usr NIXOS_NO_SYNC=1 /srv/share/switch {action}"
