@@ -25,18 +25,7 @@ pub(super) const OUTSIDER: &str = "carol";
 const BOT: &str = "bot";
 
 /// Runs what the pull request brings, at the commit that was asked for.
-const PIPELINE: &str = r#"kind: pipeline
-type: exec
-name: testme
-platform: {os: linux, arch: amd64}
-trigger: {event: [custom]}
-steps:
-- name: check
-  commands:
-  - git fetch -q origin "$REF"
-  - git checkout -q "$REF"
-  - sh ./check.sh
-"#;
+const PIPELINE: &str = include_str!("../../../hosts/demo/ci/drone.yml");
 
 /// All of it; dropping it ends everything.
 pub(super) struct Lab {
