@@ -145,7 +145,7 @@ fn random_stacks_in_compat_become_what_docker_creates() {
 fn compare(mode: Mode) {
     let asked = std::env::var_os("HOLDFAST_TEST_STACKS");
     let asked = asked.map(|count| count.to_string_lossy().parse().expect("HOLDFAST_TEST_STACKS is a number"));
-    let full = std::env::var_os("HOLDFAST_TEST_FULL").map_or(60, |_| 2000);
+    let full = std::env::var_os("HOLDFAST_TEST_FULL").map_or(1250, |_| 5000);
     let cases = asked.unwrap_or(full);
     let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     let compared = std::cell::Cell::new(0);
