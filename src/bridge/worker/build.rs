@@ -1,10 +1,8 @@
 //! One build of one comment, made once.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
-use super::{Halt, Tries, Worker, halves, over};
+use super::{GRACE, Halt, Tries, Worker, halves, over};
 use crate::bridge::command::Command;
 use crate::bridge::journal::{Row, State, Work};
 use crate::forge::drone::{Build, NewBuild};
@@ -14,8 +12,6 @@ const ID: &str = "TESTME_ID";
 /// Builds a page of Drone's list, and pages that are looked through.
 const PAGE: usize = 100;
 const PAGES: usize = 5;
-/// A request that we died over may still be at work: Drone is given this long before it is asked what there is.
-const GRACE: Duration = Duration::from_secs(3);
 /// Times in a row that Drone refuses to make a build before that is the answer. It refuses with 404 while it cannot reach
 /// the forge or its own sign-in there has expired, and with 500 where there is no pipeline.
 const REFUSALS: u32 = 10;

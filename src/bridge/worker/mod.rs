@@ -34,6 +34,8 @@ const KILLED: &str = "killed";
 const IN_HAND: usize = 128;
 /// Those of them that ask the forge or Drone for something else than how a build goes.
 const AT_ONCE: usize = 16;
+/// A request that we died over may still be at work: it is given this long before what there is is asked for.
+const GRACE: Duration = Duration::from_secs(3);
 /// The journal is looked through this often even when nothing new was stored.
 const LOOK: Duration = Duration::from_secs(30);
 /// The longest pause before something that failed is tried again.
@@ -206,8 +208,8 @@ impl Worker {
             State::Checked if self.superseded(row).await? => over(row, SUPERSEDED),
             State::Checked => row.state = State::Asking,
             State::Asking => self.ask(row, tries).await?,
-            State::Building => self.follow(row).await?,
-            State::Telling => self.tell(row, tries.failures).await?,
+            State::Building => self.follow(row, tries).await?,
+            State::Telling => self.tell(row, tries).await?,
             State::Done => {}
         }
         self.keep(row).await

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::forge::Comment;
 use super::words::{self, Report};
-use super::{Halt, SUPERSEDED, Worker, halves, number};
+use super::{GRACE, Halt, SUPERSEDED, Tries, Worker, halves, number};
 use crate::bridge::journal::{Row, State, Work};
 use crate::bridge::status::build_url;
 use crate::forge;
@@ -17,9 +17,9 @@ const STATUS_TRIES: u32 = 5;
 
 impl Worker {
     /// Tells how far a build is.
-    pub(super) async fn progress(&self, row: &mut Row, build: &Build) -> Result<(), Halt> {
+    pub(super) async fn progress(&self, row: &mut Row, build: &Build, tries: Tries) -> Result<(), Halt> {
         let text = words::progress(&self.report(row, Some(build)));
-        self.say(row, &text).await?;
+        self.say(row, &text, tries).await?;
         if let Some(number) = row.build
             && let Err(error) = self.status(row, number, forge::State::Pending, &build.status).await
         {
@@ -29,7 +29,7 @@ impl Worker {
     }
 
     /// Tells the end, and ends the task.
-    pub(super) async fn tell(&self, row: &mut Row, failures: u32) -> Result<(), Halt> {
+    pub(super) async fn tell(&self, row: &mut Row, tries: Tries) -> Result<(), Halt> {
         let (owner, name) = halves(&row.entry.task.full_name);
         let build = match row.build {
             Some(build) => self.drone.build(owner, name, number(build)).await?,
@@ -40,7 +40,7 @@ impl Worker {
             None => None,
         };
         let text = words::end(&Report { log, ..self.report(row, build.as_ref()) });
-        match self.say(row, &text).await {
+        match self.say(row, &text, tries).await {
             // Deleted, locked or archived: there is nowhere to say it. What a token may not is mended by another token.
             Err(Halt::Forge(error)) if matches!(error.status(), Some(404 | 410 | 422 | 423)) => {
                 tracing::error!(%error, comment = row.entry.task.comment, "no answer");
@@ -52,7 +52,7 @@ impl Worker {
             && let Some(build) = self.shown(row).await?
             && let Err(error) = self.status(row, build, state, words::description(&result)).await
         {
-            if error.is_passing() && failures < STATUS_TRIES {
+            if error.is_passing() && tries.failures < STATUS_TRIES {
                 return Err(error.into());
             }
             tracing::error!(%error, "no status");
@@ -114,13 +114,16 @@ impl Worker {
     }
 
     /// Writes the one comment, or changes it.
-    async fn say(&self, row: &mut Row, text: &str) -> Result<(), Halt> {
+    async fn say(&self, row: &mut Row, text: &str, tries: Tries) -> Result<(), Halt> {
         let task = row.entry.task.clone();
         let place = halves(&task.full_name);
         let mark = words::mark(task.comment);
         let text = format!("{text}\n{mark}\n");
         if row.answer.is_none() {
-            // We may have died over writing it.
+            // We may have died over writing it, and it may be written yet.
+            if tries.uncertain() {
+                tokio::time::sleep(GRACE).await;
+            }
             let since = task.created.to_string();
             let comments = self.forge.comments(place, &since).await?;
             let ours = |comment: &Comment| {
