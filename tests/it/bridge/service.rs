@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use sha2::Sha256;
 use tempfile::TempDir;
 
 use crate::support::machine::program;
+use crate::support::port;
 
 pub(super) const SECRET: &str = "testme-secret";
 pub(super) const HEAD: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -25,11 +26,6 @@ pub(super) struct Service {
     child: Child,
 }
 
-/// An address that nobody listens on.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 impl Service {
     /// A bridge for Gitea with the hook's secret alone; `change` is done to its manifest section.
     pub(super) fn start(change: impl FnOnce(&mut Value)) -> Self {
@@ -39,7 +35,7 @@ impl Service {
     /// The same with more secrets, names and values: `bot` and `drone` let it work on what it takes.
     pub(super) fn with(secrets: &[(&str, &str)], change: impl FnOnce(&mut Value)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (hook, status) = (free(), free());
+        let (hook, status) = (port::own_address(), port::own_address());
         let secret = |name: &str| json!({ "secret": name });
         let mut bridge = json!({
             "listen": hook, "status_listen": status,

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::copy_program;
+use crate::support::{copy_program, port};
 
 /// The versions that `tests/setup.sh` builds, newest first.
 pub(crate) const GITEAS: [&str; 3] = ["1.26.4", "1.24.6", "1.22.3"];
@@ -124,10 +123,6 @@ fn json(answer: (u16, String)) -> (u16, Value) {
     (answer.0, body)
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port()
-}
-
 fn cached(folder: &str) -> PathBuf {
     let home = std::env::var_os("HOME").expect("HOME is set");
     let path = Path::new(&home).join(".cache/holdfast").join(folder);
@@ -189,7 +184,7 @@ pub(crate) struct Gitea {
 impl Gitea {
     /// Empty, on a free port.
     pub(crate) fn start(version: &str) -> Self {
-        let (process, port) = (Process::new(), free_port());
+        let (process, port) = (Process::new(), port::own());
         let program = cached(&format!("gitea-{version}")).join("gitea");
         let mut gitea = Self { url: format!("http://127.0.0.1:{port}"), program, process };
         let secrets = gitea.process.make("sec");
@@ -302,7 +297,7 @@ pub(crate) const DRONE_TOKEN: &str = "5b1e5b1e5b1e5b1e5b1e5b1e5b1e5b1e";
 impl Drone {
     /// Where one will listen: the application in Gitea wants to know before there is one.
     pub(crate) fn address() -> String {
-        format!("127.0.0.1:{}", free_port())
+        format!("127.0.0.1:{}", port::own())
     }
 
     /// At `address`, with an application of this Gitea (client id, client secret).
@@ -432,7 +427,7 @@ impl Runner {
     }
 
     fn run(mut process: Process, mut command: Command, drone: &Drone) -> Self {
-        let address = format!("127.0.0.1:{}", free_port());
+        let address = format!("127.0.0.1:{}", port::own());
         command.arg("daemon").envs([
             ("DRONE_RPC_PROTO", "http"),
             ("DRONE_RPC_HOST", drone.url.trim_start_matches("http://")),

@@ -41,6 +41,6 @@ async fn a_door_is_closed_where_it_answers_401_and_nothing_is_beside_it() {
 
 #[tokio::test]
 async fn nobody_there_is_no_closed_door() {
-    assert_fails(&ask(nobody().await, "http://ci.example.org/api/door").await, "refused the connection");
-    assert_unknown(&ask(nobody().await, "ftp://ci.example.org/").await, "does not begin with");
+    assert_fails(&ask(nobody(), "http://ci.example.org/api/door").await, "refused the connection");
+    assert_unknown(&ask(nobody(), "ftp://ci.example.org/").await, "does not begin with");
 }

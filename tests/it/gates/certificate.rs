@@ -238,7 +238,7 @@ async fn what_keeps_it_from_an_answer_is_told_apart() {
         };
         run(Gate { certificate: Some(gate), ..Gate::default() }).await
     };
-    assert_fails(&at(nobody().await).await, "refused the connection");
+    assert_fails(&at(nobody()).await, "refused the connection");
     assert_fails(&at(says(b"").await).await, "accepted the connection but did not speak TLS within 1.5s");
     assert_fails(&at(says(b"220 mail.example.org ESMTP\r\n").await).await, "does not speak TLS");
 }
@@ -359,7 +359,7 @@ async fn files_that_do_not_end_or_never_begin_are_unknown_at_once() {
 #[tokio::test]
 async fn every_address_must_hold() {
     let lab = Lab::new();
-    let (good, bad) = (lab.server(&Wish::default()).start().await, nobody().await);
+    let (good, bad) = (lab.server(&Wish::default()).start().await, nobody());
     let result = lab.judge(lab.server(&Wish::default()), |gate| gate.at.push(good)).await;
     assert_passes(&result);
     assert_eq!(result.observed.as_object().unwrap().len(), 2);

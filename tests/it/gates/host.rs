@@ -16,7 +16,7 @@ async fn tcp(address: std::net::SocketAddr, banner: Option<&str>, closed: bool) 
 
 #[tokio::test]
 async fn a_port_is_open_or_closed() {
-    let (open, shut) = (says(b"").await, nobody().await);
+    let (open, shut) = (says(b"").await, nobody());
     assert_passes(&tcp(open, None, false).await);
     assert_passes(&tcp(shut, None, true).await);
     assert_fails(&tcp(shut, None, false).await, "refused the connection");

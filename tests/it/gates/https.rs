@@ -199,7 +199,7 @@ async fn the_name_is_asked_for_at_the_given_address() {
 #[tokio::test]
 async fn what_keeps_it_from_an_answer_is_told_apart() {
     let status = |gate: &mut HttpsGate| gate.status = list("200");
-    assert_fails(&ask(nobody().await, "/", status).await, "refused the connection");
+    assert_fails(&ask(nobody(), "/", status).await, "refused the connection");
     assert_fails(
         &ask(says(b"").await, "/", status).await,
         "http://app.example.org/ did not answer within 1.5s",
@@ -241,7 +241,7 @@ async fn https_verifies_before_it_asks() {
 
 #[tokio::test]
 async fn what_expects_nothing_or_nonsense_cannot_run() {
-    let at = nobody().await;
+    let at = nobody();
     assert_unknown(&ask(at, "/", |_| {}).await, "it expects nothing");
     assert_unknown(&ask(at, "/", |gate| gate.status = list("2x")).await, "`2x` is not a status");
     assert_unknown(

@@ -58,7 +58,7 @@ async fn a_soak_lasts_as_long_as_it_says() {
 
 #[tokio::test]
 async fn it_asks_until_the_server_is_up() {
-    let at = nobody().await;
+    let at = nobody();
     let up = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(150)).await;
         http_on(TcpListener::bind(at).await.unwrap(), |_| Reply::close(OK))
@@ -72,7 +72,7 @@ async fn it_asks_until_the_server_is_up() {
 #[tokio::test]
 async fn the_deadline_holds_and_only_the_last_attempts_are_kept() {
     let started = Instant::now();
-    let result = run_all(&[planned(wants_200(nobody().await))], &quick()).await.remove(0);
+    let result = run_all(&[planned(wants_200(nobody()))], &quick()).await.remove(0);
     assert_fails(&result, "refused the connection");
     let elapsed = started.elapsed();
     assert!(elapsed >= quick().deadline && elapsed < Duration::from_secs(2), "{elapsed:?}");
@@ -84,7 +84,7 @@ async fn the_deadline_holds_and_only_the_last_attempts_are_kept() {
 async fn all_run_at_once_and_none_is_not_success() {
     let mut gates = Vec::new();
     for _ in 0..20 {
-        gates.push(planned(wants_200(nobody().await)));
+        gates.push(planned(wants_200(nobody())));
     }
     let started = Instant::now();
     let results = run_all(&gates, &quick()).await;
@@ -95,7 +95,7 @@ async fn all_run_at_once_and_none_is_not_success() {
 
 #[tokio::test]
 async fn every_attempt_is_told_and_the_last_one_says_so() {
-    let gates = [planned(wants_200(nobody().await)), planned(wants_200(dies_after(1).await))];
+    let gates = [planned(wants_200(nobody())), planned(wants_200(dies_after(1).await))];
     let (expected, mut told, mut done) = (std::collections::BTreeMap::new(), 0, 0);
     let sources = Sources {
         unit: None,

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::pki::Leaf;
+use crate::support::port;
 
 /// How a TLS server behaves.
 pub(super) struct Tls {
@@ -164,8 +165,8 @@ pub(super) async fn says(bytes: &'static [u8]) -> SocketAddr {
 }
 
 /// An address that nobody listens at.
-pub(super) async fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+pub(super) fn nobody() -> SocketAddr {
+    port::own_address()
 }
 
 async fn accept<F>(handle: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr

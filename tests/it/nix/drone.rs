@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{cases, libraries, value};
 use crate::forge::peers;
+use crate::support::port;
 
 /// Everything that the escape `env` lets through and that a reader of such files could take for something else.
 const ODD: &str = "p$x#y ${HOME} =a:b,c#d";
@@ -44,7 +45,7 @@ fn the_real_drone_reads_the_file_and_logs_the_token_in_lines_that_the_filter_dro
     let file = folder.path().join("env");
     fs::write(&file, content).unwrap();
 
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = port::own_address();
     let log = folder.path().join("log");
     let start = || {
         let mut command = Command::new(peers::drone_program());

@@ -6,6 +6,7 @@ pub(crate) mod faulty;
 pub(crate) mod golden;
 pub(crate) mod kill;
 pub(crate) mod machine;
+pub(crate) mod port;
 pub(crate) mod registry;
 pub(crate) mod relay;
 pub(crate) mod sops;

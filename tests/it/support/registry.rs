@@ -3,7 +3,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::engine::Engine;
+use super::port;
 
 /// The version that `tests/setup.sh` builds.
 const VERSION: &str = "3.1.2";
@@ -41,9 +42,7 @@ pub(crate) struct Registry {
 impl Registry {
     /// On a free port of loopback.
     pub(crate) fn start() -> Self {
-        let port =
-            TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
-        Self::at(format!("127.0.0.1:{port}"), None)
+        Self::at(format!("127.0.0.1:{}", port::own()), None)
     }
 
     /// In an engine's network namespace, where the machine reaches it too.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::clients::{Client, hello};
 use super::{Authority, program, put_certificate, stack, static_text};
+use crate::support::port;
 
 /// Ends the process with the test.
 struct Running(Child);
@@ -29,7 +30,7 @@ fn the_generated_files_serve_the_wildcard_redirect_refuse_tls_1_1_and_rotate_und
     let folder = TempDir::new().unwrap();
     let dynamic = folder.path().join("dynamic");
     std::fs::create_dir(&dynamic).unwrap();
-    let [web, secure, ping] = free_ports();
+    let [web, secure, ping] = [(); 3].map(|()| port::own());
     let output = stack(folder.path(), &images(), |text| {
         text["traefik"]["web_port"] = json!(web);
         text["traefik"]["web_secure_port"] = json!(secure);
@@ -93,12 +94,6 @@ fn images() -> BTreeMap<String, ImageSpec> {
     ["traefik", "holdfast"]
         .map(|name| (name.to_owned(), ImageSpec { reference: format!("{name}:1"), source: None }))
         .into()
-}
-
-/// Ports that nobody has now.
-fn free_ports() -> [u16; 3] {
-    let listeners = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
 /// The static configuration as generated, but for what a container gives: its own loopback, paths and names.
