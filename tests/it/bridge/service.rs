@@ -70,7 +70,7 @@ impl Service {
 
     /// Waits until deliveries are taken.
     fn wait(&mut self) {
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(self.status).is_err() {
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "the bridge ended: {ended:?}");

@@ -154,7 +154,7 @@ fn a_sigterm_goes_on_to_the_command_and_no_clear_text_stays() {
 
 /// What is there at last.
 fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     loop {
         match look() {
             Some(found) => return found,

@@ -308,7 +308,7 @@ fn a_plugin_that_misbehaves_is_said_and_does_not_hold_anything_up() {
         let begun = Instant::now();
         let error = open(&sealed, &nothing(), &plugin.env(&Plugin::pair(how).1, Ask::Nobody)).unwrap_err();
         assert!(error.contains(says) && error.contains("age-plugin-hftest"), "{how}: {error}");
-        assert!(begun.elapsed() < Duration::from_secs(20));
+        assert!(begun.elapsed() < Duration::from_secs(60));
     }
     if std::env::var_os("HOLDFAST_TEST_FULL").is_some() {
         let error = open(&sealed, &nothing(), &plugin.env(&Plugin::pair(HANGS).1, Ask::Nobody)).unwrap_err();

@@ -20,7 +20,7 @@ use crate::support::sops::Form;
 
 const ATTACKER: u32 = 65534;
 const TARGET: &str = "/run/holdfast/secrets/a";
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// From here on this thread is somebody without rights.
 fn become_somebody() {
