@@ -178,7 +178,6 @@ leftovers() {
   cgroups | sed 's/^/cgroup /'
   ! ip link show "hfe$index" >/dev/null 2>&1 || echo "interface hfe$index"
   [ ! -e "/run/netns/$netns" ] || echo "network namespace $netns"
-  [ ! -e "$run" ] || echo "folder $run"
   [ ! -e "$data" ] || echo "folder $data"
 }
 
@@ -216,14 +215,10 @@ down() {
   ip link del "hfe$index" 2>/dev/null || true
   ip netns del "$netns" 2>/dev/null || true
   rm -rf --one-file-system "$data" || true
-  rm -rf --one-file-system "$run" || true
+  # The index goes last: whoever takes it next makes an interface of the same name, and `down` that fails looks again.
   left=$(leftovers)
-  if [ -n "$left" ]; then
-    # Without its index the next `down` could not look again.
-    mkdir -p "$run"; echo "$index" >"$run/index"; echo "$data" >"$run/data"; echo "$engine" >"$run/engine"
-    printf 'engine.sh: something of `%s` is left:\n%s\n' "$name" "$left" >&2
-    exit 1
-  fi
+  [ -n "$left" ] || rm -rf --one-file-system "$run" || left="folder $run"
+  [ -z "$left" ] || die "something of \`$name\` is left:"$'\n'"$left"
 }
 
 watch_owner() {

@@ -123,7 +123,7 @@ impl Registry {
         let log = fs::File::create(self.path("log")).expect("log");
         command.env("OTEL_TRACES_EXPORTER", "none").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.process = Some(command.spawn().expect("the registry cannot be started; run `make setup`"));
-        for _ in 0..200 {
+        for _ in 0..1200 {
             if TcpStream::connect(&self.name).is_ok() {
                 return;
             }
