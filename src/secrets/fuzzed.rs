@@ -42,13 +42,12 @@ pub fn store(format: SecretFormat, bytes: &[u8]) {
         let same = |again: &File| again.documents.len() == file.documents.len() && all_equal(again, &file);
         match again {
             Ok(again) => {
-                let exact = !matches!(format, SecretFormat::Ini);
+                let exact = !matches!(format, SecretFormat::Ini) && !turns(format, text.expose());
                 assert!(!exact || same(&again), "what was written reads as something else");
                 if same(&again) {
                     let twice = store::write(format, &again, Indent::Default).expect("it was written before");
                     assert!(
-                        matches!(format, SecretFormat::Ini | SecretFormat::Yaml)
-                            || twice.expose() == text.expose(),
+                        !exact || matches!(format, SecretFormat::Yaml) || twice.expose() == text.expose(),
                         "the second text is another one"
                     );
                 }
@@ -60,6 +59,18 @@ pub fn store(format: SecretFormat, bytes: &[u8]) {
         }
     }
     sealed(format, bytes);
+}
+
+/// What reads as something else than was written, in sops as here: the float -0 of JSON, which is the integer 0 then (a
+/// command that seals such a clear value finds it by the MAC and refuses), and backslashes before an escaped line end in
+/// dotenv's metadata, of which one goes.
+fn turns(format: SecretFormat, text: &[u8]) -> bool {
+    let has = |part: &[u8]| text.windows(part.len()).any(|window| window == part);
+    match format {
+        SecretFormat::Json => has(b"-0"),
+        SecretFormat::Dotenv => has(b"\\\\n"),
+        _ => false,
+    }
 }
 
 /// The file as it is stored: with metadata, which may not look like tokens or a rule of its own.
