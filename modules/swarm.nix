@@ -23,6 +23,7 @@ in
     ./apply.nix
     ./backup.nix
     ./collect.nix
+    ./probe.nix
     ./stacks.nix
   ];
 

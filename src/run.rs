@@ -25,6 +25,8 @@ mod order;
 mod pins;
 mod pointer;
 mod ports;
+mod probe;
+mod proofs;
 mod prove;
 mod pull;
 mod readers;
@@ -91,7 +93,8 @@ async fn apply_host(
     let observed = ManuallyDrop::new(converge::until_equal(run, (engine, look), host, tell).await?);
     host.keep_ciphertext(&generation)?;
     if run.order.verify {
-        prove::prove(run, &prove::Subject { engine, host, observed: Some(&observed) }, tell).await?;
+        prove::prove(run, &prove::Subject { engine: Some(engine), host, observed: Some(&observed) }, tell)
+            .await?;
     }
     run.settle(&generation, host)
 }
@@ -202,7 +205,23 @@ async fn verify_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
     let compiled = run.load(opened)?;
     let engine = Engine::connect(&compiled.manifest.engine.address).await?;
     let host = unlock::unlock(run, &compiled)?;
-    prove::prove(run, &prove::Subject { engine: &engine, host: &host, observed: None }, tell).await
+    prove::prove(run, &prove::Subject { engine: Some(&engine), host: &host, observed: None }, tell).await
+}
+
+/// Takes the proofs anew that write: test deliveries of hooks, Drone's sign-in, builds that prove a runner. Changes nothing
+/// that is declared, and needs no engine.
+pub async fn probe(order: &Order, tell: &Tell<'_>) -> Record {
+    let mut run = Run::begin("probe", order);
+    let ended = probe_line(&mut run, tell).await;
+    run.end(ended)
+}
+
+async fn probe_line(run: &mut Run<'_>, tell: &Tell<'_>) -> Result<(), Stop> {
+    let opened = run.open()?;
+    let _lock = run.lock(&opened)?;
+    let compiled = run.load(opened)?;
+    let mut host = unlock::unlock(run, &compiled)?;
+    probe::anew(run, &mut host, tell).await
 }
 
 /// Says what is there, and where it differs from the manifest; reads only.

@@ -42,6 +42,12 @@ in
       example = "/var/lib/prometheus-node-exporter/holdfast.prom";
       description = "Where the hourly look at drift and certificates leaves its metrics, for the textfile collector of node_exporter. The folder must be there.";
     };
+    probe.calendar = mkOption {
+      type = types.str;
+      default = "daily";
+      example = "Mon *-*-* 04:00";
+      description = "When `holdfast-probe` asks for test deliveries of attested webhooks, looks after the sign-in of `forge.drone`, and builds for gates `runner`, where there are such: a calendar event of systemd.";
+    };
     backup = {
       paths = mkOption {
         type = types.listOf types.str;

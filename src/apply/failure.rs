@@ -18,6 +18,8 @@ pub(super) struct Failure {
     pub(super) open: bool,
     /// True when something uses what was to go, so that it stays.
     pub(super) left: bool,
+    /// True when it shows that what is recorded is not so.
+    pub(super) refutes: bool,
     /// Of a wait: the services that were waited for.
     pub(super) services: Vec<ServiceOutcome>,
 }
@@ -31,6 +33,7 @@ impl Failure {
             again: false,
             open: false,
             left: false,
+            refutes: false,
             services: Vec::new(),
         }
     }
@@ -44,13 +47,15 @@ impl Failure {
             again: false,
             open: false,
             left: false,
+            refutes: false,
             services: Vec::new(),
         }
     }
 
     pub(super) fn forge(error: &ForgeError) -> Self {
         let detail = error.hint().into_iter().map(ToOwned::to_owned).collect();
-        Self { again: error.is_passing(), detail, ..Self::new(error, error.exit()) }
+        let refutes = matches!(error, ForgeError::Unheard { .. });
+        Self { again: error.is_passing(), detail, refutes, ..Self::new(error, error.exit()) }
     }
 
     pub(super) fn engine(error: &EngineError) -> Self {

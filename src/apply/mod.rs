@@ -51,6 +51,8 @@ pub struct Staged {
     pub done: BTreeSet<usize>,
     /// Ids of the steps that failed; what only needs another look is in neither.
     pub failed: BTreeSet<usize>,
+    /// Ids of those whose failure shows that what is recorded is not so.
+    pub refuted: BTreeSet<usize>,
     /// Ids of the steps that may be cured by looking and planning again.
     pub again: BTreeSet<usize>,
     /// The worst exit code of those.
@@ -121,9 +123,10 @@ pub async fn stage(world: &World<'_>, plan: &Plan, tell: &Tell<'_>) -> Staged {
                 End::Done => drop(staged.done.insert(step.id)),
                 // Something uses it: so it is not to go, and the rest goes on.
                 End::Left => {}
-                End::Failed(exit) => {
+                End::Failed { exit, refutes } => {
                     staged.exit = staged.exit.or(exit);
                     staged.failed.insert(step.id);
+                    staged.refuted.extend(refutes.then_some(step.id));
                 }
             }
             tell.borrow_mut()(Event::Ended(&outcome));
@@ -147,7 +150,7 @@ enum End {
     Done,
     Left,
     Again { exit: Exit, open: bool },
-    Failed(Exit),
+    Failed { exit: Exit, refutes: bool },
 }
 
 async fn one<'s>(world: &World<'_>, step: &'s Step, tell: &Tell<'_>) -> (&'s Step, StepOutcome, End) {
@@ -181,7 +184,7 @@ async fn one<'s>(world: &World<'_>, step: &'s Step, tell: &Tell<'_>) -> (&'s Ste
             } else if outcome.again {
                 End::Again { exit: failure.exit, open: failure.open }
             } else {
-                End::Failed(failure.exit)
+                End::Failed { exit: failure.exit, refutes: failure.refutes }
             }
         }
     };

@@ -28,6 +28,7 @@ mod notify;
 mod order;
 mod outcome;
 mod plan;
+mod probe;
 mod problems;
 mod progress;
 mod rollback;
@@ -70,6 +71,8 @@ enum Command {
     Apply(Later<apply::Args>),
     /// Run the gates; nothing is written.
     Verify(Later<verify::Args>),
+    /// Take the proofs anew that write: test deliveries of hooks, Drone's sign-in, a runner's build.
+    Probe(Later<probe::Args>),
     /// Show what is there, and where it differs.
     Status(Later<status::Args>),
     /// Look at the host as a whole: who listens, units, disks, processes; nothing is written.
@@ -125,6 +128,7 @@ fn dispatch(command: Command, settings: &Settings) -> Exit {
         Command::Plan(Later(args)) => wait(plan::run(&args, settings)),
         Command::Apply(Later(args)) => wait(apply::run(&args, settings)),
         Command::Verify(Later(args)) => wait(verify::run(&args, settings)),
+        Command::Probe(Later(args)) => wait(probe::run(&args, settings)),
         Command::Status(Later(args)) => wait(status::run(&args, settings)),
         Command::Doctor(Later(args)) => wait(doctor::run(&args, settings)),
         Command::Rollback(Later(args)) => wait(rollback::run(&args, settings)),

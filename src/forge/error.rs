@@ -142,8 +142,9 @@ impl ForgeError {
                 Some("see whether it runs, and `connect` of its section")
             }
             Self::Unheard { .. } => Some(
-                "compare the receiver's secret with the hook's; the repository needs a commit, and Gitea has to be \
-                 allowed to call there (`[webhook] ALLOWED_HOST_LIST`)",
+                "`holdfast apply` makes a hook anew that others may have changed; if that is not it, compare the receiver's \
+                 secret with the declared one; the repository needs a commit, and Gitea has to be allowed to call there \
+                 (`[webhook] ALLOWED_HOST_LIST`)",
             ),
             Self::Refused { status: 401, .. } => {
                 Some("check the secret that its section names for the login")

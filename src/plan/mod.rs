@@ -139,6 +139,18 @@ pub fn whole(
     if refusals.is_empty() { Ok(plan) } else { Err(refusals) }
 }
 
+/// The proofs that write, whatever is proven already, or those that `only` covers: they change nothing that is declared.
+#[must_use]
+pub fn probes(desired: &Desired<'_>, observed: &Observed, only: Option<&Address>) -> Plan {
+    let mut builder = Builder::new(desired, observed);
+    forge::probe(&mut builder);
+    let plan = builder.finish().0;
+    match only {
+        Some(address) => plan.only(address),
+        None => plan,
+    }
+}
+
 /// The part of the plan that needs no engine: secrets and templates of these folders, links to them, units.
 #[must_use]
 pub fn host(desired: &Desired<'_>, observed: &Observed, folders: &[Folder]) -> Plan {

@@ -242,7 +242,7 @@ fn summary(record: &Record) -> String {
     let succeeded =
         |verb| record.steps.iter().filter(|step| step.verb == verb && step.error.is_none()).count();
     if record.steps.is_empty() {
-        if matches!(record.command.as_str(), "apply" | "rollback" | "collect" | "secrets install") {
+        if matches!(record.command.as_str(), "apply" | "rollback" | "collect" | "probe" | "secrets install") {
             parts.push("nothing to do".to_owned());
         }
     } else {

@@ -53,6 +53,11 @@ impl<'o> Run<'o> {
         }
     }
 
+    /// True where what is there is proven, and nothing of it is to be renewed or waited for.
+    pub(super) fn only_proves(&self) -> bool {
+        matches!(self.record.command.as_str(), "verify" | "probe")
+    }
+
     /// load, its first half: the manifest says where the engine, the lock and the state are. A file is compiled whole.
     pub(super) fn open(&mut self) -> Result<Compilation, Stop> {
         self.open_at(&self.order.manifest)

@@ -145,6 +145,7 @@ pub(super) fn begin(host: &mut Host<'_>, plan: &Plan) -> Result<(), Stop> {
 /// After it: which version of a secret was written. Only what is known to have ended well counts: the rest is written
 /// once more.
 pub(super) fn end(host: &mut Host<'_>, plan: &Plan, staged: &Staged) -> Result<(), Stop> {
+    refute(&mut host.desired.forge, plan, staged);
     for step in plan.steps.iter().filter(|step| staged.done.contains(&step.id)) {
         if let Action::Drone(action) = &step.action {
             let digest = action.secret().and_then(|secret| host.desired.digests.get(secret).cloned());
@@ -163,6 +164,23 @@ pub(super) fn end(host: &mut Host<'_>, plan: &Plan, staged: &Staged) -> Result<(
         }
     }
     write(host)
+}
+
+/// A hook that was not made just now, and whose test delivery nobody could verify, has another secret than the one that is
+/// recorded: it is made anew.
+fn refute(record: &mut ForgeRecord, plan: &Plan, staged: &Staged) {
+    let is_made = |address: &Address| {
+        plan.steps.iter().any(|step| {
+            let makes = matches!(step.action, Action::Forge(ForgeAction::CreateHook { .. }));
+            makes && step.address == *address && staged.done.contains(&step.id)
+        })
+    };
+    for step in plan.steps.iter().filter(|step| staged.refuted.contains(&step.id)) {
+        record.attested.remove(&step.address);
+        if !is_made(&step.address) {
+            record.secrets.remove(&step.address);
+        }
+    }
 }
 
 /// After the last: what is neither declared nor there any more is forgotten.

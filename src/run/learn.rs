@@ -27,20 +27,20 @@ pub(super) fn shut(manifest: &Manifest, unlocked: &Unlocked) -> BTreeSet<String>
 
 /// Says what is not told yet, where nobody asks the forge: an installation goes on without it, a proof does not.
 pub(super) fn say_awaited(run: &mut Run<'_>, manifest: &Manifest, unlocked: &mut Unlocked) {
-    let command = run.record.command.as_str();
-    if !matches!(command, "verify" | "secrets install") {
+    let proves = run.only_proves();
+    if !proves && run.record.command != "secrets install" {
         return;
     }
     for (name, made) in manifest.made_by_forge().filter(|(name, _)| unlocked.awaited.contains(*name)) {
         let reason = format!("{} tells it, and was not asked yet (`holdfast apply` does)", made.address());
         let address = Address::new(Kind::Secret, name);
-        if command == "verify" {
+        if proves {
             unlocked.failures.push(Failure { address, reason, kept: false });
         } else {
             unlocked.warnings.push(format!("{address} is not installed yet: {reason}"));
         }
     }
-    if command == "verify" {
+    if proves {
         unlocked.awaited.clear();
     }
 }

@@ -42,7 +42,9 @@ async fn of(
 ) -> Result<Option<TrialSeen>, ForgeError> {
     let builds = api.builds(owner, name, 1, PAGE).await?;
     let ours = builds.iter().find(|build| build.params.get(MARK).is_some_and(|there| there == mark));
-    let found = ours.or_else(|| builds.iter().find(|build| is_young(build, gate)));
+    // The newest counts: what an older one proved, one that failed since has taken back.
+    let newest = || builds.iter().find(|build| build.params.contains_key(MARK));
+    let found = ours.or_else(|| newest().filter(|build| is_young(build, gate)));
     let number = if let Some(build) = found {
         build.number
     } else {
@@ -69,7 +71,5 @@ async fn of(
 fn is_young(build: &Build, gate: &RunnerGate) -> bool {
     let Some(within) = gate.within else { return false };
     let age = Timestamp::now().as_second() - build.finished;
-    build.params.contains_key(MARK)
-        && build.status == "success"
-        && u64::try_from(age).is_ok_and(|age| age <= within.0.as_secs())
+    build.status == "success" && u64::try_from(age).is_ok_and(|age| age <= within.0.as_secs())
 }

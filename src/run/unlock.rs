@@ -163,7 +163,7 @@ fn open(
     let kept = last_kept(&manifest.paths.state)?;
     let mut unlocked = secrets::unlock(manifest, identities, kept.as_deref());
     // What is proven is what is there, whether it is due or not.
-    let renew = run.record.command != "verify";
+    let renew = !run.only_proves();
     let env = &run.order.identities;
     secrets::mint_missing(manifest, &mut unlocked, (run.since, renew), (&env.environment, &env.ask));
     files::fall_back(&manifest.paths.run, manifest, &mut unlocked);

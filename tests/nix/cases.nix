@@ -97,6 +97,10 @@ let
     };
   };
 
+  attested = lib.recursiveUpdate (hook_at "https://bridge.example.org/hook") {
+    forge.gitea.webhooks.bridge.attest.status = "https://bridge.example.org:8443";
+  };
+
   bridge = {
     secrets =
       lib.genAttrs
@@ -280,6 +284,25 @@ in
             }
           )
         );
+    units_that_probe = lib.filterAttrs (name: _: lib.hasPrefix "holdfast-probe" name) (
+      units (
+        secret { }
+        // lib.recursiveUpdate attested {
+          probe.calendar = "Mon *-*-* 04:00";
+        }
+      )
+    );
+    who_probes =
+      lib.mapAttrs (_: settings: (system (enabled settings)).config.systemd.timers ? holdfast-probe)
+        {
+          no_forge = secret { };
+          no_proof = secret { } // hook_at "https://bridge.example.org/hook";
+          a_hook = secret { } // attested;
+          a_server = wired { runner.proof = null; };
+          a_runner = secret { } // {
+            gates.builds.runner.repository = "team/hello";
+          };
+        };
     units_of_two_concerns =
       (nixpkgs.lib.nixosSystem {
         modules = [

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hyper::Method;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::api::Api;
@@ -16,6 +17,9 @@ use crate::secrets::SecretBytes;
 const POLL: Duration = Duration::from_millis(200);
 /// What a bridge counts of signed deliveries that are no comments; a test is a push.
 const COUNTED: &str = "holdfast_bridge_verdicts_total{verdict=\"other\"";
+
+/// A receiver counts deliveries and does not say of which hook they were: so one is asked for at a time.
+static ONE: Mutex<()> = Mutex::const_new(());
 
 /// Asks for a test delivery and waits until it was counted.
 ///
@@ -35,9 +39,10 @@ pub(super) async fn attest(
         receiver: attest.status.clone(),
         seconds: patience.as_secs(),
     };
+    let _one = ONE.lock().await;
     let until = Instant::now() + patience;
     // One that has just been started takes a moment.
-    let before = loop {
+    let mut before = loop {
         match counted(&receiver, token).await {
             Err(error) if error.is_passing() && Instant::now() < until => sleep(POLL).await,
             counted => break counted?,
@@ -46,25 +51,31 @@ pub(super) async fn attest(
     let hooks = api.hooks(owner, name).await?.unwrap_or_default();
     let here = hooks.iter().find(|one| one.config.url == hook.url).ok_or_else(unheard)?;
     api.test_hook(owner, name, here.id).await?;
-    while counted(&receiver, token).await? == before {
+    loop {
+        let now = counted(&receiver, token).await?;
+        if now > before {
+            return Ok(());
+        }
+        // One that was started again meanwhile begins at nothing.
+        before = now;
         if Instant::now() >= until {
             return Err(unheard());
         }
         sleep(POLL).await;
     }
-    Ok(())
 }
 
 /// How many signed deliveries of other events than comments there were.
-async fn counted(receiver: &Client, token: Option<&str>) -> Result<String, ForgeError> {
+async fn counted(receiver: &Client, token: Option<&str>) -> Result<u64, ForgeError> {
     let mut call = Call::new(Method::GET, "/metrics");
     if let Some(token) = token {
         call = call.authorized(bearer(&SecretBytes::new(token.as_bytes().to_vec())));
     }
     let answer = receiver.send(call).await?.success()?;
     let page = String::from_utf8_lossy(&answer.body).into_owned();
-    let line = page.lines().find(|line| line.starts_with(COUNTED)).map(ToOwned::to_owned);
-    line.ok_or_else(|| ForgeError::Settings {
+    let line = page.lines().find(|line| line.starts_with(COUNTED));
+    let count = line.and_then(|line| line.rsplit_once(' ')?.1.parse().ok());
+    count.ok_or_else(|| ForgeError::Settings {
         url: receiver.base(),
         why: "what is there counts no signed deliveries as a bridge does".to_owned(),
     })

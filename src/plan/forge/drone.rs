@@ -22,23 +22,7 @@ struct Making<'b, 'a> {
 }
 
 pub(super) fn plan(builder: &mut Builder<'_>, drone: &Drone) {
-    let address = Address::new(Kind::Forge, "drone");
-    for secret in [&drone.admin.token.secret, &drone.admin.password.secret] {
-        if !builder.desired.digests.contains_key(secret) {
-            builder.hold(address, Address::new(Kind::Secret, secret));
-            return;
-        }
-    }
-    let Some(seen) = &builder.observed.forge.drone else { return };
-    if !seen.away.is_empty() {
-        // What a later stage starts is not waited for in this one.
-        let needs = builder.steps().iter().filter(|step| step.stage > 0).map(|step| step.id).collect();
-        let action = Action::Drone(DroneAction::Await { patience: super::PATIENCE });
-        let reason = format!("what it holds is known after apply: {}", seen.away);
-        builder
-            .add(Draft { needs, ..Draft::new(address, Verb::Await, Group::Forge, action).because(reason) });
-        return;
-    }
+    let Some(seen) = reached(builder, drone) else { return };
     let mut making = Making { builder, drone, seen, entered: None, all: Vec::new() };
     making.enter();
     for (name, user) in &drone.users {
@@ -50,6 +34,35 @@ pub(super) fn plan(builder: &mut Builder<'_>, drone: &Drone) {
         making.crons(name, repository);
     }
     making.remove();
+}
+
+/// The sign-in, where it does not hold or is due.
+pub(super) fn probe(builder: &mut Builder<'_>, drone: &Drone) {
+    let Some(seen) = reached(builder, drone) else { return };
+    let mut making = Making { builder, drone, seen, entered: None, all: Vec::new() };
+    making.sign_in(Vec::new());
+}
+
+/// What was seen of it. One that does not answer is waited for; without its secrets everything is held back.
+fn reached<'a>(builder: &mut Builder<'a>, drone: &Drone) -> Option<&'a DroneSeen> {
+    let address = Address::new(Kind::Forge, "drone");
+    for secret in [&drone.admin.token.secret, &drone.admin.password.secret] {
+        if !builder.desired.digests.contains_key(secret) {
+            builder.hold(address, Address::new(Kind::Secret, secret));
+            return None;
+        }
+    }
+    let seen = builder.observed.forge.drone.as_deref()?;
+    if !seen.away.is_empty() {
+        // What a later stage starts is not waited for in this one.
+        let needs = builder.steps().iter().filter(|step| step.stage > 0).map(|step| step.id).collect();
+        let action = Action::Drone(DroneAction::Await { patience: super::PATIENCE });
+        let reason = format!("what it holds is known after apply: {}", seen.away);
+        builder
+            .add(Draft { needs, ..Draft::new(address, Verb::Await, Group::Forge, action).because(reason) });
+        return None;
+    }
+    Some(seen)
 }
 
 /// An address inside of the Drone.
@@ -107,24 +120,29 @@ impl Making<'_, '_> {
         if self.builder.later.is_empty() { Vec::new() } else { steps.map(|step| step.id).collect() }
     }
 
+    /// Signs in after these steps, where Drone is not let in, and where the last time is long ago.
+    fn sign_in(&mut self, needs: Vec<usize>) -> Option<usize> {
+        let why = match (self.seen.refused.as_str(), self.seen.due.as_str()) {
+            ("", "") => return None,
+            ("", due) => due.to_owned(),
+            (refused, _) => format!("Gitea does not let Drone in ({refused})"),
+        };
+        let address = Address::in_forge("drone", Kind::SignIn, "");
+        let id = self.add(address, Verb::Update, DroneAction::SignIn, |draft| {
+            draft.reason = why;
+            draft.needs = needs;
+        });
+        Some(id)
+    }
+
     fn enter(&mut self) {
         let seen = self.seen;
-        let why = match (seen.refused.as_str(), seen.due.as_str()) {
-            ("", "") => None,
-            ("", due) => Some(due.to_owned()),
-            (refused, _) => Some(format!("Gitea does not let Drone in ({refused})")),
-        };
         let unknown = self.drone.repositories.keys().find(|name| !seen.repositories.contains_key(*name));
-        let mut needs = self.in_gitea();
-        if let Some(why) = why {
-            needs.extend(self.told_anew());
-            let address = Address::in_forge("drone", Kind::SignIn, "");
-            let id = self.add(address, Verb::Update, DroneAction::SignIn, |draft| {
-                draft.reason = why;
-                draft.needs = needs;
-            });
-            self.entered = Some(id);
-        } else if let Some(name) = unknown {
+        let needs = self.in_gitea();
+        self.entered = self.sign_in([needs.clone(), self.told_anew()].concat());
+        if self.entered.is_none()
+            && let Some(name) = unknown
+        {
             let reason = format!("it reads the repositories from Gitea anew: `{name}` is not known to it");
             let id = self.add(Address::new(Kind::Forge, "drone"), Verb::Update, DroneAction::Sync, |draft| {
                 draft.reason = reason;

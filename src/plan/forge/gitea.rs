@@ -40,6 +40,14 @@ pub(super) fn plan(builder: &mut Builder<'_>, gitea: &Gitea, seen: &GiteaSeen) {
     removal::plan(&mut made, gitea, seen);
 }
 
+/// Test deliveries of the hooks that are attested.
+pub(super) fn probe(builder: &mut Builder<'_>, gitea: &Gitea, seen: &GiteaSeen) {
+    let mut made = Made { builder, ids: BTreeMap::new(), all: Vec::new() };
+    for (name, hook) in &gitea.webhooks {
+        hooks::probe(&mut made, name, hook, seen);
+    }
+}
+
 /// An address inside of the Gitea.
 pub(super) fn inside(kind: Kind, name: &str) -> Address {
     Address::in_forge("gitea", kind, name)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::{Plan, Verb, plan};
+use super::super::{Plan, Verb, plan, probes};
 use crate::desired::{Compiled, Desired};
 use crate::manifest;
 use crate::observed::{
@@ -54,6 +54,15 @@ fn seen() -> GiteaSeen {
 }
 
 fn planned(declared: &Value, seen: GiteaSeen, change: impl FnOnce(&mut Desired<'_>)) -> Plan {
+    planned_by(declared, seen, change, |desired, observed| plan(desired, observed, None).unwrap())
+}
+
+fn planned_by(
+    declared: &Value,
+    seen: GiteaSeen,
+    change: impl FnOnce(&mut Desired<'_>),
+    plan: impl FnOnce(&Desired<'_>, &Observed) -> Plan,
+) -> Plan {
     let manifest = manifest(declared);
     let compiled = Compiled {
         compiled: 1,
@@ -73,7 +82,7 @@ fn planned(declared: &Value, seen: GiteaSeen, change: impl FnOnce(&mut Desired<'
     let mut observed =
         Observed { swarm: SwarmState::Manager(Box::<ManagerState>::default()), ..Observed::default() };
     observed.forge.gitea = Some(Box::new(seen));
-    let mut plan = plan(&desired, &observed, None).unwrap();
+    let mut plan = plan(&desired, &observed);
     plan.steps.retain(|step| step.address.outer.kind == crate::address::Kind::Forge);
     plan
 }
@@ -181,6 +190,33 @@ fn a_hook_is_attested_where_its_receiver_has_not_heard_of_this_secret_yet() {
     let [.., made, attested] = plan.steps.as_slice() else { panic!("{:?}", words(&plan)) };
     assert_eq!((made.verb, attested.verb), (Verb::Create, Verb::Update));
     assert_eq!(attested.needs, [made.id]);
+}
+
+#[test]
+fn a_probe_attests_what_is_proven_already_and_leaves_to_apply_what_is_not_equal() {
+    let mut declared = declared();
+    let probed = |declared: &Value, seen: GiteaSeen, change: fn(&mut Desired<'_>)| {
+        words(&planned_by(declared, seen, change, |desired, observed| probes(desired, observed, None)))
+    };
+    let of = || "forge.gitea/hook.bridge".parse().unwrap();
+    assert_eq!(probed(&declared, seen(), |_| {}), [""; 0], "nobody can tell");
+    declared["gitea"]["webhooks"]["bridge"]["attest"] = json!({ "status": "http://127.0.0.1:2" });
+    let heard = |desired: &mut Desired<'_>| {
+        let heard = "hook-1 http://127.0.0.1:1/hook http://127.0.0.1:2".to_owned();
+        desired.forge.attested.insert("forge.gitea/hook.bridge".parse().unwrap(), heard);
+    };
+    assert_eq!(probed(&declared, seen(), heard), ["Update forge.gitea/hook.bridge"]);
+    let mut other = seen();
+    other.users.clear();
+    assert_eq!(probed(&declared, other, heard), ["Update forge.gitea/hook.bridge"], "nothing else");
+    assert_eq!(probed(&declared, GiteaSeen::default(), heard), [""; 0], "there is no hook");
+    let rotated = |desired: &mut Desired<'_>| drop(desired.digests.insert("hook".into(), "hook-2".into()));
+    assert_eq!(probed(&declared, seen(), rotated), [""; 0], "it has the old secret yet");
+    let only =
+        planned_by(&declared, seen(), heard, |desired, observed| probes(desired, observed, Some(&of())));
+    assert_eq!(words(&only), ["Update forge.gitea/hook.bridge"]);
+    let away = GiteaSeen { away: "refused".into(), ..GiteaSeen::default() };
+    assert_eq!(probed(&declared, away, heard), ["Await forge.gitea"]);
 }
 
 #[test]

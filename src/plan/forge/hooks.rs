@@ -24,12 +24,31 @@ fn settings(hook: &GiteaWebhook) -> Value {
 pub(super) fn plan(made: &mut Made<'_, '_>, name: &str, hook: &GiteaWebhook, seen: &GiteaSeen) {
     let before = made.all.len();
     let Some(digest) = plan_itself(made, name, hook, seen) else { return };
-    let (Some(attest), Some(what)) = (&hook.attest, hook.heard(&digest)) else { return };
-    let address = inside(Kind::Hook, name);
     let changes = made.all.get(before..).unwrap_or_default().to_vec();
-    if changes.is_empty() && made.builder.desired.forge.attested.get(&address) == Some(&what) {
+    let heard = made.builder.desired.forge.attested.get(&inside(Kind::Hook, name));
+    if !changes.is_empty() || heard != hook.heard(&digest).as_ref() {
+        attest(made, name, hook, (&digest, changes));
+    }
+}
+
+/// A test delivery, whatever was heard before: of what somebody changed in a hook's secret nothing else tells. None where
+/// the hook has to be made or changed first.
+pub(super) fn probe(made: &mut Made<'_, '_>, name: &str, hook: &GiteaWebhook, seen: &GiteaSeen) {
+    let address = inside(Kind::Hook, name);
+    let there = seen.repositories.get(&hook.repository).map(|seen| seen.hooks.as_slice());
+    if hook.attest.is_none() || !there.unwrap_or_default().iter().any(|there| there.url == hook.url) {
         return;
     }
+    let Some(digest) = made.digest(&address, &hook.secret.secret) else { return };
+    if made.rotation(&address, "secret", &digest).is_none() {
+        attest(made, name, hook, (&digest, Vec::new()));
+    }
+}
+
+/// Asks for a test delivery of a hook that has the secret with this digest once these steps are done.
+fn attest(made: &mut Made<'_, '_>, name: &str, hook: &GiteaWebhook, (digest, changes): (&str, Vec<usize>)) {
+    let (Some(attest), Some(what)) = (&hook.attest, hook.heard(digest)) else { return };
+    let address = inside(Kind::Hook, name);
     if let Some(token) = &attest.token
         && made.digest(&address, &token.secret).is_none()
     {

@@ -25,11 +25,11 @@ pub(super) fn drone(gitea: &Gitea) -> Drone {
 }
 
 /// Cookies, and the page that is shown.
-pub(super) struct Browser(TempDir);
+pub(crate) struct Browser(TempDir);
 
 impl Browser {
     /// One in which the administrator has signed in to Gitea.
-    pub(super) fn signed_in(gitea: &Gitea) -> Self {
+    pub(crate) fn signed_in(gitea: &Gitea) -> Self {
         let browser = Self(tempfile::tempdir().unwrap());
         let form = [("user_name", ADMIN.0), ("password", ADMIN.1)];
         assert_eq!(browser.open(&format!("{}/user/login", gitea.url), &form).0, 303);
@@ -37,7 +37,7 @@ impl Browser {
     }
 
     /// Opens a page, or sends a form to it: status, and where that leads.
-    pub(super) fn open(&self, url: &str, form: &[(&str, &str)]) -> (u16, String) {
+    pub(crate) fn open(&self, url: &str, form: &[(&str, &str)]) -> (u16, String) {
         let mut command = Command::new("curl");
         command.args(["-sS", "-m", "30", "-w", "%{http_code} %{redirect_url}"]);
         let jar = self.0.path().join("jar");
@@ -53,7 +53,7 @@ impl Browser {
     }
 
     /// What is shown.
-    pub(super) fn page(&self) -> String {
+    pub(crate) fn page(&self) -> String {
         std::fs::read_to_string(self.0.path().join("page")).unwrap()
     }
 }

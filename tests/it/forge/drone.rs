@@ -18,11 +18,11 @@ use crate::support::world::World;
 
 /// A host with nothing but what is declared of a Gitea and its Drone.
 pub(super) struct Host {
-    world: World,
+    pub(super) world: World,
     pub(super) gitea: Gitea,
     pub(super) drone: Drone,
     relays: [Relay; 2],
-    count: Arc<Count>,
+    pub(super) count: Arc<Count>,
     /// A machine's token, and a secret of builds.
     secrets: [String; 2],
 }

@@ -5,7 +5,8 @@ mod client;
 mod converge;
 mod drone;
 pub(crate) mod peers;
-mod relay;
+mod probe;
+pub(crate) mod relay;
 mod trial;
 
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use std::thread;
 
 /// Where a write is held for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hold {
+pub(crate) enum Hold {
     /// Before the forge has heard of it.
     Before,
     /// After the forge has answered.
@@ -24,7 +24,7 @@ enum Held {
 
 /// What relays count together.
 #[derive(Default)]
-pub(super) struct Count {
+pub(crate) struct Count {
     writes: AtomicUsize,
     reads: AtomicUsize,
     /// First lines of the writes, for whoever wonders.
@@ -33,32 +33,32 @@ pub(super) struct Count {
     held: AtomicUsize,
 }
 
-pub(super) struct Relay {
-    pub(super) address: SocketAddr,
-    pub(super) count: Arc<Count>,
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
+    pub(crate) count: Arc<Count>,
 }
 
 impl Count {
-    pub(super) fn writes(&self) -> usize {
+    pub(crate) fn writes(&self) -> usize {
         self.writes.load(Ordering::SeqCst)
     }
 
     /// Everything that it was asked, writes included.
-    pub(super) fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.writes() + self.reads.load(Ordering::SeqCst)
     }
 
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().expect("a lock").clone()
     }
 
     /// Holds the `number`-th write from now on.
-    pub(super) fn hold(&self, number: usize, hold: Hold) {
+    pub(crate) fn hold(&self, number: usize, hold: Hold) {
         self.keep(Held::Number(self.writes() + number, hold));
     }
 
     /// Holds the answer of the next write that begins like this: `POST /api/v1/users/`.
-    pub(super) fn hold_answer(&self, begin: &str) {
+    pub(crate) fn hold_answer(&self, begin: &str) {
         self.keep(Held::Begins(begin.to_owned()));
     }
 
@@ -83,22 +83,22 @@ impl Count {
         held.map(|held| if let Held::Number(_, hold) = held { hold } else { Hold::After })
     }
 
-    pub(super) fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         *self.hold.lock().expect("a lock") = None;
     }
 
-    pub(super) fn has_held(&self) -> bool {
+    pub(crate) fn has_held(&self) -> bool {
         self.held.load(Ordering::SeqCst) > 0
     }
 }
 
 impl Relay {
-    pub(super) fn to(url: &str) -> Self {
+    pub(crate) fn to(url: &str) -> Self {
         Self::counting(url, &Arc::default())
     }
 
     /// Counts together with others.
-    pub(super) fn counting(url: &str, count: &Arc<Count>) -> Self {
+    pub(crate) fn counting(url: &str, count: &Arc<Count>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let relay = Self { address: listener.local_addr().expect("an address"), count: Arc::clone(count) };
         let (count, server) = (Arc::clone(count), url.trim_start_matches("http://").to_owned());

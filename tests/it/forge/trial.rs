@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::drone::Host;
 use super::peers::{ADMIN, GITEAS, Runner};
 
-fn pipeline(command: &str) -> String {
+pub(super) fn pipeline(command: &str) -> String {
     format!(
         "kind: pipeline\ntype: exec\nname: hello\ntrigger: {{event: [custom]}}\nsteps:\n- {{name: say, commands: ['{command}']}}\n"
     )
@@ -18,22 +18,24 @@ fn ask(host: &Host, gate: &Value, deadline: &str) -> (String, String) {
     host.gate(&json!({ "runner": gate, "deadline": deadline }))
 }
 
-fn builds(host: &Host) -> usize {
+pub(super) fn builds(host: &Host) -> usize {
     host.ask("GET", "/api/repos/team/lib/builds?per_page=100", &Value::Null).as_array().expect("builds").len()
+}
+
+/// Writes the pipeline of `team/lib`; its name in git.
+pub(super) fn commit(host: &Host, method: &str, text: &str, more: Value) -> String {
+    let mut body = json!({ "content": STANDARD.encode(text), "message": "m", "branch": "main" });
+    body.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
+    let (status, made) = host.gitea.call(ADMIN, method, "/repos/team/lib/contents/.drone.yml", &body);
+    assert!((200..300).contains(&status), "{made}");
+    made["content"]["sha"].as_str().expect("a name").to_owned()
 }
 
 #[test]
 fn a_runner_is_proven_by_a_build_that_is_green() {
     let host = Host::new(GITEAS[0]);
     host.apply();
-    let commit = |method: &str, text: &str, more: Value| {
-        let mut body = json!({ "content": STANDARD.encode(text), "message": "m", "branch": "main" });
-        body.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
-        let (status, made) = host.gitea.call(ADMIN, method, "/repos/team/lib/contents/.drone.yml", &body);
-        assert!((200..300).contains(&status), "{made}");
-        made["content"]["sha"].as_str().expect("a name").to_owned()
-    };
-    let first = commit("POST", &pipeline("echo hello"), json!({}));
+    let first = commit(&host, "POST", &pipeline("echo hello"), json!({}));
     let gate = json!({ "repository": "team/lib" });
     let (verdict, words) = ask(&host, &gate, "4s");
     assert!(verdict == "fail" && words.contains("no runner is connected"), "{verdict}: {words}");
@@ -47,7 +49,7 @@ fn a_runner_is_proven_by_a_build_that_is_green() {
     assert!(verdict == "pass" && words.contains("by an earlier run"), "{verdict}: {words}");
     assert_eq!(builds(&host), 2, "a build that is young enough counts");
 
-    commit("PUT", &pipeline("exit 3"), json!({ "sha": first }));
+    commit(&host, "PUT", &pipeline("exit 3"), json!({ "sha": first }));
     let (verdict, words) = ask(&host, &gate, "60s");
     assert!(verdict == "fail" && words.contains("build 3 ended as `failure`"), "{verdict}: {words}");
     let (verdict, words) = ask(&host, &json!({ "repository": "team/none" }), "3s");
