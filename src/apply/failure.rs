@@ -4,6 +4,19 @@ use crate::forge::error::ForgeError;
 use crate::report::{Exit, ServiceOutcome, chain};
 use crate::swarm::EngineError;
 
+/// What a failure tells of the step's object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tells {
+    /// No more than the message.
+    Nothing,
+    /// The step may have taken effect all the same.
+    Open,
+    /// Something uses what was to go, so that it stays.
+    InUse,
+    /// What is recorded of it is not so.
+    Refuted,
+}
+
 /// Why a step failed.
 pub(super) struct Failure {
     /// One line, causes joined by `: `.
@@ -14,12 +27,8 @@ pub(super) struct Failure {
     pub(super) exit: Exit,
     /// True when looking and planning again is the cure.
     pub(super) again: bool,
-    /// True when the step may have taken effect all the same.
-    pub(super) open: bool,
-    /// True when something uses what was to go, so that it stays.
-    pub(super) left: bool,
-    /// True when it shows that what is recorded is not so.
-    pub(super) refutes: bool,
+    /// What it tells of the step's object.
+    pub(super) tells: Tells,
     /// Of a wait: the services that were waited for.
     pub(super) services: Vec<ServiceOutcome>,
 }
@@ -31,9 +40,7 @@ impl Failure {
             detail: Vec::new(),
             exit,
             again: false,
-            open: false,
-            left: false,
-            refutes: false,
+            tells: Tells::Nothing,
             services: Vec::new(),
         }
     }
@@ -45,21 +52,21 @@ impl Failure {
             detail: Vec::new(),
             exit: Exit::Internal,
             again: false,
-            open: false,
-            left: false,
-            refutes: false,
+            tells: Tells::Nothing,
             services: Vec::new(),
         }
     }
 
     pub(super) fn forge(error: &ForgeError) -> Self {
         let detail = error.hint().into_iter().map(ToOwned::to_owned).collect();
-        let refutes = matches!(error, ForgeError::Unheard { .. });
-        Self { again: error.is_passing(), detail, refutes, ..Self::new(error, error.exit()) }
+        let is_refuted = matches!(error, ForgeError::Unheard { .. });
+        let tells = if is_refuted { Tells::Refuted } else { Tells::Nothing };
+        Self { again: error.is_passing(), detail, tells, ..Self::new(error, error.exit()) }
     }
 
     pub(super) fn engine(error: &EngineError) -> Self {
         let again = error.is_stale() || error.is_passing() || matches!(error, EngineError::Answer { .. });
-        Self { again, open: error.is_open(), ..Self::new(error, error.exit()) }
+        let tells = if error.is_open() { Tells::Open } else { Tells::Nothing };
+        Self { again, tells, ..Self::new(error, error.exit()) }
     }
 }

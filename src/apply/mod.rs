@@ -20,6 +20,7 @@ use crate::plan::{Group, Plan, Step, Verb};
 use crate::report::{Exit, StepOutcome};
 use crate::secrets::{SecretBytes, Unlocked};
 use crate::swarm::Engine;
+use failure::Tells;
 pub use step::GENERATED_MODE;
 
 /// How many steps of a group are under way at once. The engine serialises writes to its log anyway; more in flight
@@ -178,13 +179,13 @@ async fn one<'s>(world: &World<'_>, step: &'s Step, tell: &Tell<'_>) -> (&'s Ste
             outcome.error = Some(failure.message);
             outcome.detail = failure.detail;
             outcome.again = failure.again && step.verb != Verb::Await;
-            outcome.left = failure.left;
+            outcome.left = failure.tells == Tells::InUse;
             if outcome.left {
                 End::Left
             } else if outcome.again {
-                End::Again { exit: failure.exit, open: failure.open }
+                End::Again { exit: failure.exit, open: failure.tells == Tells::Open }
             } else {
-                End::Failed { exit: failure.exit, refutes: failure.refutes }
+                End::Failed { exit: failure.exit, refutes: failure.tells == Tells::Refuted }
             }
         }
     };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::failure::Failure;
+use super::failure::{Failure, Tells};
 use super::{Event, Tell, World, image};
 use crate::desired::HostWanted;
 use crate::forge::{drone, gitea};
@@ -41,7 +41,10 @@ pub(super) async fn execute(
         }
         Action::Image(ImageAction::Remove { name, patience }) => {
             let removed = engine()?.remove_image(name, *patience).await;
-            removed.map_err(|error| Failure { left: error.is_in_use(), ..Failure::engine(&error) })
+            removed.map_err(|error| {
+                let failure = Failure::engine(&error);
+                if error.is_in_use() { Failure { tells: Tells::InUse, ..failure } } else { failure }
+            })
         }
         Action::Files(action) => file(world, action),
         // On the heap: few runs have such a step, and all would carry its size.

@@ -107,7 +107,7 @@ fn a_secret_that_hands_changed_is_found_by_a_probe_and_mended_by_the_next_apply(
         assert!(host.gate(3).contains("`holdfast apply` mends it"));
         host.probe(&["--only", "forge.gitea/hook.bridge"], 0);
         let repairs = host.apply(0);
-        assert_eq!(repairs, [format!(r#"{LIB} secret"#), format!(r#"{LIB} attested"#)]);
+        assert_eq!(repairs, [format!("{LIB} secret"), format!("{LIB} attested")]);
         assert_ne!(host.hook("team/lib")["id"], before, "it was not made anew");
         host.gate(0);
         host.probe(&[], 0);

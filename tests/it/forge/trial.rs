@@ -23,19 +23,19 @@ pub(super) fn builds(host: &Host) -> usize {
 }
 
 /// Writes the pipeline of `team/lib`; its name in git.
-pub(super) fn commit(host: &Host, method: &str, text: &str, more: Value) -> String {
+pub(super) fn commit(host: &Host, method: &str, text: &str, more: &Value) -> String {
     let mut body = json!({ "content": STANDARD.encode(text), "message": "m", "branch": "main" });
     body.as_object_mut().expect("a map").extend(more.as_object().expect("a map").clone());
     let (status, made) = host.gitea.call(ADMIN, method, "/repos/team/lib/contents/.drone.yml", &body);
     assert!((200..300).contains(&status), "{made}");
-    made["content"]["sha"].as_str().expect("a name").to_owned()
+    made.pointer("/content/sha").and_then(Value::as_str).expect("a name").to_owned()
 }
 
 #[test]
 fn a_runner_is_proven_by_a_build_that_is_green() {
     let host = Host::new(GITEAS[0]);
     host.apply();
-    let first = commit(&host, "POST", &pipeline("echo hello"), json!({}));
+    let first = commit(&host, "POST", &pipeline("echo hello"), &json!({}));
     let gate = json!({ "repository": "team/lib" });
     let (verdict, words) = ask(&host, &gate, "4s");
     assert!(verdict == "fail" && words.contains("no runner is connected"), "{verdict}: {words}");
@@ -49,7 +49,7 @@ fn a_runner_is_proven_by_a_build_that_is_green() {
     assert!(verdict == "pass" && words.contains("by an earlier run"), "{verdict}: {words}");
     assert_eq!(builds(&host), 2, "a build that is young enough counts");
 
-    commit(&host, "PUT", &pipeline("exit 3"), json!({ "sha": first }));
+    commit(&host, "PUT", &pipeline("exit 3"), &json!({ "sha": first }));
     let (verdict, words) = ask(&host, &gate, "60s");
     assert!(verdict == "fail" && words.contains("build 3 ended as `failure`"), "{verdict}: {words}");
     let (verdict, words) = ask(&host, &json!({ "repository": "team/none" }), "3s");
