@@ -4,6 +4,7 @@
 //! quoting), because what `0440` or `yes` means depends on the reader: the manifest reads JSON types,
 //! `compose` reads what docker reads. [`Problem`]s point at a [`Span`] and render with the text underlined.
 
+mod ascii;
 mod decode;
 mod deserializer;
 mod fault;

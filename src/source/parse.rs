@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use saphyr_parser::{Event, Parser, ScalarStyle};
+use saphyr_parser::{Event, Input, Parser, ScalarStyle};
 
+use super::ascii::Ascii;
 use super::node::{Entry, Node, Scalar, Span, Value};
 use super::offsets::Offsets;
 use super::problem::{Problem, Source};
@@ -58,20 +59,9 @@ pub fn parse_hearing(
         nodes: 0,
         copied: 0,
     };
-    for item in Parser::new_from_str(&text) {
-        match item {
-            Ok((event, span)) => {
-                hear(&event, span.start.index()..span.end.index());
-                let span = builder.offsets.span(span.start.index(), span.end.index());
-                builder.event(event, trimmed(&source.text, span))?;
-            }
-            Err(error) => {
-                let at = builder.offsets.byte(error.marker().index());
-                return Err(
-                    source.problem(Span { start: at, end: at }, format!("cannot be read: {}", error.info()))
-                );
-            }
-        }
+    match Ascii::of(&text) {
+        Some(ascii) => builder.read(Parser::new(ascii), hear)?,
+        None => builder.read(Parser::new_from_str(&text), hear)?,
     }
     Ok(builder.done)
 }
@@ -107,6 +97,28 @@ struct Builder<'s> {
 }
 
 impl Builder<'_> {
+    fn read(
+        &mut self,
+        parser: Parser<'_, impl Input>,
+        hear: &mut dyn FnMut(&Event<'_>, Range<usize>),
+    ) -> Result<(), Problem> {
+        for item in parser {
+            match item {
+                Ok((event, span)) => {
+                    hear(&event, span.start.index()..span.end.index());
+                    let span = self.offsets.span(span.start.index(), span.end.index());
+                    self.event(event, trimmed(&self.source.text, span))?;
+                }
+                Err(error) => {
+                    let at = self.offsets.byte(error.marker().index());
+                    let message = format!("cannot be read: {}", error.info());
+                    return Err(self.source.problem(Span { start: at, end: at }, message));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
