@@ -12,8 +12,15 @@ use zeroize::Zeroizing;
 /// How every token starts; text that starts so in a clear region is refused.
 pub(super) const PREFIX: &str = "ENC[";
 
-/// The data key: 32 bytes, wiped when dropped.
-pub(super) struct DataKey(Zeroizing<[u8; 32]>);
+/// AES-256-GCM with an IV of 32 bytes.
+type Cipher = AesGcm<Aes256, U32>;
+
+/// The data key: 32 bytes, wiped when dropped, and so is what the cipher makes of them once for all tokens. That is boxed, so
+/// that the key can be handed on without another copy of it.
+pub(super) struct DataKey {
+    bytes: Zeroizing<[u8; 32]>,
+    cipher: Box<Cipher>,
+}
 
 impl DataKey {
     /// Takes exactly 32 bytes.
@@ -23,19 +30,24 @@ impl DataKey {
             return None;
         }
         key.copy_from_slice(bytes);
-        Some(Self(key))
+        Some(Self::of(key))
     }
 
     /// A new one.
     pub(super) fn generate() -> std::io::Result<Self> {
         let mut key = Zeroizing::new([0_u8; 32]);
         super::random::fill(key.as_mut_slice())?;
-        Ok(Self(key))
+        Ok(Self::of(key))
+    }
+
+    fn of(bytes: Zeroizing<[u8; 32]>) -> Self {
+        let cipher = Box::new(Cipher::new(GenericArray::from_slice(bytes.as_slice())));
+        Self { bytes, cipher }
     }
 
     /// The bytes, to be wrapped for recipients.
     pub(super) fn expose(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
     }
 }
 
@@ -139,9 +151,9 @@ impl Token {
         key: &DataKey,
         aad: &str,
     ) -> Result<String, &'static str> {
-        let cipher = AesGcm::<Aes256, U32>::new(GenericArray::from_slice(key.0.as_slice()));
         let mut data = Zeroizing::new(plain.to_vec());
-        let tag = cipher
+        let tag = key
+            .cipher
             .encrypt_in_place_detached(GenericArray::from_slice(&iv), aad.as_bytes(), &mut data)
             .map_err(|_| "the value is too long")?;
         let (data, iv, tag) = (STANDARD.encode(&*data), STANDARD.encode(iv), STANDARD.encode(tag));
@@ -157,8 +169,7 @@ impl Token {
 
     /// The plaintext, authenticated together with `aad`.
     pub(super) fn open(mut self, key: &DataKey, aad: &str) -> Result<Zeroizing<Vec<u8>>, &'static str> {
-        let cipher = AesGcm::<Aes256, U32>::new(GenericArray::from_slice(key.0.as_slice()));
-        cipher
+        key.cipher
             .decrypt_in_place_detached(
                 GenericArray::from_slice(&self.iv),
                 aad.as_bytes(),

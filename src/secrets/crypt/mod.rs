@@ -12,7 +12,7 @@ use aes_gcm::aead::generic_array::GenericArray;
 use sha2::Digest;
 use zeroize::Zeroizing;
 
-use self::walk::{Direction, Walk};
+use self::walk::{Direction, Walk, holds_colon};
 use super::error::SecretError;
 use super::iv::Ivs;
 use super::metadata::Metadata;
@@ -61,6 +61,7 @@ pub(super) fn open_to_change(
 }
 
 fn opened(mut walk: Walk<'_>, documents: &mut [Vec<Entry>]) -> Result<Opened, SecretError> {
+    walk.colons = documents.iter().any(|entries| holds_colon(entries));
     for document in documents {
         walk.map(document)?;
     }

@@ -66,6 +66,9 @@ impl Walk<'_> {
 
     /// Two places with one AAD could be exchanged unseen.
     fn bind(&mut self, aad: &str) -> Result<(), SecretError> {
+        if !self.colons {
+            return Ok(());
+        }
         match self.bound.get(aad) {
             None => {
                 let keys = self.keys().map(str::to_owned).collect();
@@ -104,15 +107,22 @@ impl Walk<'_> {
             self.uncovered.insert(self.place());
             return;
         }
-        let text = leaf.hashed(false);
+        let made;
+        let text = match leaf {
+            Leaf::Text(text) => text.expose(),
+            other => {
+                made = other.hashed(false);
+                made.as_slice()
+            }
+        };
         // Only a clear integer of a JSON file is ambiguous: a token says its type.
         let ambiguous = !encrypted && matches!((self.format, leaf), (SecretFormat::Json, Leaf::Int(_)));
         if ambiguous {
             self.other().update(leaf.hashed(true));
         } else if let Some(other) = &mut self.other {
-            other.update(&text);
+            other.update(text);
         }
-        self.hash.update(&text);
+        self.hash.update(text);
     }
 
     /// The other reading, which is the same up to here.

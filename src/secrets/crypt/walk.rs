@@ -32,7 +32,9 @@ pub(super) struct Walk<'d> {
     /// How many keys of the place the rule names.
     pub(super) named: usize,
     pub(super) active: Active,
-    /// What tokens were bound to so far (keys joined by `:`), and the keys themselves.
+    /// True where a key holds a colon: else no two places have the same keys joined by `:`.
+    pub(super) colons: bool,
+    /// What tokens were bound to so far (keys joined by `:`), and the keys themselves; where there are such keys.
     pub(super) bound: HashMap<String, Vec<String>>,
     pub(super) uncovered: HashSet<String>,
     pub(super) clear: HashSet<String>,
@@ -64,6 +66,7 @@ impl<'d> Walk<'d> {
             steps: Vec::new(),
             named: 0,
             active: Vec::new(),
+            colons: false,
             bound: HashMap::new(),
             uncovered: HashSet::new(),
             clear: HashSet::new(),
@@ -172,5 +175,18 @@ impl<'d> Walk<'d> {
 
     pub(super) fn wrong(&self, reason: &'static str) -> SecretError {
         SecretError::Value { path: self.place(), reason }
+    }
+}
+
+/// True where a key in there holds a colon.
+pub(super) fn holds_colon(entries: &[Entry]) -> bool {
+    entries.iter().filter_map(Entry::pair).any(|(key, node)| key.contains(':') || node_holds_colon(node))
+}
+
+fn node_holds_colon(node: &Node) -> bool {
+    match node {
+        Node::Leaf(_) => false,
+        Node::List(items) => items.iter().filter_map(Item::node).any(node_holds_colon),
+        Node::Map(entries) => holds_colon(entries),
     }
 }

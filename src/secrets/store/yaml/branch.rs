@@ -15,13 +15,11 @@ use crate::secrets::value::SecretBytes;
 
 /// Bytes of comments and text that a document may hold once aliases are expanded.
 const MOST_TEXT: usize = 16 << 20;
-/// Keys of a path that an error shows.
-type Path = Vec<String>;
-
 /// All values of a text.
 pub(super) struct Branches<'p> {
     all: &'p [Part],
-    path: Path,
+    /// Keys of the path that an error shows.
+    path: Vec<&'p str>,
     text: usize,
 }
 
@@ -67,12 +65,12 @@ impl<'p> Branches<'p> {
                 self.remark(&value.line, true, entries)?;
             }
             let name = self.key(key)?;
-            if !seen.insert(name.clone()) {
+            if !seen.insert(name) {
                 return Err(self.wrong("stands twice"));
             }
             let node = self.node(value, single)?;
             self.path.pop();
-            entries.push(Entry::Pair(name, node));
+            entries.push(Entry::Pair(name.to_owned(), node));
             if single {
                 self.remark(&value.foot, false, entries)?;
             }
@@ -82,7 +80,7 @@ impl<'p> Branches<'p> {
     }
 
     /// A key's text, which is put on the path.
-    fn key(&mut self, key: &Part) -> Result<String, SecretError> {
+    fn key(&mut self, key: &'p Part) -> Result<&'p str, SecretError> {
         let meant = match key.shape {
             Shape::Alias(id) => self.all.get(id).unwrap_or(key),
             _ => key,
@@ -90,11 +88,11 @@ impl<'p> Branches<'p> {
         let Shape::Scalar { text, plain } = &meant.shape else {
             return Err(self.wrong("holds a key that is a map or list"));
         };
-        self.path.push(text.to_string());
+        self.path.push(text.as_str());
         let merges = *plain && text.as_str() == "<<";
         match leaf(text, *plain, meant.tag.as_deref()) {
-            _ if merges => Ok(text.to_string()),
-            Ok(Leaf::Text(_)) => Ok(text.to_string()),
+            _ if merges => Ok(text.as_str()),
+            Ok(Leaf::Text(_)) => Ok(text.as_str()),
             _ => Err(self.wrong("has a key that is no text (put it in quotes)")),
         }
     }

@@ -51,8 +51,8 @@ impl Cursor<'_> {
     /// On to a place further on.
     pub(super) fn advance_to(&mut self, index: usize) {
         let words = self.text.get(self.mark.index..index.min(self.text.len())).unwrap_or_default();
-        // Mostly a value in one line, and mostly a long one.
-        if !words.iter().any(|letter| matches!(letter, '\r' | '\n')) {
+        // Mostly a value in one line, and mostly a long one: looked through to its end, several letters are looked at at once.
+        if !words.iter().fold(false, |found, letter| found | matches!(letter, '\r' | '\n')) {
             if words.iter().any(|letter| !is_blank(*letter)) {
                 self.newlines = 0;
             }

@@ -49,7 +49,9 @@ pub(super) fn read(bytes: &[u8]) -> Result<File, SecretError> {
     let wrong =
         |index: usize, what: &str| at(letters.iter().take(index).map(|letter| letter.len_utf8()).sum(), what);
     let odd = |letter: &char| matches!(letter, '\u{85}' | '\u{2028}' | '\u{2029}');
-    if let Some(index) = letters.iter().position(odd) {
+    // None of them is ASCII, as most texts are throughout.
+    let found = if text.is_ascii() { None } else { letters.iter().position(odd) };
+    if let Some(index) = found {
         return Err(wrong(
             index,
             "a line end of Unicode, which only some YAML readers know (write it as `\\N`, `\\L` or `\\P` in double quotes)",
@@ -82,7 +84,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<File, SecretError> {
 /// The characters of a text; there is room for all of them before the first, so that no copy is left behind.
 fn letters(text: &str) -> Zeroizing<Vec<char>> {
     let mut letters = Zeroizing::new(Vec::with_capacity(text.len()));
-    letters.extend(text.chars());
+    if text.is_ascii() {
+        letters.extend(text.bytes().map(char::from));
+    } else {
+        letters.extend(text.chars());
+    }
     letters
 }
 

@@ -324,7 +324,8 @@ impl<'o> Emitter<'o> {
         self.out.put(text);
         // A character is counted at its first byte; bytes that are no text stand in no plain scalar.
         let inner = |byte: &&u8| (0x80..0xc0).contains(*byte);
-        let letters = text.len() - text.iter().filter(inner).count();
+        let inner = if text.is_ascii() { 0 } else { text.iter().filter(inner).count() };
+        let letters = text.len() - inner;
         self.column += isize::try_from(letters).unwrap_or(0);
     }
 
