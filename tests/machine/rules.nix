@@ -41,6 +41,13 @@ in
         reloadTriggers = [ (if after then "b" else "a") ];
       };
       r-reload-if-changed = differs { reloadIfChanged = true; };
+      r-exec-reload = lib.recursiveUpdate running {
+        serviceConfig.ExecReload = shell "echo reloaded >/run/rules/%n.reloaded; : ${lib.boolToString after}";
+      };
+      r-exec-reload-gone = {
+        inherit (running) wantedBy;
+        serviceConfig = removeAttrs running.serviceConfig (lib.optional after "ExecReload");
+      };
       r-no-restart = differs { restartIfChanged = false; };
       r-no-stop = differs { stopIfChanged = false; };
       r-refuses-stop = differs { unitConfig.RefuseManualStop = true; };
@@ -76,6 +83,7 @@ in
         };
       };
       r-socket = of_socket { };
+      r-socket-comes = of_socket { };
       r-socket-no-stop = of_socket { stopIfChanged = false; };
       r-socket-not = of_socket { serviceConfig.X-NotSocketActivated = true; };
       r-asked = running;
@@ -87,7 +95,11 @@ in
         wantedBy = [ ];
       };
     };
-    sockets = lib.genAttrs [ "r-socket" "r-socket-no-stop" "r-socket-not" ] socket;
+    sockets = lib.genAttrs [ "r-socket" "r-socket-no-stop" "r-socket-not" ] socket // {
+      r-socket-comes = socket "r-socket-comes" // {
+        enable = after;
+      };
+    };
     paths.r-of-path = {
       wantedBy = [ "paths.target" ];
       pathConfig.PathExists = if after then "/run/rules/never-b" else "/run/rules/never-a";

@@ -17,6 +17,9 @@ pub(super) struct Decision {
     pub(super) skip: BTreeSet<String>,
 }
 
+/// Targets that come with what wants them.
+const STANDING: [&str; 4] = ["sysinit.target", "basic.target", "multi-user.target", "graphical.target"];
+
 /// Name → `ActiveState` of what is not inactive.
 pub(super) type Active = BTreeMap<String, String>;
 
@@ -89,7 +92,8 @@ impl Decision {
         let kind = name.rsplit('.').next().unwrap_or_default();
         match kind {
             // systemd takes these over when it reloads, or nothing does.
-            "path" | "slice" | "socket" | "target" => return,
+            "path" | "slice" | "socket" => return,
+            "target" if STANDING.contains(&name) => return,
             "mount" if matches!(name, "-.mount" | "nix.mount") => {
                 self.reload.insert(name.to_owned());
                 return;
@@ -121,19 +125,19 @@ impl Decision {
     }
 
     fn stop_and_start(&mut self, name: &str, unit: &Unit, to: &To<'_>) {
-        let sockets: Vec<String> =
-            sockets_of(name, unit).into_iter().filter(|one| to.active.contains_key(one)).collect();
+        let sockets = sockets_of(name, unit);
+        let stay = || sockets.iter().filter(|socket| to.units.join(socket).exists());
+        let active = |socket: &&String| to.active.contains_key(*socket);
         let (stop, start) =
             if to.late { (&mut self.restart, None) } else { (&mut self.stop, Some(&mut self.start)) };
-        stop.extend(sockets.iter().cloned());
+        stop.extend(sockets.iter().filter(active).cloned());
         stop.insert(name.to_owned());
-        let stay: Vec<String> = sockets.into_iter().filter(|socket| to.units.join(socket).exists()).collect();
         if let Some(start) = start {
-            // The sockets that stay start it when it is needed, unless it says that they do not.
-            if stay.is_empty() || unit.is("Service", "X-NotSocketActivated", false) {
+            // The sockets that stay or come start it when it is needed, unless it says that they do not.
+            if stay().next().is_none() || unit.is("Service", "X-NotSocketActivated", false) {
                 start.insert(name.to_owned());
             }
-            start.extend(stay);
+            start.extend(stay().filter(active).cloned());
         }
     }
 }

@@ -23,11 +23,6 @@ const PROFILE: &str = "/var/lib/system-profile";
 /// Another program than the rules of `decide.rs`, by path: NixOS's own, where somebody has it.
 const OTHER: &str = "HOLDFAST_TEST_SWITCH";
 
-/// True where another program switches.
-pub(super) fn by_another() -> bool {
-    std::env::var_os(OTHER).is_some()
-}
-
 /// A machine as the modules make it.
 pub(super) struct Host {
     pub(super) machine: Machine,
@@ -170,8 +165,8 @@ impl Host {
         let inside = self.machine.folder("").join("switch");
         copy_program(program, inside);
         let text_of_call = format!(
-            "env OUT={path} TOPLEVEL={path} DISTRO_ID=debian INSTALL_BOOTLOADER=/bin/true LOCALE_ARCHIVE= \
-             SYSTEMD=/usr NIXOS_NO_SYNC=1 /srv/share/switch {action}"
+            "env OUT={path} TOPLEVEL={path} DISTRO_ID=debian PRE_SWITCH_CHECK=/bin/true \
+             INSTALL_BOOTLOADER=/bin/true LOCALE_ARCHIVE= SYSTEMD=/usr NIXOS_NO_SYNC=1 /srv/share/switch {action}"
         );
         let ran = self.machine.output(&["bash", "-c", &text_of_call]);
         Switched { code: ran.status.code().unwrap_or(-1), said: text(&ran) }

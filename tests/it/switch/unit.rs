@@ -95,13 +95,15 @@ impl Unit {
             .collect();
         let mut found = Difference::None;
         for (section, key) in keys {
-            if self.values(section, key) == new.values(section, key) {
+            let (before, after) = (self.values(section, key), new.values(section, key));
+            if before == after {
                 continue;
             }
             match (section, key) {
-                // That one went is no reason.
-                ("Unit", "X-Reload-Triggers") if new.values(section, key).is_empty() => {}
-                ("Unit", "X-Reload-Triggers") | ("Mount", "Options") => found = Difference::Reload,
+                // That one went is no reason: nothing that runs knows of it.
+                ("Unit", "X-Reload-Triggers") | ("Service", "ExecReload") if after.is_empty() => {}
+                ("Unit", "X-Reload-Triggers") | ("Service", "ExecReload") => found = Difference::Reload,
+                ("Mount", "Options") if !before.is_empty() && !after.is_empty() => found = Difference::Reload,
                 ("Unit", key) if WITHOUT_EFFECT.contains(&key) => {}
                 _ => return Difference::Restart,
             }
@@ -133,4 +135,9 @@ fn only_what_has_an_effect_is_a_difference() {
         ("[Unit]\nX-Reload-Triggers=a\n[Service]\nA=1\n", "[Unit]\nX-Reload-Triggers=b\n[Service]\nA=2\n");
     assert_eq!(of(both.0, both.1), Difference::Restart);
     assert_eq!(of("[Mount]\nOptions=a\nWhat=b\n", "[Mount]\nOptions=c\nWhat=b\n"), Difference::Reload);
+    assert_eq!(of("[Mount]\nOptions=a\nWhat=b\n", "[Mount]\nWhat=b\n"), Difference::Restart);
+    assert_eq!(of("[Service]\nA=1\nExecReload=a\n", "[Service]\nA=1\nExecReload=b\n"), Difference::Reload);
+    assert_eq!(of("[Service]\nA=1\n", "[Service]\nA=1\nExecReload=b\n"), Difference::Reload);
+    assert_eq!(of("[Service]\nA=1\nExecReload=a\n", "[Service]\nA=1\n"), Difference::None);
+    assert_eq!(of("[Service]\nA=1\nExecReload=a\n", "[Service]\nA=2\n"), Difference::Restart);
 }
