@@ -243,7 +243,7 @@ fn summary(record: &Record) -> String {
         |verb| record.steps.iter().filter(|step| step.verb == verb && step.error.is_none()).count();
     if record.steps.is_empty() {
         if matches!(record.command.as_str(), "apply" | "rollback" | "collect" | "probe" | "secrets install") {
-            parts.push("nothing to do".to_owned());
+            parts.push(if is_good(record.exit) { "nothing to do" } else { "nothing was done" }.to_owned());
         }
     } else {
         let verbs = [Verb::Create, Verb::Update, Verb::Replace, Verb::Delete, Verb::Restart, Verb::Reload];

@@ -5,6 +5,9 @@ use crate::report::Exit;
 /// Why a sops document, or a value in it, cannot be had.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
+    /// There is no such file.
+    #[error("is not there")]
+    Missing,
     /// The file cannot be read.
     #[error("cannot be read: {0}")]
     Read(String),
@@ -77,13 +80,23 @@ impl SecretError {
         }
     }
 
+    /// The error, and in a line of its own the next thing to do.
+    #[must_use]
+    pub fn told(&self) -> String {
+        self.hint().map_or_else(|| self.to_string(), |hint| format!("{self}\nhint: {hint}"))
+    }
+
     /// The next thing to do, where there is one.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoIdentity { .. } => Some(
-                "add this host's recipient to .sops.yaml and run `sops updatekeys FILE`, or name its key in `identities`",
+                "whoever can open it runs `holdfast secrets updatekeys FILE` once .sops.yaml names this reader; \
+                 or name the key that opens it: a host's in `identities`, your own in SOPS_AGE_KEY_FILE",
             ),
+            Self::Missing => {
+                Some("`holdfast secrets edit FILE` makes one, for the readers that .sops.yaml names")
+            }
             Self::NoMac | Self::BadMac | Self::MacMismatch | Self::Value { .. } => {
                 Some("restore the file from version control, or write it anew with sops")
             }

@@ -18,7 +18,10 @@ pub fn rewrite(
     change: impl FnOnce(&[u8]) -> Result<SecretBytes, SecretError>,
 ) -> Result<(), SecretError> {
     let failed = |what: &'static str| move |error: io::Error| SecretError::Write(format!("{what}: {error}"));
-    let path = fs::canonicalize(path).map_err(|error| SecretError::Read(error.to_string()))?;
+    let path = fs::canonicalize(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => SecretError::Missing,
+        _ => SecretError::Read(error.to_string()),
+    })?;
     let before = read(&path)?;
     let changed = change(before.expose())?;
     let staged = staged(&path);

@@ -28,8 +28,7 @@ pub(super) fn run(
         })
     });
     if let Err(error) = written {
-        let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-        return super::stop(error.exit(), &format!("`{}`: {error}{hint}", file.display()));
+        return super::stop(error.exit(), &format!("`{}`: {}", file.display(), error.told()));
     }
     if anew {
         Settings::say(&format!("`{}` was laid out anew, as sops writes it\n", file.display()));

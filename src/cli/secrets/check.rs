@@ -42,7 +42,8 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Exit {
         return Settings::print(&format!("ok: {summary}\n"));
     }
     let text: String = looked.findings.iter().map(told).collect();
-    Settings::say(&format!("{count} findings: {summary}\n"));
+    let findings = if count == 1 { "finding" } else { "findings" };
+    Settings::say(&format!("{count} {findings}: {summary}\n"));
     Settings::print(&text).or(exit)
 }
 

@@ -230,8 +230,7 @@ fn opened(bytes: &[u8], format: SecretFormat, identities: &Identities) -> Result
 }
 
 fn refused(args: &Args, error: &SecretError) -> Stopped {
-    let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-    (error.exit(), Some(format!("`{}`: {error}{hint}", args.file.display())))
+    (error.exit(), Some(format!("`{}`: {}", args.file.display(), error.told())))
 }
 
 /// Whether the editor shall be opened again. Where nobody answers it is not.

@@ -151,8 +151,7 @@ impl What {
     }
 
     fn refused(&self, error: &SecretError) -> Stopped {
-        let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-        (error.exit(), format!("`{}`: {error}{hint}", self.file.display()))
+        (error.exit(), format!("`{}`: {}", self.file.display(), error.told()))
     }
 }
 

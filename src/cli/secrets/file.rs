@@ -135,7 +135,6 @@ impl FileArgs {
     /// Says why the file cannot be used.
     pub(crate) fn refuse(&self, error: &SecretError) -> Exit {
         let name = if self.name().as_os_str().is_empty() { Path::new("stdin") } else { self.name() };
-        let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-        super::stop(error.exit(), &format!("`{}`: {error}{hint}", name.display()))
+        super::stop(error.exit(), &format!("`{}`: {}", name.display(), error.told()))
     }
 }

@@ -46,8 +46,7 @@ pub(crate) fn run(args: &Args) -> Exit {
     let opener = Opener::Identities(&identities);
     let merged = merge(format, (base, ours, theirs), &opener, helpers, Timestamp::now());
     let refused = |error: SecretError| {
-        let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-        stop(error.exit(), &format!("`{}` is not merged, ours stays: {error}{hint}", name.display()))
+        stop(error.exit(), &format!("`{}` is not merged, ours stays: {}", name.display(), error.told()))
     };
     match merged {
         Ok(Merged::File(bytes)) => rewrite(&args.ours, |_| Ok(bytes)).map_or_else(refused, |()| Exit::Ok),

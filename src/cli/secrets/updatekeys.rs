@@ -65,10 +65,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Exit {
 
 fn update(args: &Args, file: &Path, opener: &Opener<'_>, settings: &Settings) -> Result<Value, Refused> {
     let name = file.display().to_string();
-    let refuse = |error: SecretError| {
-        let hint = error.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-        Refused(error.exit(), format!("`{name}`: {error}{hint}"))
-    };
+    let refuse = |error: SecretError| Refused(error.exit(), format!("`{name}`: {}", error.told()));
     let format = args.input_type.map_or_else(|| format_of(file), SecretFormat::from);
     let bytes = input::read(file)
         .map_err(|error| Refused(Exit::BadConfig, format!("failed to read `{name}`: {error}")))?;

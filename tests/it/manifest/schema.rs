@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
+use super::load;
 use crate::support::golden;
 
 #[test]
@@ -32,14 +33,24 @@ fn the_manifest_page_is_made_from_the_schema() {
     golden::same_as("docs/reference/manifest.md", &page);
 }
 
-const PREFACE: &str = "\
-# Manifest
+#[test]
+fn the_smallest_manifest_of_the_page_is_one_and_nothing_of_it_can_go() {
+    let text = PREFACE.split('`').find(|text| text.starts_with("{ ")).expect("the smallest manifest");
+    let problems = |text: &str| load(text).err().map_or(0, |problems| problems.len());
+    assert_eq!(problems(text), 0);
+    for part in ["\"version\": 1, ", ", \"host\": { \"name\": \"web\" }", "\"name\": \"web\""] {
+        assert_eq!(problems(&text.replace(part, "")), 1, "{part}");
+    }
+}
 
-Written by `make docs` from the program's own schema ([manifest.schema.json](manifest.schema.json)); a complete
-example is [full.json](../../tests/golden/manifest/full.json). Unknown fields are refused, `holdfast check FILE` prints
+const PREFACE: &str = r#"# Manifest
+
+Written by `make docs` from the program's own schema ([manifest.schema.json](manifest.schema.json)). The smallest one is
+`{ "version": 1, "host": { "name": "web" } }`; an example of everything is
+[full.json](../../tests/golden/manifest/full.json). Unknown fields are refused, `holdfast check FILE` prints
 every problem with its place. Relative paths start at the manifest's folder. The NixOS options under
 `services.holdfast` have the same names. A duration is text such as `90s` or `1m 30s`, at most a day.
-";
+"#;
 
 /// One type: its words, its fields or values. Types that it uses are noted for later.
 fn section(definition: &Value, name: &str, page: &mut String, done: &mut Vec<String>) {

@@ -198,3 +198,17 @@ fn the_commands_replace_the_file() {
     run(&mut command(&["unset", r#"["nest"]"#]));
     assert!(!String::from_utf8_lossy(&keys.decrypt("e.yaml", &[])).contains("nest"));
 }
+
+#[test]
+fn a_file_that_is_not_there_is_refused_with_the_command_that_makes_one() {
+    let keys = Keys::new();
+    for (verb, args) in [("set", &["[\"a\"]"][..]), ("unset", &["[\"a\"]"]), ("rotate", &["-i"])] {
+        let mut command = keys.opening(env!("CARGO_BIN_EXE_holdfast"));
+        let output = command.args(["secrets", verb, "none.yaml"]).args(args).output().expect("holdfast runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{verb}: {said}");
+        let hint = "hint: `holdfast secrets edit FILE` makes one";
+        assert!(said.contains("`none.yaml`: is not there") && said.contains(hint), "{verb}: {said}");
+        assert!(!keys.path("none.yaml").exists(), "{verb}");
+    }
+}
