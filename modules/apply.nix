@@ -13,7 +13,12 @@ let
 in
 {
   config = lib.mkIf cfg.enable {
-    environment.systemPackages = [ cfg.package ];
+    # `holdfast plan` by hand is about this host, and after each switch about what was switched to.
+    environment = {
+      systemPackages = [ cfg.package ];
+      etc.holdfast.source = cfg.manifest;
+      sessionVariables.HOLDFAST_MANIFEST = "/etc/holdfast";
+    };
 
     systemd.services.holdfast-apply = {
       description = "Make the Docker Swarm host equal to its manifest";

@@ -397,6 +397,15 @@ in
         )).config.systemd.services
     );
     scripts = (system (enabled { })).config.system.activationScripts;
+    by_hand =
+      let
+        inherit ((system (enabled { })).config) environment;
+      in
+      {
+        programs = map (one: one.name) environment.systemPackages;
+        manifest = "${environment.etc.holdfast.source}";
+        variables = environment.sessionVariables;
+      };
     scripts_without_enable = (system { }).config.system.activationScripts;
     units_with_credentials = units (secret {
       credentials = [ "app.service" ];

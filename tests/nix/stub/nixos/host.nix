@@ -57,6 +57,7 @@ in
     specialisation = set { configuration = option types.deferredModule { }; };
     environment = {
       systemPackages = option (listOf types.package) [ ];
+      sessionVariables = option types.attrs { };
       etc = set {
         enable = option bool true;
         text = option (nullOr types.lines) null;
