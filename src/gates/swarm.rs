@@ -77,8 +77,8 @@ pub(super) fn judge_services(expected: &[(&str, &Expected)], look: &Observed, yo
         facts.insert((*name).to_owned(), json!({ "running": found.running, "wanted": found.wanted }));
         problems.extend(wrong);
     }
-    let holds =
-        format!("{} of {} services as declared, {running} tasks running", expected.len(), expected.len());
+    let (all, tasks) = (expected.len(), if running == 1 { "task" } else { "tasks" });
+    let holds = format!("{all} of {all} services as declared, {running} {tasks} running");
     let more = problems.len().saturating_sub(NAMED);
     if more > 0 {
         problems.truncate(NAMED);
