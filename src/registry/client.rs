@@ -104,6 +104,10 @@ impl Registry {
         about: &About<'_>,
     ) -> Result<Answer, RegistryError> {
         let url = format!("{}/v2/{}/{path}", self.base, about.repository);
+        let is_own = |uri: &Uri| {
+            let origin = format!("{}://{}", uri.scheme_str().unwrap_or_default(), authority(uri));
+            origin == self.base
+        };
         let mut uri = self.uri(&url, about)?;
         let mut authorization = self.accepted(about.repository);
         let mut answered = false;
@@ -112,6 +116,11 @@ impl Registry {
                 Ask { method: method.clone(), uri: &uri, accept, authorization: authorization.as_ref() };
             let answer = self.wire.ask(&ask).await.map_err(|why| self.unreachable(why))?;
             match answer.status {
+                // Whoever the registry points to may ask for what he wants.
+                StatusCode::UNAUTHORIZED if !is_own(&uri) => {
+                    let why = format!("it points to `{}`, which asks for a login", authority(&uri));
+                    return Err(self.unusable(about, why));
+                }
                 StatusCode::UNAUTHORIZED if !answered => {
                     answered = true;
                     let fresh = self.answer(&answer, about).await?;
@@ -124,11 +133,7 @@ impl Registry {
                         return Err(self.unusable(about, "it points to an address without TLS".to_owned()));
                     }
                     // Another host gets no password and no token.
-                    if !url.starts_with(&format!(
-                        "{}://{}/",
-                        uri.scheme_str().unwrap_or_default(),
-                        authority(&uri)
-                    )) {
+                    if !is_own(&uri) {
                         authorization = None;
                     }
                 }

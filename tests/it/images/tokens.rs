@@ -127,6 +127,36 @@ fn a_token_is_fetched_with_the_login_and_follows_no_redirect_to_another_host() {
     );
 }
 
+/// Where the registry points after it was told a token, somebody asks for more than that.
+#[test]
+fn whoever_the_registry_points_to_is_told_no_password() {
+    let desk = Desk::new();
+    for kind in ["Basic realm=\"x\"", "Bearer realm=\"http://THIEF/token\""] {
+        let (thief, thief_name) = listen();
+        let challenge = format!("www-authenticate: {}\r\n", kind.replace("THIEF", &thief_name));
+        let told = serve(thief, move |_| http("401 Unauthorized", &challenge, ""));
+        let (listener, name) = listen();
+        let away = http("307 Temporary Redirect", &format!("location: http://{thief_name}/blob\r\n"), "");
+        let own = format!("www-authenticate: Bearer realm=\"http://{name}/token\"\r\n");
+        let asked = serve(listener, move |(path, authorization)| match authorization.as_str() {
+            _ if path.starts_with("/token") => http("200 OK", "", r#"{"token":"opaque"}"#),
+            "Bearer opaque" if path.contains("/blobs/") => away.clone(),
+            "Bearer opaque" => http("200 OK", "", r#"{"config":{"digest":"sha256:0"},"layers":[]}"#),
+            _ => http("401 Unauthorized", &own, ""),
+        });
+        desk.write(&[&format!("{name}/team/app:1.0")], login(&name));
+        let ran = desk.lock(&[]).expect(78);
+        assert!(
+            ran.err.contains(&format!("it points to `{thief_name}`, which asks for a login")),
+            "{}",
+            ran.err
+        );
+        assert!(asked.lock().unwrap().iter().any(|(_, by)| *by == basic()), "the login is one");
+        let told = told.lock().unwrap().clone();
+        assert_eq!(told, [("/blob".to_owned(), String::new())]);
+    }
+}
+
 #[test]
 fn answers_that_cannot_be_trusted_lock_nothing() {
     let desk = Desk::new();
