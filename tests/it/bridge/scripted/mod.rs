@@ -1,17 +1,19 @@
 //! A Gitea and a Drone in one, which do what they are told: also what real ones do only on bad days.
 
+mod world;
+
 use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _};
 use serde_json::{Value, json};
 
 use super::gate::{Hold, held};
 use super::service::{HEAD, Service, delivery};
 use crate::support::relay::head;
+pub(super) use world::World;
 
 /// What goes wrong with a call.
 #[derive(Clone, Debug)]
@@ -24,32 +26,6 @@ pub(super) enum Fault {
     Said(&'static str),
     /// Nothing is done, and nothing is ever answered.
     Silent,
-}
-
-/// What there is.
-#[derive(Default)]
-pub(super) struct World {
-    /// Comments by number: text, writer, when written and when changed.
-    pub(super) comments: Vec<(u64, String, String, String)>,
-    /// What the bridge has written: the pull request and the text now.
-    pub(super) answers: Vec<(u64, String)>,
-    pub(super) statuses: Vec<(String, String)>,
-    /// Builds: parameters and status, numbered from 1.
-    pub(super) builds: Vec<(String, String)>,
-    pub(super) head: String,
-    /// Beginning of `METHOD path`, how many times it goes wrong, and how.
-    pub(super) faults: Vec<(&'static str, usize, Fault)>,
-    /// Every call, in order.
-    pub(super) calls: Vec<String>,
-    /// How many of them were no `GET`, and which of those is held for good.
-    pub(super) writes: usize,
-    held: Option<(usize, Hold, mpsc::Sender<()>)>,
-    /// Who listens to the stream.
-    streams: Vec<TcpStream>,
-    /// True where the stream is not to be had.
-    pub(super) no_stream: bool,
-    /// What the API calls a permission.
-    pub(super) permission: String,
 }
 
 /// The server; it ends with the test.
@@ -233,113 +209,4 @@ fn serve(mut client: TcpStream, world: &Mutex<World>) {
         answer.len()
     );
     drop(client.write_all(text.as_bytes()));
-}
-
-impl World {
-    fn answer(&mut self, call: &str, body: &Value) -> (u16, Value) {
-        let (method, target) = call.split_once(' ').unwrap();
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let path =
-            path.trim_start_matches("/api/v1").trim_start_matches("/api/v3").trim_start_matches("/api");
-        let Some(path) = path.strip_prefix("/repos/team/app") else {
-            return (404, json!({ "message": path }));
-        };
-        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-        match (method, parts.as_slice()) {
-            ("GET", []) => {
-                (200, json!({ "id": 7, "full_name": "team/app", "permissions": { "push": true } }))
-            }
-            ("GET", ["collaborators", _, "permission"]) => (200, json!({ "permission": self.permission })),
-            ("GET", ["pulls", number]) => {
-                let number: u64 = number.parse().unwrap();
-                let head = json!({ "ref": "change", "sha": self.head });
-                (
-                    200,
-                    json!({ "number": number, "state": "open", "merged": false, "draft": false, "head": head }),
-                )
-            }
-            ("GET", ["issues", _, "timeline"]) => (200, json!([])),
-            ("GET", ["issues", "comments"]) => (200, self.list(query)),
-            ("GET", ["issues", "comments", number]) => {
-                let number: u64 = number.parse().unwrap();
-                match self.comments.iter().find(|comment| comment.0 == number) {
-                    Some(comment) => (200, shown(comment)),
-                    None => (404, json!({})),
-                }
-            }
-            ("POST", ["issues", "comments", _, "reactions"]) => (201, json!({})),
-            ("POST", ["issues", pull, "comments"]) => {
-                let text = body["body"].as_str().unwrap().to_owned();
-                self.answers.push((pull.parse().unwrap(), text));
-                (201, json!({ "id": 9000 + self.answers.len() }))
-            }
-            ("PATCH", ["issues", "comments", number]) => {
-                let number: usize = number.parse().unwrap();
-                body["body"].as_str().unwrap().clone_into(&mut self.answers[number - 9001].1);
-                (200, json!({ "id": number }))
-            }
-            ("POST", ["statuses", sha]) => {
-                self.statuses.push(((*sha).to_owned(), body["state"].as_str().unwrap().to_owned()));
-                (201, json!({}))
-            }
-            ("POST", ["builds"]) => {
-                self.builds.push((query.to_owned(), "pending".to_owned()));
-                (200, self.build(self.builds.len()))
-            }
-            ("GET", ["builds"]) => {
-                let all: Vec<Value> =
-                    (1..=self.builds.len()).rev().map(|number| self.build(number)).collect();
-                (200, all.into())
-            }
-            ("GET", ["builds", number]) => (200, self.build(number.parse().unwrap())),
-            ("DELETE", ["builds", number]) => {
-                "killed".clone_into(&mut self.builds[number.parse::<usize>().unwrap() - 1].1);
-                (200, json!({}))
-            }
-            _ => (404, json!({ "message": path })),
-        }
-    }
-
-    fn build(&self, number: usize) -> Value {
-        let (query, status) = &self.builds[number - 1];
-        let params: Value =
-            query.split('&').filter_map(|pair| pair.split_once('=')).collect::<Vec<_>>().into_iter().fold(
-                json!({}),
-                |mut all, (name, value)| {
-                    all[name] = value.into();
-                    all
-                },
-            );
-        let now = Timestamp::now().as_second();
-        let when = |so: bool| if so { now } else { 0 };
-        json!({
-            "number": number, "status": status, "params": params, "created": now,
-            "started": when(status != "pending"), "finished": when(!matches!(status.as_str(), "pending" | "running")),
-        })
-    }
-
-    /// Everybody's comments since then, the bridge's own among them.
-    fn list(&self, query: &str) -> Value {
-        if !query.contains("page=1&") && !query.ends_with("page=1") {
-            return json!([]);
-        }
-        let since = query.split('&').find_map(|pair| pair.strip_prefix("since=")).unwrap();
-        let since: Timestamp = since.replace("%3A", ":").parse().unwrap();
-        let now = Timestamp::now().to_string();
-        let ours = self
-            .answers
-            .iter()
-            .zip(9001..)
-            .map(|((_, text), number)| shown(&(number, text.clone(), "testbot".to_owned(), now.clone())));
-        let theirs = self.comments.iter().filter(|one| one.3.parse::<Timestamp>().unwrap() >= since);
-        theirs.map(shown).chain(ours).collect::<Vec<_>>().into()
-    }
-}
-
-/// A comment, with what Gitea and what GitHub tell of it.
-fn shown((number, body, login, created): &(u64, String, String, String)) -> Value {
-    json!({
-        "id": number, "body": body, "user": { "id": 3, "login": login }, "created_at": created, "updated_at": created,
-        "pull_request_url": "http://x/team/app/pulls/12", "html_url": format!("http://x/team/app/pull/12#issuecomment-{number}"),
-    })
 }
