@@ -4,6 +4,7 @@
 //! [`command`] reads the comment, [`judge`] decides what comes of it. What a delivery says about itself in headers
 //! (event, delivery number) is not signed, so nothing is decided by it.
 
+pub mod body;
 pub mod bucket;
 pub mod command;
 pub mod commit;

@@ -5,16 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use http_body_util::{BodyExt as _, Full};
-use hyper::body::{Body as _, Bytes, Incoming};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
 
+use super::body::Bodies;
 use super::bucket::Buckets;
 use super::drone_hook;
 use super::form;
@@ -28,11 +27,6 @@ use crate::bridge::command::Misread;
 use crate::manifest::{Bridge, ForgeKind};
 use crate::secrets::SecretBytes;
 
-/// A body up to this many bytes is read for whoever asks.
-const SMALL: usize = 64 << 10;
-/// Longer bodies at once; the others wait for their turn, within their time.
-const LARGE: usize = 4;
-
 /// What takes deliveries.
 pub struct Receiver {
     /// What the manifest says.
@@ -45,7 +39,7 @@ pub struct Receiver {
     drone: Option<SecretBytes>,
     wakes: Wakes,
     buckets: Mutex<Buckets>,
-    large: Semaphore,
+    bodies: Bodies,
 }
 
 /// An answer. Its text is the same for everybody, since the forge keeps and shows it.
@@ -151,9 +145,9 @@ impl Receiver {
         journal: Journal,
         (drone, wakes): (Option<SecretBytes>, Wakes),
     ) -> Self {
-        let buckets = Mutex::new(Buckets::new(&bridge.policy));
+        let (buckets, bodies) = (Mutex::new(Buckets::new(&bridge.policy)), Bodies::new(&bridge.limits));
         let metrics = Arc::default();
-        Self { bridge, metrics, journal, keys, drone, wakes, buckets, large: Semaphore::new(LARGE) }
+        Self { bridge, metrics, journal, buckets, keys, drone, wakes, bodies }
     }
 
     /// Answers a request. `trusted` is set once it is known to be the forge's: its connection is not given up for another.
@@ -184,8 +178,7 @@ impl Receiver {
             return Err(Reply::Unsigned);
         }
         let kind = kind(&head.headers)?;
-        let reading = timeout(self.bridge.limits.read.0, self.read(body));
-        let (mut body, _permit) = reading.await.map_err(|_| Reply::Slow)??;
+        let (mut body, _place) = self.bodies.read(body).await?;
         // Gitea and Forgejo sign the JSON, GitHub signs what it sends.
         if kind == Kind::Form && forge != ForgeKind::Github {
             body = form::payload(&body).ok_or(Reply::Malformed)?;
@@ -214,8 +207,7 @@ impl Receiver {
         if !headers.contains_key("signature") {
             return Err(Reply::Unsigned);
         }
-        let reading = timeout(self.bridge.limits.read.0, self.read(body));
-        let (body, _permit) = reading.await.map_err(|_| Reply::Slow)??;
+        let (body, _place) = self.bodies.read(body).await?;
         drone_hook::check(secret, headers, &body, Timestamp::now()).map_err(|why| {
             tracing::warn!(%why, "a call that is not Drone's");
             Reply::Unsigned
@@ -260,30 +252,6 @@ impl Receiver {
         }
         tracing::debug!(repository, pull, comment, ?stored, "taken");
         Ok(Reply::Accepted)
-    }
-
-    /// Reads a body of at most the configured length. A long one is read when few others are.
-    async fn read(&self, mut body: Incoming) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), Reply> {
-        let most = self.bridge.limits.body;
-        let declared = body.size_hint();
-        if declared.lower() > u64::try_from(most).unwrap_or(u64::MAX) {
-            return Err(Reply::Large);
-        }
-        let expected = declared.exact().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
-        let mut bytes = Vec::with_capacity(expected.min(SMALL));
-        let mut permit = None;
-        while let Some(frame) = body.frame().await {
-            let Ok(data) = frame.map_err(|_| Reply::Malformed)?.into_data() else { continue };
-            let length = bytes.len().saturating_add(data.len());
-            if length > most {
-                return Err(Reply::Large);
-            }
-            if length > SMALL && permit.is_none() {
-                permit = Some(self.large.acquire().await.map_err(|_| Reply::Unavailable)?);
-            }
-            bytes.extend_from_slice(&data);
-        }
-        Ok((bytes, permit))
     }
 }
 

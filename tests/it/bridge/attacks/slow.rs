@@ -82,6 +82,31 @@ fn a_stranger_who_sends_nothing_more_is_let_go() {
     drop(held);
 }
 
+/// Who sends enough of a long body to have a place among the few that may send one, and waits.
+fn squat(address: SocketAddr) -> TcpStream {
+    let claims = ["content-type: application/json", "content-length: 8000000", "x-gitea-signature: x"];
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(&request(&claims, &[b' '; 100_000])).unwrap();
+    stream
+}
+
+#[test]
+fn long_bodies_that_do_not_go_on_keep_no_long_delivery_out() {
+    let service = Service::start(|bridge| bridge["limits"] = json!({ "read": "10m" }));
+    let squatters: Vec<_> = (0..HANDLERS).map(|_| squat(service.hook)).collect();
+    let mut long = delivery(1);
+    long["issue"]["body"] = "x".repeat(1 << 20).into();
+    assert_eq!(service.deliver(&long), 202);
+    let given_up = || service.metric("holdfast_bridge_replies_total{status=\"408\"}");
+    wait("all to be given up for whom there is no room", || given_up() >= HANDLERS as u64 - 4);
+    drop(squatters);
+
+    let twin = Twin::start(4);
+    let squatters: Vec<_> = (0..4).map(|_| squat(twin.address)).collect();
+    assert!(!twin.answers(&signed(&body(&long))), "the twin stands, so this proves nothing");
+    drop(squatters);
+}
+
 /// Many who send 8 MB but for the end, and wait.
 fn pour(address: SocketAddr) -> Vec<TcpStream> {
     let claims = ["content-type: application/json", "content-length: 8000000", "x-gitea-signature: x"];
