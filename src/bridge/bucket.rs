@@ -1,6 +1,7 @@
 //! How often somebody may ask: one token bucket for each user in each repository.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::manifest::BridgePolicy;
@@ -12,23 +13,27 @@ const MOST: usize = 4096;
 pub struct Buckets {
     burst: f64,
     per_second: f64,
-    levels: HashMap<(u64, u64), (f64, Instant)>,
+    levels: Mutex<Levels>,
 }
+
+/// How full each one was, and when that was.
+type Levels = HashMap<(u64, u64), (f64, Instant)>;
 
 impl Buckets {
     /// Buckets that are all full.
     #[must_use]
     pub fn new(policy: &BridgePolicy) -> Self {
         let per_second = f64::from(policy.per_minute) / 60.0;
-        Self { burst: f64::from(policy.burst), per_second, levels: HashMap::new() }
+        Self { burst: f64::from(policy.burst), per_second, levels: Mutex::default() }
     }
 
     /// Takes one from the bucket of a user in a repository; false when it is empty.
-    pub fn take(&mut self, repository: u64, user: u64, now: Instant) -> bool {
-        if self.levels.len() >= MOST {
-            self.forget(now);
+    pub fn take(&self, repository: u64, user: u64, now: Instant) -> bool {
+        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        if levels.len() >= MOST {
+            self.forget(&mut levels, now);
         }
-        let (level, since) = self.levels.entry((repository, user)).or_insert((self.burst, now));
+        let (level, since) = levels.entry((repository, user)).or_insert((self.burst, now));
         *level = self
             .per_second
             .mul_add(now.saturating_duration_since(*since).as_secs_f64(), *level)
@@ -42,13 +47,12 @@ impl Buckets {
     }
 
     /// Forgets who has not asked for so long that their bucket is full again; all, where that frees nothing.
-    fn forget(&mut self, now: Instant) {
-        let (burst, per_second) = (self.burst, self.per_second);
-        self.levels.retain(|_, (level, since)| {
-            per_second.mul_add(now.saturating_duration_since(*since).as_secs_f64(), *level) < burst
+    fn forget(&self, levels: &mut Levels, now: Instant) {
+        levels.retain(|_, (level, since)| {
+            self.per_second.mul_add(now.saturating_duration_since(*since).as_secs_f64(), *level) < self.burst
         });
-        if self.levels.len() >= MOST {
-            self.levels.clear();
+        if levels.len() >= MOST {
+            levels.clear();
         }
     }
 }
@@ -62,9 +66,9 @@ mod tests {
     #[test]
     fn a_burst_is_let_through_then_so_many_a_minute_and_nobody_pays_for_another() {
         let policy = BridgePolicy { burst: 3, per_minute: 6, ..BridgePolicy::default() };
-        let mut buckets = Buckets::new(&policy);
+        let buckets = Buckets::new(&policy);
         let start = Instant::now();
-        let mut at = |user, seconds| buckets.take(7, user, start + Duration::from_secs(seconds));
+        let at = |user, seconds| buckets.take(7, user, start + Duration::from_secs(seconds));
         assert_eq!([at(1, 0), at(1, 0), at(1, 0), at(1, 0)], [true, true, true, false]);
         assert!(at(2, 0), "somebody else");
         assert_eq!([at(1, 9), at(1, 11), at(1, 12)], [false, true, false]);
@@ -75,9 +79,9 @@ mod tests {
 
     #[test]
     fn a_million_users_do_not_fill_the_memory() {
-        let mut buckets = Buckets::new(&BridgePolicy::default());
+        let buckets = Buckets::new(&BridgePolicy::default());
         let now = Instant::now();
         assert!((0..1_000_000).all(|user| buckets.take(7, user, now)));
-        assert!(buckets.levels.len() <= MOST);
+        assert!(buckets.levels.lock().unwrap().len() <= MOST);
     }
 }

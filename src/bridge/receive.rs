@@ -1,8 +1,8 @@
 //! A request → its one answer. Nothing is decided before the signature is right, and nothing is answered with 202 before
 //! what has to be done is on the disk.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use http_body_util::Full;
@@ -35,10 +35,11 @@ pub struct Receiver {
     pub metrics: Arc<Metrics>,
     /// Where deliveries are kept.
     pub journal: Journal,
+    /// How often each user may ask, also by comments that were not delivered.
+    pub buckets: Arc<Buckets>,
     keys: Keys,
     drone: Option<SecretBytes>,
     wakes: Wakes,
-    buckets: Mutex<Buckets>,
     bodies: Bodies,
 }
 
@@ -145,7 +146,7 @@ impl Receiver {
         journal: Journal,
         (drone, wakes): (Option<SecretBytes>, Wakes),
     ) -> Self {
-        let (buckets, bodies) = (Mutex::new(Buckets::new(&bridge.policy)), Bodies::new(&bridge.limits));
+        let (buckets, bodies) = (Arc::new(Buckets::new(&bridge.policy)), Bodies::new(&bridge.limits));
         let metrics = Arc::default();
         Self { bridge, metrics, journal, buckets, keys, drone, wakes, bodies }
     }
@@ -228,13 +229,7 @@ impl Receiver {
             Verdict::Accept(task, command) => (task, Work::Obey(command), Came::Accepted),
             Verdict::Refuse(task, why) => (task, refusal(&why), Came::Refused),
         };
-        let now = Instant::now();
-        let often = !self.buckets.lock().unwrap_or_else(PoisonError::into_inner).take(
-            task.repository,
-            task.user,
-            now,
-        );
-        if often {
+        if !self.buckets.take(task.repository, task.user, Instant::now()) {
             tracing::warn!(user = task.login, repository = task.full_name, "asked too often");
             return Err(Reply::Often);
         }

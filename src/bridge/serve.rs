@@ -156,6 +156,7 @@ pub async fn serve(
         bridge: receiver.bridge.clone(),
         journal: receiver.journal.clone(),
         metrics: Arc::clone(&receiver.metrics),
+        buckets: Arc::clone(&receiver.buckets),
         wakes,
         secrets: secrets(&given),
     });

@@ -81,6 +81,11 @@ WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE forge = ?1 AND repository = ?2 A
 ON CONFLICT DO NOTHING
 ";
 
+const KNOWN: &str = "
+SELECT EXISTS (SELECT 1 FROM task WHERE forge = ?1 AND repository = ?2 AND comment = ?3 AND action = 'created')
+    OR EXISTS (SELECT 1 FROM forgotten WHERE forge = ?1 AND repository = ?2 AND comment >= ?3)
+";
+
 /// What is stored of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -92,6 +97,17 @@ pub struct Entry {
     pub work: Work,
     /// When the delivery arrived.
     pub received: Timestamp,
+}
+
+impl Entry {
+    /// Whether it was stored before, whatever has become of it.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn is_known(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        let key = params![self.forge, self.task.repository, self.task.comment];
+        connection.query_row(KNOWN, key, |row| row.get(0))
+    }
 }
 
 /// What is to be done.

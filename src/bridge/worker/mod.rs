@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 pub use self::forge::Forge;
 use super::journal::{Journal, Row, State, Unavailable};
+use crate::bridge::bucket::Buckets;
 use crate::bridge::metrics::Metrics;
 use crate::bridge::serve::Moment;
 use crate::bridge::wake::Wakes;
@@ -55,6 +56,8 @@ pub struct Worker {
     pub journal: Journal,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// How often each user may ask.
+    pub buckets: Arc<Buckets>,
     /// Who says that something has happened.
     pub wakes: Wakes,
     /// What must never be said.

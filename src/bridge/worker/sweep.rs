@@ -1,6 +1,7 @@
 //! What never arrived: the forge delivers once, and not at all while it or we are away. Comments since the last sweep are
 //! read from its API.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +30,8 @@ struct Found {
     missed: usize,
     /// How long some command is still too young to tell: it is looked for again then.
     young: SignedDuration,
+    /// When the oldest command was written that its writer has to wait with, having asked too often.
+    waits: Option<Timestamp>,
 }
 
 impl Worker {
@@ -43,7 +46,10 @@ impl Worker {
             let mut pause = EVERY;
             for (name, repository) in &self.bridge.repositories {
                 match self.sweep(name, repository).await {
-                    Ok(Found { missed, young }) => {
+                    Ok(Found { missed, young, waits }) => {
+                        if waits.is_some() {
+                            tracing::warn!(repository = name, "commands wait: their writers ask too often");
+                        }
                         if missed > 0 {
                             tracing::warn!(repository = name, missed, "commands that were not delivered");
                         }
@@ -84,7 +90,7 @@ impl Worker {
         let since = since.map_or(oldest, |until| until.saturating_sub(OVERLAP).unwrap_or(oldest));
         let since = since.max(oldest).to_string();
         let comments = self.forge.comments(halves(full_name), &since).await?;
-        let mut found = Found::default();
+        let (mut found, mut often) = (Found::default(), BTreeSet::new());
         for comment in &comments {
             let Some(entry) = self.missed(full_name, repository, comment, began) else { continue };
             let age = began.duration_since(entry.task.created).max(SignedDuration::ZERO);
@@ -92,14 +98,28 @@ impl Worker {
                 found.young = found.young.max(YOUNG.saturating_sub(age));
                 continue;
             }
-            let created = entry.task.created;
-            if created >= oldest && self.journal.accept(entry).await? == Stored::New {
+            let (user, created) = (entry.task.user, entry.task.created);
+            if created < oldest || often.contains(&user) || self.is_known(&entry).await? {
+                continue;
+            }
+            // What was refused as too often is among these, and comes in no faster by this way.
+            if !self.buckets.take(id, user, Instant::now()) {
+                often.insert(user);
+                found.waits = Some(found.waits.map_or(created, |oldest| oldest.min(created)));
+            } else if self.journal.accept(entry).await? == Stored::New {
                 self.metrics.runs.accepted(created, began);
                 found.missed += 1;
             }
         }
-        self.journal.ask(move |connection| Swept::keep(connection, id, began)).await?;
+        // What waits is read again, however long that takes.
+        let until = found.waits.map_or(began, |oldest| oldest.min(began));
+        self.journal.ask(move |connection| Swept::keep(connection, id, until)).await?;
         Ok(found)
+    }
+
+    async fn is_known(&self, entry: &Entry) -> Result<bool, Halt> {
+        let entry = entry.clone();
+        Ok(self.journal.ask(move |connection| entry.is_known(connection)).await?)
     }
 
     /// The task of a comment, if it is a command. Which head it was written on is not known: no push may have followed it.

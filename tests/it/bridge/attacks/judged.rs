@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use crate::bridge::scripted::{Scripted, wait};
 use crate::bridge::service::{HEAD, SECRET, Service, ask, body, delivery, hex, request, signed};
 
 /// What is done to an honest delivery, and the twin that would still run it.
@@ -191,4 +192,37 @@ fn one_user_who_asks_without_end_is_told_to_wait_and_nobody_else_is() {
     assert_eq!(service.journal(), [1, 2, 3, 6]);
     let twin = (1..=5).filter(|comment| triggers(&delivery(*comment))).count();
     assert_eq!(twin, 5, "the twin stands, so this proves nothing");
+}
+
+#[test]
+fn what_was_asked_too_often_does_not_come_in_by_the_sweep() {
+    let scripted = Scripted::start();
+    let old = (jiff::Timestamp::now() - jiff::SignedDuration::from_hours(2))
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
+    let write = |comment: u64, login: &str| {
+        let mut sent = delivery(comment);
+        sent["comment"]["user"]["login"] = login.into();
+        (sent["comment"]["created_at"], sent["comment"]["updated_at"]) = (json!(old), json!(old));
+        scripted.write(&sent);
+        sent
+    };
+    let flood: Vec<_> = (1..=40).map(|comment| write(comment, "maria")).collect();
+    write(41, "ana");
+    let mut service = scripted.bridge(|bridge| bridge["policy"] = json!({ "burst": 3, "per_minute": 1 }));
+    wait("the sweep to come to the last comment", || service.journal().contains(&41));
+    assert_eq!(service.journal(), [1, 2, 3, 41]);
+    // What has to wait is not lost: it is read again, although the last sweep was not long ago.
+    wait("the sweep to be noted", || swept(&service));
+    service.kill();
+    service.again();
+    wait("those who may come in now", || service.journal().len() == 7);
+    assert_eq!(service.journal(), [1, 2, 3, 41, 4, 5, 6]);
+    let twin = flood.iter().filter(|sent| triggers(sent)).count();
+    assert_eq!(twin, 40, "the twin stands, so this proves nothing");
+}
+
+fn swept(service: &Service) -> bool {
+    let journal = rusqlite::Connection::open(service.file("state/bridge/journal.db")).unwrap();
+    journal.query_row("SELECT count(*) FROM swept", [], |row| row.get::<_, i64>(0)).unwrap() > 0
 }
