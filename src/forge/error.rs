@@ -79,6 +79,16 @@ pub enum ForgeError {
         /// Why.
         why: String,
     },
+    /// The answer is longer than is read.
+    #[error("the answer to {method} {url} cannot be used: it is longer than {most} MiB")]
+    Long {
+        /// The request's method.
+        method: String,
+        /// The URL without its query.
+        url: String,
+        /// Longest answer that is read, in MiB.
+        most: usize,
+    },
     /// A sign-in that a person would have done with a browser ended before its end.
     #[error("the sign-in through `{url}` ended: {why}")]
     SignIn {
@@ -107,6 +117,7 @@ impl ForgeError {
             Self::Refused { status, .. } => *status >= 500 || *status == 429,
             Self::Settings { .. }
             | Self::Answer { .. }
+            | Self::Long { .. }
             | Self::Keep { .. }
             | Self::Unheard { .. }
             | Self::Conflict { .. }
@@ -124,7 +135,7 @@ impl ForgeError {
     #[must_use]
     pub const fn is_open(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Late { .. } | Self::Answer { .. } => true,
+            Self::Unreachable { .. } | Self::Late { .. } | Self::Answer { .. } | Self::Long { .. } => true,
             Self::Refused { status, .. } => *status >= 500,
             Self::Settings { .. }
             | Self::Keep { .. }
@@ -166,7 +177,9 @@ impl ForgeError {
             | Self::Conflict { .. }
             | Self::SignIn { .. } => Exit::SecretFailed,
             Self::Settings { .. } => Exit::BadConfig,
-            Self::Refused { .. } | Self::Answer { .. } | Self::Unheard { .. } => Exit::ApplyFailed,
+            Self::Refused { .. } | Self::Answer { .. } | Self::Long { .. } | Self::Unheard { .. } => {
+                Exit::ApplyFailed
+            }
         }
     }
 }

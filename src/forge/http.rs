@@ -184,8 +184,7 @@ impl Client {
         let whole = async {
             let (head, body) = self.open(call, &about).await?.into_parts();
             let (method, url) = about.clone();
-            let too_long =
-                ForgeError::Answer { method, url, why: format!("it is longer than {} MiB", LONGEST >> 20) };
+            let too_long = ForgeError::Long { method, url, most: LONGEST >> 20 };
             if body.size_hint().lower() > LONGEST as u64 {
                 return Err(too_long);
             }

@@ -95,19 +95,22 @@ impl Forge {
         })
     }
 
-    /// Comments that were changed since an RFC 3339 time.
+    /// Those comments that are wanted and were changed since an RFC 3339 time. The others are not held: anybody may have
+    /// written much.
     pub(super) async fn comments(
         &self,
-        (owner, name): (&str, &str),
+        place: (&str, &str),
         since: &str,
+        wanted: &(dyn Fn(&Comment) -> bool + Sync),
     ) -> Result<Vec<Comment>, ForgeError> {
         Ok(match self {
             Self::Gitea(api) => {
-                let all = api.comments(owner, name, Some(since), None).await?;
+                let all = api.comments(place, since, &|one| wanted(&one.clone().into())).await?;
                 all.into_iter().map(Comment::from).collect()
             }
             Self::Github(api) => {
-                api.comments(owner, name, since).await?.into_iter().map(Comment::from).collect()
+                let all = api.comments(place, since, &|one| wanted(&one.clone().into())).await?;
+                all.into_iter().map(Comment::from).collect()
             }
         })
     }

@@ -89,7 +89,8 @@ impl Worker {
         let since = until.filter(|until| *until <= began);
         let since = since.map_or(oldest, |until| until.saturating_sub(OVERLAP).unwrap_or(oldest));
         let since = since.max(oldest).to_string();
-        let comments = self.forge.comments(halves(full_name), &since).await?;
+        let command = |comment: &Comment| self.missed(full_name, repository, comment, began).is_some();
+        let comments = self.forge.comments(halves(full_name), &since, &command).await?;
         let (mut found, mut often) = (Found::default(), BTreeSet::new());
         for comment in &comments {
             let Some(entry) = self.missed(full_name, repository, comment, began) else { continue };

@@ -14,6 +14,8 @@ use crate::forge::drone::Build;
 const CONTEXT: &str = "testme";
 /// How often a status is tried: the base repository may not hold the commit yet, or never.
 const STATUS_TRIES: u32 = 5;
+/// How often a log is tried: the end is told without one rather than not at all.
+const LOG_TRIES: u32 = 5;
 
 impl Worker {
     /// Tells how far a build is.
@@ -36,7 +38,7 @@ impl Worker {
             None => None,
         };
         let log = match &build {
-            Some(build) => self.log(row, build).await?,
+            Some(build) => self.log(row, build, tries).await?,
             None => None,
         };
         let text = words::end(&Report { log, ..self.report(row, build.as_ref()) });
@@ -100,15 +102,20 @@ impl Worker {
     }
 
     /// The end of the log of the step that failed.
-    async fn log(&self, row: &Row, build: &Build) -> Result<Option<(String, String)>, Halt> {
+    async fn log(&self, row: &Row, build: &Build, tries: Tries) -> Result<Option<(String, String)>, Halt> {
         let (owner, name) = halves(&row.entry.task.full_name);
         let failed = build.stages.iter().find_map(|stage| {
             let step = stage.steps.iter().find(|step| matches!(step.status.as_str(), "failure" | "error"))?;
             Some((stage.number, step))
         });
         let Some((stage, step)) = failed else { return Ok(None) };
-        let lines =
-            self.drone.logs(owner, name, build.number, (stage, step.number)).await?.unwrap_or_default();
+        let lines = match self.drone.logs(owner, name, build.number, (stage, step.number)).await {
+            Err(error) if !error.is_passing() || tries.failures >= LOG_TRIES => {
+                tracing::error!(%error, "no log");
+                return Ok(None);
+            }
+            lines => lines?.unwrap_or_default(),
+        };
         let text: String = lines.into_iter().map(|line| line.out).collect();
         Ok(Some((step.name.clone(), words::tail(&text, &self.secrets))))
     }
@@ -125,11 +132,11 @@ impl Worker {
                 tokio::time::sleep(GRACE).await;
             }
             let since = task.created.to_string();
-            let comments = self.forge.comments(place, &since).await?;
             let ours = |comment: &Comment| {
                 comment.login.eq_ignore_ascii_case(&self.bridge.bot.login) && comment.body.contains(&mark)
             };
-            row.answer = comments.iter().find(|comment| ours(comment)).and_then(|one| one.id);
+            let comments = self.forge.comments(place, &since, &ours).await?;
+            row.answer = comments.first().and_then(|one| one.id);
         }
         if let Some(answer) = row.answer {
             // One that somebody has deleted is not written again.

@@ -13,8 +13,11 @@ use crate::secrets::SecretBytes;
 const ROOT: &str = "/api/v1";
 /// Entries a page; Gitea's own largest unless it is configured otherwise, so that a shorter page says nothing.
 const PAGE: usize = 50;
-/// Nothing that is listed here is longer.
-const MOST_PAGES: usize = 400;
+/// Nothing that is listed here has more entries.
+const MOST: usize = 400 * PAGE;
+
+/// A page, and how many entries there are in all, where that is told.
+type Page<T> = (Vec<T>, Option<usize>);
 
 /// One Gitea, and who asks it.
 #[derive(Clone)]
@@ -84,21 +87,64 @@ impl Api {
         target: &str,
         pairs: &[(&str, &str)],
     ) -> Result<Option<Vec<T>>, ForgeError> {
-        let mut all = Vec::new();
-        for page in 1..=MOST_PAGES {
-            let (page, limit) = (page.to_string(), PAGE.to_string());
-            let mut pairs = pairs.to_vec();
-            pairs.extend([("page", page.as_str()), ("limit", limit.as_str())]);
-            let answer = self.0.call(Method::GET, &format!("{target}{}", query(&pairs))).await?;
-            let total = answer.header("x-total-count").parse::<usize>().ok();
-            let Some(entries) = answer.found::<Option<Vec<T>>>()? else { return Ok(None) };
-            let entries = entries.unwrap_or_default();
-            let last = entries.is_empty() || total.is_some_and(|total| all.len() + entries.len() >= total);
-            all.extend(entries);
+        self.listed(target, pairs, (&|_| true, false)).await
+    }
+
+    /// As [`Self::list`], of what anybody may write: only those entries that are wanted, and none that is longer than any
+    /// answer may be.
+    pub(super) async fn list_some<T: DeserializeOwned>(
+        &self,
+        target: &str,
+        pairs: &[(&str, &str)],
+        wanted: &(dyn Fn(&T) -> bool + Sync),
+    ) -> Result<Option<Vec<T>>, ForgeError> {
+        self.listed(target, pairs, (wanted, true)).await
+    }
+
+    async fn listed<T: DeserializeOwned>(
+        &self,
+        target: &str,
+        pairs: &[(&str, &str)],
+        (wanted, skips): (&(dyn Fn(&T) -> bool + Sync), bool),
+    ) -> Result<Option<Vec<T>>, ForgeError> {
+        let (mut all, mut passed, mut page, mut size) = (Vec::new(), 0, 1, PAGE);
+        while passed < MOST {
+            let (entries, total) = match self.page(target, pairs, (page, size)).await {
+                Ok(Some(read)) => read,
+                Ok(None) => return Ok(None),
+                // Some of what people write is long: from here on the others are read one by one.
+                Err(ForgeError::Long { .. }) if size > 1 => {
+                    (page, size) = (passed + 1, 1);
+                    continue;
+                }
+                Err(ForgeError::Long { .. }) if skips => {
+                    (page, passed) = (page + 1, passed + 1);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            (page, passed) = (page + 1, passed + entries.len());
+            let last = entries.is_empty() || total.is_some_and(|total| passed >= total);
+            all.extend(entries.into_iter().filter(wanted));
             if last {
                 break;
             }
         }
         Ok(Some(all))
+    }
+
+    async fn page<T: DeserializeOwned>(
+        &self,
+        target: &str,
+        pairs: &[(&str, &str)],
+        (page, size): (usize, usize),
+    ) -> Result<Option<Page<T>>, ForgeError> {
+        let (page, limit) = (page.to_string(), size.to_string());
+        let mut pairs = pairs.to_vec();
+        pairs.extend([("page", page.as_str()), ("limit", limit.as_str())]);
+        let answer = self.0.call(Method::GET, &format!("{target}{}", query(&pairs))).await?;
+        let total = answer.header("x-total-count").parse::<usize>().ok();
+        let entries = answer.found::<Option<Vec<T>>>()?;
+        Ok(entries.map(|entries| (entries.unwrap_or_default(), total)))
     }
 }

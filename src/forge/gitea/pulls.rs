@@ -37,22 +37,19 @@ impl Api {
         Ok(self.list(&target, &pairs).await?.unwrap_or_default())
     }
 
-    /// `GET /repos/OWNER/NAME/issues/comments`: comments on all issues and pull requests that were *changed* between two
-    /// RFC 3339 times.
+    /// `GET /repos/OWNER/NAME/issues/comments`: those comments on all issues and pull requests that are wanted and were
+    /// *changed* since an RFC 3339 time.
     ///
     /// # Errors
     /// Why there is no answer.
     pub async fn comments(
         &self,
-        owner: &str,
-        name: &str,
-        since: Option<&str>,
-        before: Option<&str>,
+        (owner, name): (&str, &str),
+        since: &str,
+        wanted: &(dyn Fn(&Comment) -> bool + Sync),
     ) -> Result<Vec<Comment>, ForgeError> {
-        let pairs = [("since", since), ("before", before)];
-        let pairs: Vec<(&str, &str)> =
-            pairs.into_iter().filter_map(|(key, time)| Some((key, time?))).collect();
-        Ok(self.list(&repo(owner, name, &["issues", "comments"]), &pairs).await?.unwrap_or_default())
+        let target = repo(owner, name, &["issues", "comments"]);
+        Ok(self.list_some(&target, &[("since", since)], wanted).await?.unwrap_or_default())
     }
 
     /// `GET /repos/OWNER/NAME/issues/comments/ID`.

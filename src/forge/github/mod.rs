@@ -11,10 +11,10 @@ use crate::secrets::SecretBytes;
 
 /// The version of the API that is asked for.
 const VERSION: &str = "2022-11-28";
-/// Entries a page, the most that there may be; a shorter page is the last one.
-const PAGE: usize = 100;
+/// Entries a page; a shorter page is the last one. A page of the longest comments is no longer than any answer may be.
+const PAGE: usize = 50;
 /// Nothing that is listed here is longer.
-const MOST_PAGES: usize = 100;
+const MOST_PAGES: usize = 200;
 
 /// One GitHub, and who asks it.
 #[derive(Clone)]
@@ -152,12 +152,17 @@ impl Api {
         self.0.find(&comment(owner, name, id, &[])).await
     }
 
-    /// `GET /repos/OWNER/NAME/issues/comments`: comments on all issues and pull requests that were changed since an RFC 3339
-    /// time.
+    /// `GET /repos/OWNER/NAME/issues/comments`: those comments on all issues and pull requests that are wanted and were
+    /// changed since an RFC 3339 time.
     ///
     /// # Errors
     /// Why there is no answer.
-    pub async fn comments(&self, owner: &str, name: &str, since: &str) -> Result<Vec<Comment>, ForgeError> {
+    pub async fn comments(
+        &self,
+        (owner, name): (&str, &str),
+        since: &str,
+        wanted: &(dyn Fn(&Comment) -> bool + Sync),
+    ) -> Result<Vec<Comment>, ForgeError> {
         let mut all = Vec::new();
         for page in 1..=MOST_PAGES {
             let (page, size) = (page.to_string(), PAGE.to_string());
@@ -165,7 +170,7 @@ impl Api {
             let target = format!("{}{}", repo(owner, name, &["issues", "comments"]), query(&pairs));
             let entries: Vec<Comment> = self.0.call(Method::GET, &target).await?.json()?;
             let last = entries.len() < PAGE;
-            all.extend(entries);
+            all.extend(entries.into_iter().filter(wanted));
             if last {
                 break;
             }

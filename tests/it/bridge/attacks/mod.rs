@@ -3,6 +3,7 @@
 mod bodies;
 mod disk;
 mod judged;
+mod long;
 mod real;
 mod signed;
 mod since;
