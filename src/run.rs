@@ -6,6 +6,7 @@
 mod begin;
 mod bounded;
 mod brought;
+mod clear;
 mod collect;
 mod compile;
 mod converge;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::bounded;
+use super::clear::told_in_the_clear;
 use super::pins;
 use super::pointer::pointer;
 use super::ports;
@@ -161,6 +162,7 @@ fn resolve(loaded: &Loaded, pins: &Pins, describe: Describe) -> Result<Compilati
         compose::clashes(&published).into_iter().partition(|problem| problem.severity == Severity::Error);
     problems.extend(sure);
     warnings.extend(unsure);
+    warnings.extend(told_in_the_clear(loaded));
     problems.extend(unknown_dependencies(loaded, &compiled));
     problems.extend(closed_to_the_host(loaded));
     if problems.is_empty() {
