@@ -1,6 +1,9 @@
 //! Bodies, whole and of bounded length. Who sends one is not known before its end, so that many long ones are never held
 //! at once, and none of them keeps its place by being slow.
 
+use std::ops::Deref;
+use std::sync::{Mutex, PoisonError};
+
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Bytes, Frame, Incoming};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -23,39 +26,61 @@ pub struct Bodies {
     most: usize,
     within: Duration,
     large: Semaphore,
+    /// Memory of places that are free. An allocator that is given so much in pieces of all sizes keeps more than it lends.
+    rooms: Mutex<Vec<Vec<u8>>>,
 }
 
-/// What has come of a body, and since when it has its place.
-struct Begun<'b> {
+/// A body, or what has come of it. A long one gives its place back when it is dropped.
+pub struct Body<'b> {
     bytes: Vec<u8>,
-    place: Option<SemaphorePermit<'b>>,
+    place: Option<(&'b Bodies, SemaphorePermit<'b>)>,
     /// When its turn ends, and how much had come at its beginning.
     turn: (Instant, usize),
+}
+
+impl Deref for Body<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Body<'_> {
+    fn drop(&mut self) {
+        if let Some((bodies, permit)) = self.place.take() {
+            let mut room = std::mem::take(&mut self.bytes);
+            room.clear();
+            bodies.rooms.lock().unwrap_or_else(PoisonError::into_inner).push(room);
+            drop(permit);
+        }
+    }
 }
 
 impl Bodies {
     /// Within these limits.
     #[must_use]
     pub fn new(limits: &BridgeLimits) -> Self {
-        Self { most: limits.body, within: limits.read.0, large: Semaphore::new(LARGE) }
+        let (large, rooms) = (Semaphore::new(LARGE), Mutex::default());
+        Self { most: limits.body, within: limits.read.0, large, rooms }
     }
 
-    /// Reads a body; a long one has a place as long as what comes with it lives.
+    /// Reads a body.
     ///
     /// # Errors
     /// Too long, too slow, or broken off.
-    pub async fn read(&self, body: Incoming) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), Reply> {
+    pub async fn read(&self, body: Incoming) -> Result<Body<'_>, Reply> {
         timeout(self.within, self.whole(body)).await.map_err(|_| Reply::Slow)?
     }
 
-    async fn whole(&self, mut body: Incoming) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), Reply> {
+    async fn whole(&self, mut body: Incoming) -> Result<Body<'_>, Reply> {
         let declared = body.size_hint();
         if declared.lower() > u64::try_from(self.most).unwrap_or(u64::MAX) {
             return Err(Reply::Large);
         }
         let expected = declared.exact().and_then(|length| usize::try_from(length).ok()).unwrap_or_default();
         let bytes = Vec::with_capacity(expected.min(SMALL));
-        let mut begun = Begun { bytes, place: None, turn: (Instant::now(), 0) };
+        let mut begun = Body { bytes, place: None, turn: (Instant::now(), 0) };
         while let Some(frame) = self.piece(&mut body, &mut begun).await? {
             let Ok(data) = frame.into_data() else { continue };
             let length = begun.bytes.len().saturating_add(data.len());
@@ -63,16 +88,22 @@ impl Bodies {
                 return Err(Reply::Large);
             }
             if length > SMALL && begun.place.is_none() {
-                begun.place = Some(self.large.acquire().await.map_err(|_| Reply::Unavailable)?);
+                let permit = self.large.acquire().await.map_err(|_| Reply::Unavailable)?;
+                let mut room =
+                    self.rooms.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+                room.reserve_exact(expected.max(length));
+                room.extend_from_slice(&begun.bytes);
+                begun.bytes = room;
+                begun.place = Some((self, permit));
                 begun.turn = (Instant::now() + TURN, length);
             }
             begun.bytes.extend_from_slice(&data);
         }
-        Ok((begun.bytes, begun.place))
+        Ok(begun)
     }
 
     /// The next piece. Whoever has a place, and sends too little while others may wait for one, is given up.
-    async fn piece(&self, body: &mut Incoming, begun: &mut Begun<'_>) -> Result<Option<Frame<Bytes>>, Reply> {
+    async fn piece(&self, body: &mut Incoming, begun: &mut Body<'_>) -> Result<Option<Frame<Bytes>>, Reply> {
         loop {
             let (until, had) = begun.turn;
             tokio::select! {

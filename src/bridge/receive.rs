@@ -1,6 +1,7 @@
 //! A request → its one answer. Nothing is decided before the signature is right, and nothing is answered with 202 before
 //! what has to be done is on the disk.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -179,10 +180,11 @@ impl Receiver {
             return Err(Reply::Unsigned);
         }
         let kind = kind(&head.headers)?;
-        let (mut body, _place) = self.bodies.read(body).await?;
+        let read = self.bodies.read(body).await?;
+        let mut body = Cow::Borrowed(&*read);
         // Gitea and Forgejo sign the JSON, GitHub signs what it sends.
         if kind == Kind::Form && forge != ForgeKind::Github {
-            body = form::payload(&body).ok_or(Reply::Malformed)?;
+            body = Cow::Owned(form::payload(&body).ok_or(Reply::Malformed)?);
         }
         let values = head.headers.get_all(header(forge)).iter().map(HeaderValue::as_bytes);
         self.keys.check(forge, values, &body).map_err(|why| {
@@ -192,7 +194,7 @@ impl Receiver {
         trusted.store(true, Ordering::Relaxed);
         self.metrics.signed();
         if kind == Kind::Form && forge == ForgeKind::Github {
-            body = form::payload(&body).ok_or(Reply::Malformed)?;
+            body = Cow::Owned(form::payload(&body).ok_or(Reply::Malformed)?);
         }
         let Some(payload) = comment(&body)? else {
             self.metrics.came(Came::Other);
@@ -208,7 +210,7 @@ impl Receiver {
         if !headers.contains_key("signature") {
             return Err(Reply::Unsigned);
         }
-        let (body, _place) = self.bodies.read(body).await?;
+        let body = self.bodies.read(body).await?;
         drone_hook::check(secret, headers, &body, Timestamp::now()).map_err(|why| {
             tracing::warn!(%why, "a call that is not Drone's");
             Reply::Unsigned
