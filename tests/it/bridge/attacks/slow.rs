@@ -86,7 +86,7 @@ fn a_stranger_who_sends_nothing_more_is_let_go() {
 fn squat(address: SocketAddr) -> TcpStream {
     let claims = ["content-type: application/json", "content-length: 8000000", "x-gitea-signature: x"];
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.write_all(&request(&claims, &[b' '; 100_000])).unwrap();
+    stream.write_all(&request(&claims, &vec![b' '; 100_000])).unwrap();
     stream
 }
 
