@@ -12,7 +12,7 @@ use super::recipient::{Recipient, wrap};
 use super::rules::Rules;
 use super::store::{self, File};
 use super::token::DataKey;
-use super::tree::{Entry, Node};
+use super::tree::{Entry, Item, Node};
 use super::value::SecretBytes;
 use crate::manifest::SecretFormat;
 
@@ -59,11 +59,45 @@ pub fn encrypt(
     metadata.mac = crypt::seal(&mut file.documents, &metadata, &key, to)?;
     file.metadata = Some(metadata.node());
     let written = store::write(to, &file, policy.layout.of(to)?)?;
-    // A form may not be able to hold its clear values; nobody shall find that out later.
+    // A form may not be able to hold its keys or clear values; nobody shall find that out later.
     let key = SecretBytes::new(key.expose().to_vec());
     match decrypt_with(written.expose(), to, &Opener::DataKey(&key), false) {
-        Ok(_) => Ok(written),
+        Ok(document) => keeps_keys(&file, &document.file).map(|()| written),
         Err(error) => Err(SecretError::Syntax(format!("cannot be written in this form: {error}"))),
+    }
+}
+
+/// Fails where a key is not there when what was written is read again. No MAC covers the key of an empty value.
+pub(super) fn keeps_keys(wanted: &File, found: &File) -> Result<(), SecretError> {
+    let mut documents = wanted.documents.iter().zip(&found.documents);
+    match documents.find_map(|(wanted, found)| lost(wanted, found)) {
+        None => Ok(()),
+        Some(key) => {
+            let reason = "cannot be written in this form: read again it is another key, or none";
+            Err(SecretError::Key { path: key.to_owned(), reason })
+        }
+    }
+}
+
+/// The first key that is not there again, in the same order. There may be others: INI always has its first section.
+fn lost<'w>(wanted: &'w [Entry], found: &[Entry]) -> Option<&'w str> {
+    let mut found = found.iter().filter_map(Entry::pair);
+    wanted.iter().filter_map(Entry::pair).find_map(|(key, node)| {
+        match found.find(|(there, _)| *there == key) {
+            Some((_, there)) => lost_in(node, there),
+            None => Some(key),
+        }
+    })
+}
+
+fn lost_in<'w>(wanted: &'w Node, found: &Node) -> Option<&'w str> {
+    match (wanted, found) {
+        (Node::Map(wanted), Node::Map(found)) => lost(wanted, found),
+        (Node::List(wanted), Node::List(found)) => {
+            let mut nodes = wanted.iter().filter_map(Item::node).zip(found.iter().filter_map(Item::node));
+            nodes.find_map(|(wanted, found)| lost_in(wanted, found))
+        }
+        _ => None,
     }
 }
 

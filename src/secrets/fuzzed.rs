@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::crypt;
 use super::document::{Opener, decrypt_with};
+use super::encrypt::keeps_keys;
 use super::flatten::{flatten, unflatten};
 use super::metadata::{Metadata, Wrap};
 use super::rules::Rules;
@@ -95,6 +96,10 @@ fn sealed(format: SecretFormat, bytes: &[u8]) {
     let Ok(text) = store::write(format, &file, Indent::Default) else { return };
     let key = SecretBytes::new(KEY.to_vec());
     match decrypt_with(text.expose(), format, &Opener::DataKey(&key), false) {
+        // A key that the form cannot hold is refused before anybody has the file.
+        Ok(document) if keeps_keys(&clear, &document.file).is_err() => {
+            assert!(matches!(format, SecretFormat::Ini), "a key is lost");
+        }
         Ok(document) => {
             assert!(all_equal(&document.file, &clear), "a sealed file opens to something else");
         }

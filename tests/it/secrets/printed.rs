@@ -206,3 +206,29 @@ fn a_set_touches_what_sops_touches_in_several_documents_and_in_lists_with_commen
         assert_eq!(clear("ours.yaml"), clear("theirs.yaml"), "{command} {path}");
     }
 }
+
+#[test]
+fn a_key_that_ini_cannot_write_is_refused_and_not_lost() {
+    let keys = Keys::new();
+    let age = keys.recipient(Form::AgeFile);
+    for key in ["#hash", ";semicolon", "\u{feff}mark"] {
+        let clear = format!("\"{key}\" =\nkept = 1\n");
+        fs::write(keys.path("odd.ini"), &clear).expect("the file");
+        // sops writes it, and it is gone.
+        let theirs = run(keys.sops().args(["encrypt", "--age", &age, "odd.ini"]));
+        fs::write(keys.path("theirs.ini"), theirs).expect("the file");
+        let theirs = text(Some(&keys.decrypt("theirs.ini", &[])));
+        assert!(theirs.contains("kept") && !theirs.contains(key), "{theirs}");
+
+        let mut ours = holdfast(&keys);
+        let Output { status, stdout, stderr } =
+            ours.args(["encrypt", "--age", &age, "odd.ini"]).output().expect("the program starts");
+        let said = String::from_utf8_lossy(&stderr);
+        assert!(!status.success() && stdout.is_empty(), "{key}: {said}");
+        assert!(
+            said.contains("cannot be written in this form")
+                && said.contains(key.trim_start_matches(['#', ';', '\u{feff}'])),
+            "{key}: {said}"
+        );
+    }
+}

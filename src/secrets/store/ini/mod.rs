@@ -187,8 +187,6 @@ impl<'t> Reader<'t> {
         match key.trim() {
             "" => Err(self.wrong("a key without a name")),
             "-" => Err(self.wrong("the key `-`, which sops would write as a comment")),
-            key if key.starts_with('\u{feff}') => Err(self
-                .wrong("a key that begins with a byte order mark, which goes when the file is read again")),
             key => {
                 let rest = rest.unwrap_or_default();
                 self.sign = self.at.saturating_sub(rest.len() + 1);
@@ -319,7 +317,6 @@ mod tests {
             "[a]\nk=1\nk=CANARY\n",
             "[a]\n=CANARY\n",
             "[a]\n-=CANARY\n",
-            "\"\u{feff}k\"=CANARY\n",
             "[a\n",
             "[]\n",
             "[a]\nk=`CANARY` CANARY\n",
