@@ -111,11 +111,11 @@ spawn() {
 
 wait_for() {
   local what=$1 log=$2 i; shift 2
-  for ((i = 0; i < 300; i++)); do
+  for ((i = 0; i < 900; i++)); do
     "$@" >/dev/null 2>&1 && return 0
     sleep 0.1
   done
-  { echo "engine.sh: $what of \`$name\` did not answer within 30 s; its last lines:"; tail -n 20 "$run/$log.log"; } >&2
+  { echo "engine.sh: $what of \`$name\` did not answer within 90 s; its last lines:"; tail -n 20 "$run/$log.log"; } >&2
   return 1
 }
 

@@ -132,7 +132,7 @@ fn deploy_by_docker(world: &World) {
         world.engine.docker(&[&deploy[..], &[file.to_str().unwrap(), stack]].concat());
     }
     for stack in ["web", "blog"] {
-        for _ in 0..300 {
+        for _ in 0..1200 {
             if running(world, stack).len() == 2 {
                 break;
             }

@@ -43,7 +43,7 @@ impl Yard {
         self.world.apply_unproven();
         let image = self.docker(&["service", "inspect", "--format", IMAGE, "web_app"]);
         let containers = ["ps", "-aq", "--filter", "label=com.docker.swarm.service.name=web_app"];
-        for _ in 0..200 {
+        for _ in 0..1200 {
             if self.docker(&containers).lines().count() == self.tasks {
                 return image;
             }

@@ -177,7 +177,7 @@ fn a_private_image_is_pulled_pinned_and_keeps_a_fresh_login() {
     let engine = &harbour.world.engine;
     engine.docker(&["service", "scale", "--detach", "web_app=0"]);
     let digest = harbour.service("{{.Spec.TaskTemplate.ContainerSpec.Image}}");
-    let gone = (0..100).any(|_| {
+    let gone = (0..600).any(|_| {
         sleep(Duration::from_millis(200));
         engine.docker_output(&["rmi", "-f", &digest]).status.success()
     });

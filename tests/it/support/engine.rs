@@ -218,9 +218,9 @@ pub(crate) fn busybox_rootfs() -> Vec<u8> {
 /// Connects as soon as somebody listens; a task needs about a second from its creation.
 ///
 /// # Panics
-/// When nobody does within 30 s.
+/// When nobody does within two minutes.
 pub(crate) fn connect(ip: &str, port: u16) -> std::net::TcpStream {
-    for _ in 0..300 {
+    for _ in 0..1200 {
         if let Ok(stream) = std::net::TcpStream::connect((ip, port)) {
             return stream;
         }

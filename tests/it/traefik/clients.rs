@@ -65,7 +65,7 @@ impl Client {
     /// Waits until a connection and its answer please.
     pub(super) fn wait(&self, host: &str, pleases: impl Fn(&Seen) -> bool) -> Seen {
         let mut last = String::new();
-        for _ in 0..300 {
+        for _ in 0..1200 {
             match self.get(host) {
                 Ok(seen) if pleases(&seen) => return seen,
                 Ok(seen) => last = seen.answer,
@@ -73,7 +73,7 @@ impl Client {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
-        panic!("{host} did not come up within 30 s: {last}");
+        panic!("{host} did not come up within two minutes: {last}");
     }
 
     /// Opens new connections at a constant rate while `during` runs; returns what they saw, in order of time.

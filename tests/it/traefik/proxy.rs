@@ -1,13 +1,15 @@
 //! The engine proxy before an engine that misbehaves, and clients that do.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use tempfile::TempDir;
+
+use crate::support::port;
 
 const EMPTY: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Engine: secret\r\nApi-Version: 1.41\r\n\r\n[]";
 
@@ -89,13 +91,13 @@ fn oversized_heads_are_refused_and_connections_are_counted() {
 
 /// A proxy before `engine`; it ends with the test binary.
 fn start(engine: &Path) -> SocketAddr {
-    let listen = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let listen = port::own_address();
     let engine = engine.to_owned();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(holdfast::proxy::serve(listen, engine, std::future::pending())).unwrap();
     });
-    for _ in 0..100 {
+    for _ in 0..1000 {
         if TcpStream::connect(listen).is_ok() {
             return listen;
         }

@@ -147,18 +147,18 @@ fn proxy_refuses(engine: &Engine) {
 fn healthy(engine: &Engine) {
     let id = container(engine, "traefik_app");
     let state = || engine.docker(&["inspect", "-f", "{{.State.Health.Status}}", &id]);
-    for _ in 0..150 {
+    for _ in 0..600 {
         if state() == "healthy" {
             return;
         }
         std::thread::sleep(Duration::from_millis(200));
     }
-    panic!("Traefik is {} after 30 s", state());
+    panic!("Traefik is {} after two minutes", state());
 }
 
 /// The one container of a service.
 fn container(engine: &Engine, service: &str) -> String {
-    for _ in 0..150 {
+    for _ in 0..600 {
         let filter = format!("label=com.docker.swarm.service.name={service}");
         let id = engine.docker(&["ps", "-q", "--no-trunc", "--filter", &filter]);
         if !id.is_empty() {
