@@ -35,6 +35,7 @@ pub fn payload(bytes: &[u8]) {
             let bridge = bridge(kind);
             match judge(&bridge, &payload, now) {
                 Verdict::Ignore(_) => {}
+                Verdict::Edited(edit) => assert!(edit.repository == 7 && payload.action == "edited"),
                 Verdict::Refuse(task, _) => same(json, &task),
                 Verdict::Accept(task, command) => {
                     same(json, &task);

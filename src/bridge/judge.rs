@@ -19,6 +19,21 @@ pub enum Verdict {
     Refuse(Task, Refusal),
     /// Work.
     Accept(Task, Command),
+    /// A comment became a command within the second in which it was written: its times do not tell, nor will they later.
+    Edited(Edit),
+}
+
+/// An edit that nothing but its delivery tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edit {
+    /// Number of the repository.
+    pub repository: u64,
+    /// Number of the comment.
+    pub comment: u64,
+    /// Number of its writer.
+    pub user: u64,
+    /// When the comment was written, and edited.
+    pub at: Timestamp,
 }
 
 /// Whose comment, and where.
@@ -131,6 +146,9 @@ impl Refusal {
 /// Judges a delivery.
 #[must_use]
 pub fn judge(bridge: &Bridge, payload: &Payload<'_>, now: Timestamp) -> Verdict {
+    if payload.action == "edited" {
+        return edited(bridge, payload).map_or(Verdict::Ignore(Ignored::NotCreated), Verdict::Edited);
+    }
     match listed(bridge, payload).and_then(|repository| asked(bridge, repository, payload, now)) {
         Err(ignored) => Verdict::Ignore(ignored),
         Ok((task, said)) => match said.and_then(|command| open(bridge, payload, &task, command)) {
@@ -140,11 +158,26 @@ pub fn judge(bridge: &Bridge, payload: &Payload<'_>, now: Timestamp) -> Verdict 
     }
 }
 
-/// The repository of a comment that was just written on a pull request of a listed repository.
+/// An edit that has to be kept in mind: forges' times know no more than seconds.
+fn edited(bridge: &Bridge, payload: &Payload<'_>) -> Option<Edit> {
+    let repository = place(bridge, payload).ok()?;
+    let comment = &payload.comment;
+    let said = command::read(&comment.body, &bridge.policy.trigger, &repository.parameters);
+    let seen = comment.created_at != comment.updated_at;
+    let (repository, user, at) = (repository.id, comment.user.id, comment.created_at);
+    (!seen && said != Said::Nothing).then_some(Edit { repository, comment: comment.id, user, at })
+}
+
+/// The repository of a comment that was just written.
 fn listed<'b>(bridge: &'b Bridge, payload: &Payload<'_>) -> Result<&'b BridgeRepository, Ignored> {
     if payload.action != "created" {
         return Err(Ignored::NotCreated);
     }
+    place(bridge, payload)
+}
+
+/// The repository of a comment, which is one on a pull request of a listed repository.
+fn place<'b>(bridge: &'b Bridge, payload: &Payload<'_>) -> Result<&'b BridgeRepository, Ignored> {
     let pull = match bridge.forge.kind {
         ForgeKind::Gitea | ForgeKind::Forgejo => payload.is_pull == Some(true),
         ForgeKind::Github => true,

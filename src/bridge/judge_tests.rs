@@ -110,7 +110,6 @@ fn a_writers_comment_on_an_open_pull_request_is_accepted_with_the_head_it_was_wr
 #[test]
 fn each_thing_that_is_not_as_it_must_be_is_ignored_for_its_own_reason() {
     for (pointer, value, why) in [
-        ("/action", json!("edited"), Ignored::NotCreated),
         ("/action", json!("deleted"), Ignored::NotCreated),
         ("/action", json!("Created"), Ignored::NotCreated),
         ("/is_pull", json!(false), Ignored::NotPull),
@@ -132,6 +131,27 @@ fn each_thing_that_is_not_as_it_must_be_is_ignored_for_its_own_reason() {
     ] {
         let delivery = with(pointer, value.clone());
         assert_eq!(verdict(&delivery), Verdict::Ignore(why), "{pointer} = {value}");
+    }
+}
+
+#[test]
+fn an_edit_is_kept_in_mind_where_nothing_else_will_tell_of_it() {
+    let edited = |pointer: &str, value: Value| {
+        let mut delivery = with(pointer, value);
+        delivery["action"] = "edited".into();
+        verdict(&delivery)
+    };
+    let Verdict::Edited(edit) = edited("/sender/login", json!("mallory")) else { panic!("forgotten") };
+    assert_eq!((edit.repository, edit.comment, edit.user), (7, 1001, 3));
+    assert_eq!(edit.at, "2026-03-01T10:00:00Z".parse().unwrap());
+    for (pointer, value) in [
+        ("/comment/updated_at", json!("2026-03-01T10:00:01Z")),
+        ("/comment/body", json!("nice")),
+        ("/is_pull", json!(false)),
+        ("/repository/id", json!(8)),
+    ] {
+        let verdict = edited(pointer, value);
+        assert_eq!(verdict, Verdict::Ignore(Ignored::NotCreated), "{pointer}");
     }
 }
 

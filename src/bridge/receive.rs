@@ -18,8 +18,8 @@ use super::body::Bodies;
 use super::bucket::Buckets;
 use super::drone_hook;
 use super::form;
-use super::journal::{Entry, Journal, Stored, Work};
-use super::judge::{Refusal, Task, Verdict, judge};
+use super::journal::{Edits, Entry, Journal, Stored, Work};
+use super::judge::{Edit, Ignored, Refusal, Task, Verdict, judge};
 use super::metrics::{Came, Metrics};
 use super::payload::{Object, Payload};
 use super::signature::{Keys, header};
@@ -230,6 +230,7 @@ impl Receiver {
             }
             Verdict::Accept(task, command) => (task, Work::Obey(command), Came::Accepted),
             Verdict::Refuse(task, why) => (task, refusal(&why), Came::Refused),
+            Verdict::Edited(edit) => return self.note(edit).await,
         };
         if !self.buckets.take(task.repository, task.user, Instant::now()) {
             tracing::warn!(user = task.login, repository = task.full_name, "asked too often");
@@ -248,6 +249,18 @@ impl Receiver {
             self.metrics.came(Came::Known);
         }
         tracing::debug!(repository, pull, comment, ?stored, "taken");
+        Ok(Reply::Accepted)
+    }
+
+    /// Keeps an edit in mind, so that a sweep does not take the comment for one that was written so.
+    async fn note(&self, edit: Edit) -> Result<Reply, Reply> {
+        if !self.buckets.take(edit.repository, edit.user, Instant::now()) {
+            return Err(Reply::Often);
+        }
+        let forge = self.bridge.forge.url.clone();
+        let kept = self.journal.ask(move |connection| Edits::keep(connection, &forge, edit)).await;
+        kept.map_err(|_| Reply::Unavailable)?;
+        self.metrics.came(Came::Ignored(Ignored::NotCreated));
         Ok(Reply::Accepted)
     }
 }

@@ -7,6 +7,7 @@
 mod row;
 mod state;
 mod store;
+mod swept;
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -20,7 +21,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 pub use row::{Row, Times};
 pub use state::State;
-pub use store::{Entry, Swept, Work};
+pub use store::{Entry, Work};
+pub use swept::{Edits, Swept};
 
 /// Deliveries that wait for the disk at once; more of them wait before they are put in line.
 const WAITING: usize = 4096;

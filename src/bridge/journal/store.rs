@@ -74,6 +74,17 @@ CREATE TABLE IF NOT EXISTS forgotten (
 ) STRICT;
 ";
 
+/// Comments that became commands by an edit that their times do not tell of.
+const EDITED: &str = "
+CREATE TABLE IF NOT EXISTS edited (
+  forge TEXT NOT NULL,
+  repository INTEGER NOT NULL,
+  comment INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (forge, repository, comment)
+) STRICT;
+";
+
 const INSERT: &str = "
 INSERT INTO task (forge, repository, comment, action, full_name, pull, user, login, head, created, received, work, state)
 SELECT ?1, ?2, ?3, 'created', ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12
@@ -83,6 +94,7 @@ ON CONFLICT DO NOTHING
 
 const KNOWN: &str = "
 SELECT EXISTS (SELECT 1 FROM task WHERE forge = ?1 AND repository = ?2 AND comment = ?3 AND action = 'created')
+    OR EXISTS (SELECT 1 FROM edited WHERE forge = ?1 AND repository = ?2 AND comment = ?3)
     OR EXISTS (SELECT 1 FROM forgotten WHERE forge = ?1 AND repository = ?2 AND comment >= ?3)
 ";
 
@@ -100,7 +112,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Whether it was stored before, whatever has become of it.
+    /// Whether it was stored before, whatever has become of it, or is what an edit has left.
     ///
     /// # Errors
     /// When the journal cannot be read.
@@ -124,30 +136,6 @@ pub enum Work {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parameter: Option<String>,
     },
-}
-
-/// How far a repository's comments were read.
-pub struct Swept;
-
-impl Swept {
-    /// When the last sweep of a repository began.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub fn until(connection: &Connection, repository: u64) -> rusqlite::Result<Option<Timestamp>> {
-        let sql = "SELECT max(until) FROM swept WHERE repository = ?";
-        let until: Option<i64> = connection.query_row(sql, [repository], |row| row.get(0))?;
-        Ok(until.and_then(|until| Timestamp::from_millisecond(until).ok()))
-    }
-
-    /// Notes that a sweep is done that began then.
-    ///
-    /// # Errors
-    /// When the disk did not take it.
-    pub fn keep(connection: &Connection, repository: u64, began: Timestamp) -> rusqlite::Result<()> {
-        let sql = "INSERT OR REPLACE INTO swept (repository, until) VALUES (?, ?)";
-        connection.execute(sql, params![repository, began.as_millisecond()]).map(drop)
-    }
 }
 
 /// How work stands in the journal.
@@ -184,6 +172,7 @@ fn prepare(connection: &Connection) -> rusqlite::Result<i64> {
         _ => {}
     }
     transaction.execute_batch(FORGOTTEN)?;
+    transaction.execute_batch(EDITED)?;
     transaction.execute_batch(WAITING)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()?;

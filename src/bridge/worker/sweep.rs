@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::forge::Comment;
 use super::{Halt, Worker, halves};
 use crate::bridge::command::{self, Said};
-use crate::bridge::journal::{Entry, Row, Stored, Swept, Work};
+use crate::bridge::journal::{Edits, Entry, Row, Stored, Swept, Work};
 use crate::bridge::judge::Task;
 use crate::manifest::BridgeRepository;
 
@@ -73,7 +74,11 @@ impl Worker {
         let keep = SignedDuration::try_from(policy.keep.0.max(policy.max_age.0.saturating_mul(2)))
             .unwrap_or(SignedDuration::MAX);
         let before = Timestamp::now().saturating_sub(keep).unwrap_or(Timestamp::MIN);
-        match self.journal.ask(move |connection| Row::forget(connection, before)).await {
+        let forget = move |connection: &Connection| {
+            Edits::forget(connection, before)?;
+            Row::forget(connection, before)
+        };
+        match self.journal.ask(forget).await {
             Ok(0) | Err(_) => {}
             Ok(gone) => tracing::info!(gone, "old runs are forgotten"),
         }

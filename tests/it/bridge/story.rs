@@ -163,6 +163,7 @@ fn obeyed(lab: &Lab, good: &Pull, bad: &Pull) {
     let outsider = lab.comment(OUTSIDER, good, "!testme");
     let chatter = lab.comment(MAINTAINER, good, "> !testme\n\nnot yet");
     let other = lab.comment(MAINTAINER, good, &format!("!testme {}", bad.head));
+    // Perhaps within the second in which it was written.
     lab.change(MAINTAINER, chatter, Some("!testme"));
     for comment in asked {
         lab.passed(good, comment);

@@ -222,6 +222,37 @@ fn what_was_asked_too_often_does_not_come_in_by_the_sweep() {
     assert_eq!(twin, 40, "the twin stands, so this proves nothing");
 }
 
+#[test]
+fn what_became_a_command_within_its_second_does_not_come_in_by_the_sweep() {
+    let scripted = Scripted::start();
+    let mut service = scripted.bridge(|_| {});
+    let old = (jiff::Timestamp::now() - jiff::SignedDuration::from_mins(5))
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
+    let written = |comment: u64, action: &str| {
+        let mut sent = delivery(comment);
+        sent["action"] = action.into();
+        (sent["comment"]["created_at"], sent["comment"]["updated_at"]) = (json!(old), json!(old));
+        sent
+    };
+    let edited = written(1, "edited");
+    assert_eq!(service.deliver(&edited), 202);
+    assert_eq!(
+        service.metric(r#"holdfast_bridge_verdicts_total{verdict="ignored",reason="not_created"}"#),
+        1
+    );
+    for sent in [&edited, &written(2, "created")] {
+        scripted.write(sent);
+    }
+    service.kill();
+    service.again();
+    wait("the sweep to come to the last comment", || service.journal().contains(&2));
+    assert_eq!(service.journal(), [2]);
+    let comment = &edited["comment"];
+    let twin = comment["created_at"] == comment["updated_at"] && triggers(&edited);
+    assert!(twin, "the twin stands, so this proves nothing");
+}
+
 fn swept(service: &Service) -> bool {
     let journal = rusqlite::Connection::open(service.file("state/bridge/journal.db")).unwrap();
     journal.query_row("SELECT count(*) FROM swept", [], |row| row.get::<_, i64>(0)).unwrap() > 0
