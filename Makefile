@@ -41,7 +41,7 @@ lint:
 
 test: setup check ## Everything: check, every test, a clean work tree.
 	tests/tree.sh before
-	cargo test --no-fail-fast
+	tests/suite.sh
 	tests/tree.sh after
 
 test-nix: ## The flake and the modules alone; on the lib of nixpkgs too where NIXPKGS_LIB names one.
