@@ -111,8 +111,8 @@ let
 in
 assert config.system.build.toplevel.drvPath != "";
 pkgs.runCommand "generation-${name}" { } ''
-  mkdir -p $out/etc/systemd/system $out/sw
-  ln -s /usr/bin $out/sw/bin
+  mkdir -p $out/etc/systemd/system $out/sw/bin
+  for package in ${toString config.environment.systemPackages}; do ln -s $package/bin/* $out/sw/bin/; done
   echo 1 >$out/init-interface-version
   ln -s ${pkgs.writeText "system.conf" "[Manager]\n"} $out/etc/systemd/system.conf
   ln -s ${activate} $out/activate

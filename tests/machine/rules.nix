@@ -114,6 +114,9 @@ in
         wantedBy = [ "multi-user.target" ];
         unitConfig.X-StopOnReconfiguration = true;
       };
+      r-asked.wantedBy = [ "multi-user.target" ];
+      # Active, as the others of its kind are anyway.
+      graphical.wantedBy = [ "multi-user.target" ];
     };
   };
 
@@ -121,7 +124,9 @@ in
   config.system.activationScripts.asks = {
     deps = [ "specialfs" ];
     text = lib.optionalString after ''
-      echo r-asked.service >>/run/nixos/activation-restart-list
+      for unit in r-asked.service r-asked.target {sysinit,basic,multi-user,graphical}.target; do
+        echo $unit >>/run/nixos/activation-restart-list
+      done
       echo r-asked-reload.service >>/run/nixos/activation-reload-list
     '';
   };

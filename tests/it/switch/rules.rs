@@ -22,9 +22,13 @@ enum Fate {
 }
 
 /// What the rules say of each; the socket of a service stands under its own name.
-const EXPECTED: [(&str, Fate); 34] = [
+const EXPECTED: [(&str, Fate); 39] = [
+    ("basic.target", Fate::Kept),
+    ("graphical.target", Fate::Kept),
+    ("multi-user.target", Fate::Kept),
     ("r-asked-reload.service", Fate::Reloaded),
     ("r-asked.service", Fate::Restarted),
+    ("r-asked.target", Fate::Renewed),
     ("r-changed.service", Fate::StoppedAndStarted),
     ("r-ended.service", Fate::Renewed),
     ("r-exec-reload-gone.service", Fate::Kept),
@@ -57,6 +61,7 @@ const EXPECTED: [(&str, Fate); 34] = [
     ("r-target-stops.target", Fate::Renewed),
     ("r-target.target", Fate::Kept),
     ("r-words.service", Fate::Kept),
+    ("sysinit.target", Fate::Kept),
 ];
 
 /// Name → invocation, for what runs now or ran since the boot.

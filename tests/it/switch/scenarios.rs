@@ -105,16 +105,26 @@ fn a_dropped_stack_goes_and_a_module_that_is_off_leaves_the_others() {
     let web = host.containers("web_");
     host.green("one_stack");
     assert_eq!(host.containers(""), web);
+    for unit in ["holdfast-credentials.socket", "holdfast-drift.timer", "holdfast-collect.timer"] {
+        assert_eq!(host.machine.property(unit, "ActiveState"), "active", "{unit}");
+    }
     let off = host.green("off");
     assert_eq!(host.containers(""), web);
-    assert!(off.said.contains("holdfast destroy"), "nobody says how to remove them: {}", off.said);
-    assert_eq!(
-        host.machine
-            .sh("systemctl list-units --all --plain --no-legend 'holdfast-*' | grep -c loaded || true"),
-        "0"
-    );
+    assert!(off.said.contains("its stacks go on running, and its secrets stay"), "{}", off.said);
+    assert_eq!(host.token(), "canary-value-1");
+    let ours = host
+        .machine
+        .sh("systemctl list-units --all --plain --no-legend 'holdfast-*' | grep -c loaded || true");
+    assert_eq!(ours, "0");
     host.green("first");
     assert_eq!(host.containers("web_"), web);
+
+    // What it says removes them is done as it stands there.
+    let off = host.green("off");
+    let (_, hint) = off.said.split_once("to remove them: ").expect("a hint");
+    host.machine.sh(hint.lines().next().expect("a command"));
+    assert_eq!(host.containers(""), [""; 0]);
+    assert_eq!(host.machine.sh("ls /run/holdfast/secrets 2>/dev/null || true"), "");
 }
 
 #[test]
