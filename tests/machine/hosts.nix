@@ -158,33 +158,38 @@ let
   ];
 
   # The bridge beside them; nobody answers where it would ask.
+  bridged = {
+    blog = false;
+    services.holdfast = {
+      secrets = lib.genAttrs [
+        "hook"
+        "bot"
+        "drone"
+      ] (_: { });
+      bridge = {
+        forge = {
+          kind = "gitea";
+          url = "http://127.0.0.1:9";
+          hook_secrets = [ { secret = "hook"; } ];
+        };
+        bot = {
+          login = "testbot";
+          token.secret = "bot";
+        };
+        drone = {
+          url = "http://127.0.0.1:9";
+          token.secret = "drone";
+        };
+        repositories."team/app".id = 7;
+      };
+    };
+  };
   ci_with = settings: [
     usual
-    { blog = false; }
+    bridged
     {
       services.holdfast = {
-        secrets = lib.genAttrs [
-          "hook"
-          "bot"
-          "drone"
-          "rpc"
-        ] (_: { });
-        bridge = {
-          forge = {
-            kind = "gitea";
-            url = "http://127.0.0.1:9";
-            hook_secrets = [ { secret = "hook"; } ];
-          };
-          bot = {
-            login = "testbot";
-            token.secret = "bot";
-          };
-          drone = {
-            url = "http://127.0.0.1:9";
-            token.secret = "drone";
-          };
-          repositories."team/app".id = 7;
-        };
+        secrets.rpc = { };
         networks.proxy = { };
         images.drone = {
           rootfs = server;
@@ -250,6 +255,38 @@ let
       gates.page.https.body = "second";
     };
     first = [ usual ];
+    # A forge that calls the bridge, which is asked whether it has heard: tests/it/switch/probe.rs starts it.
+    probed = [
+      usual
+      bridged
+      {
+        services.holdfast = {
+          secrets.admin = { };
+          forge.gitea = {
+            url = "http://127.0.0.1:3000";
+            admin = {
+              username = "root-admin";
+              password.secret = "admin";
+            };
+            organisations.team = { };
+            repositories."team/app".auto_init = true;
+            webhooks.bridge = {
+              repository = "team/app";
+              url = "http://127.0.0.1:8787/hook";
+              events = [
+                "pull_request_comment"
+                "push"
+              ];
+              secret.secret = "hook";
+              attest = {
+                status = "http://127.0.0.1:8788";
+                timeout = "3s";
+              };
+            };
+          };
+        };
+      }
+    ];
     one_stack = [
       usual
       { blog = false; }

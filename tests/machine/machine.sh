@@ -4,6 +4,7 @@
 #
 #   machine.sh up NAME [--share DIR] [--owner PID]   boots it and prints MACHINE_*; DIR is /srv/share inside
 #   machine.sh exec NAME CMD...                      runs CMD inside
+#   machine.sh net NAME CMD...                       runs CMD here, and in its network
 #   machine.sh boot NAME                             ends it as a power cut does, and boots it again on the same root
 #   machine.sh reboot NAME                           shuts it down, and boots it again
 #   machine.sh down NAME                             ends it and removes everything
@@ -194,6 +195,7 @@ up)
   printf '%s=%q\n' MACHINE_NAME "$name" MACHINE_IP "198.18.$index.2" MACHINE_LEADER "$(leader)" MACHINE_ROOT "$data/root"
   ;;
 exec) load "${1:-}"; shift; inside "$@" ;;
+net) load "${1:-}"; shift; exec nsenter -t "$(leader)" -n -- "$@" ;;
 boot) load "${1:-}"; stop; start ;;
 reboot) load "${1:-}"; shut_down; stop; start ;;
 down) load "${1:-}"; down ;;

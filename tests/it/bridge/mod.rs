@@ -14,7 +14,7 @@ mod lab;
 mod latency;
 mod manager;
 mod page;
-mod probe;
+pub(crate) mod probe;
 mod scripted;
 mod service;
 pub(crate) mod sign_in;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::attest::Host;
 use super::sign_in::Browser;
-use crate::forge::peers::ADMIN;
+use crate::forge::peers::{ADMIN, Gitea};
 use crate::support::world::Ran;
 
 /// No engine is asked: there is none at this address.
@@ -32,11 +32,8 @@ impl Host {
         steps(&self.world.run(&["apply", "--no-verify", "--json"]).expect(code))
     }
 
-    /// The one hook of a repository.
     fn hook(&self, repository: &str) -> Value {
-        let (status, hooks) = self.gitea.get(&format!("/repos/{repository}/hooks"));
-        assert!(status == 200 && hooks.as_array().is_some_and(|hooks| hooks.len() == 1), "{hooks}");
-        hooks[0].clone()
+        hook(&self.gitea, repository)
     }
 
     /// Gives a hook another secret in Gitea's own pages, where everything else stays as it is.
@@ -63,22 +60,33 @@ impl Host {
         assert_eq!(told(&hook), told(&after), "Gitea tells of the change");
     }
 
-    /// Deletes a hook and makes it again with another secret.
     fn make_again_by_hand(&self, repository: &str) {
-        let hook = self.hook(repository);
-        let path = format!("/repos/{repository}/hooks");
-        let one = format!("{path}/{}", hook["id"]);
-        assert_eq!(self.gitea.call(ADMIN, "DELETE", &one, &Value::Null).0, 204);
-        let body = json!({
-            "type": "gitea", "active": true, "events": ["push", "pull_request_comment"],
-            "config": { "url": hook["config"]["url"], "content_type": "json", "secret": "by-hand" }
-        });
-        assert_eq!(self.gitea.call(ADMIN, "POST", &path, &body).0, 201);
+        make_again_by_hand(&self.gitea, repository);
     }
 
     fn record(&self) -> String {
         fs::read_to_string(self.world.path("state/forge.json")).expect("a record")
     }
+}
+
+/// The one hook of a repository.
+fn hook(gitea: &Gitea, repository: &str) -> Value {
+    let (status, hooks) = gitea.get(&format!("/repos/{repository}/hooks"));
+    assert!(status == 200 && hooks.as_array().is_some_and(|hooks| hooks.len() == 1), "{hooks}");
+    hooks[0].clone()
+}
+
+/// Deletes the hook of a repository and makes it again with another secret.
+pub(crate) fn make_again_by_hand(gitea: &Gitea, repository: &str) {
+    let hook = hook(gitea, repository);
+    let path = format!("/repos/{repository}/hooks");
+    let one = format!("{path}/{}", hook["id"]);
+    assert_eq!(gitea.call(ADMIN, "DELETE", &one, &Value::Null).0, 204);
+    let body = json!({
+        "type": "gitea", "active": true, "events": ["push", "pull_request_comment"],
+        "config": { "url": hook["config"]["url"], "content_type": "json", "secret": "by-hand" }
+    });
+    assert_eq!(gitea.call(ADMIN, "POST", &path, &body).0, 201);
 }
 
 const LIB: &str = "forge.gitea/hook.lib";

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::machine::Machine;
 use crate::support::{copy_program, port};
 
 /// The versions that `tests/setup.sh` builds, newest first.
@@ -29,13 +30,19 @@ const USER: (&str, u32) = ("nobody", 65534);
 struct Process {
     folder: TempDir,
     child: Option<Child>,
+    /// What its commands begin with, and those that ask it: nothing, or what puts them into the network of a machine.
+    network: Vec<String>,
 }
 
 impl Process {
     fn new() -> Self {
+        Self::within(Vec::new())
+    }
+
+    fn within(network: Vec<String>) -> Self {
         let folder = TempDir::new().expect("a folder");
         chown(folder.path(), Some(USER.1), Some(USER.1)).expect("run as root");
-        Self { folder, child: None }
+        Self { folder, child: None, network }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -66,7 +73,7 @@ impl Process {
 
     /// The program with nothing of the test's environment but the path.
     fn bare(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
+        let mut command = within(&self.network, program);
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command.env_clear().env("HOME", self.folder.path()).env("USER", USER.0);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -79,10 +86,15 @@ impl Process {
         command.stdout(log.try_clone().expect("log")).stderr(log);
         self.child = Some(command.spawn().expect("the program cannot be started; run `make setup`"));
         let started = Instant::now();
-        while ask(&["-o", "/dev/null", url]).0 != 200 {
+        while self.ask(&["-o", "/dev/null", url]).0 != 200 {
             assert!(started.elapsed() < Duration::from_secs(180), "{url} does not answer: {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// [`ask`], in its network.
+    fn ask(&self, args: &[&str]) -> (u16, String) {
+        curl(within(&self.network, Path::new("curl")), args)
     }
 
     fn log(&self) -> String {
@@ -104,9 +116,20 @@ impl Drop for Process {
     }
 }
 
+/// A command that begins with these words.
+fn within(words: &[String], program: &Path) -> Command {
+    let Some((first, rest)) = words.split_first() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(rest).arg(program);
+    command
+}
+
 /// `curl ARGS`: the status, zero without an answer, and what was said.
 pub(crate) fn ask(args: &[&str]) -> (u16, String) {
-    let mut command = Command::new("curl");
+    curl(Command::new("curl"), args)
+}
+
+fn curl(mut command: Command, args: &[&str]) -> (u16, String) {
     command.args(["-sS", "-m", "90", "-w", "\n%{http_code}"]).args(args).stdin(Stdio::null());
     let output = command.output().expect("`curl` cannot be run; run `make setup`");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -184,7 +207,15 @@ pub(crate) struct Gitea {
 impl Gitea {
     /// Empty, on a free port.
     pub(crate) fn start(version: &str) -> Self {
-        let (process, port) = (Process::new(), port::own());
+        Self::made(version, Process::new(), port::own())
+    }
+
+    /// Empty, on this port of a machine.
+    pub(crate) fn start_on(machine: &Machine, version: &str, port: u16) -> Self {
+        Self::made(version, Process::within(machine.network()), port)
+    }
+
+    fn made(version: &str, process: Process, port: u16) -> Self {
         let program = cached(&format!("gitea-{version}")).join("gitea");
         let mut gitea = Self { url: format!("http://127.0.0.1:{port}"), program, process };
         let secrets = gitea.process.make("sec");
@@ -265,13 +296,13 @@ impl Gitea {
             args.extend(["--data-binary", &text]);
         }
         args.push(&url);
-        json(ask(&args))
+        json(self.process.ask(&args))
     }
 
     /// `curl ARGS` of a path: status and body.
     pub(crate) fn ask(&self, args: &[&str], path: &str) -> (u16, String) {
         let url = format!("{}{path}", self.url);
-        ask(&[args, &[url.as_str()]].concat())
+        self.process.ask(&[args, &[url.as_str()]].concat())
     }
 
     /// `GET` as the administrator.

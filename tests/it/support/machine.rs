@@ -85,6 +85,11 @@ impl Machine {
         command.output().expect("machine.sh runs")
     }
 
+    /// What a command of this host begins with that shall meet the machine on its loopback.
+    pub(crate) fn network(&self) -> Vec<String> {
+        [path().display().to_string(), "net".to_owned(), self.name.clone()].to_vec()
+    }
+
     /// Runs shell text inside that must succeed; returns what it printed, without the last line break.
     pub(crate) fn sh(&self, text: &str) -> String {
         let output = self.output(&["bash", "-ec", text]);

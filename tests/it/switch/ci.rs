@@ -10,7 +10,7 @@ const BRIDGE: &str = "holdfast-bridge.service";
 const RUNNER: &str = "holdfast-runner.service";
 
 /// Status line and body of a request to a listener inside.
-fn get(host: &Host, port: u16, path: &str) -> String {
+pub(super) fn get(host: &Host, port: u16, path: &str) -> String {
     let ask =
         format!("exec 3<>/dev/tcp/127.0.0.1/{port}; printf 'GET {path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3");
     host.machine.sh(&ask)

@@ -59,7 +59,8 @@ impl Host {
         for (name, token) in [("one", "value-1"), ("two", "value-2")] {
             let plain = format!(
                 "token: canary-{token}\nother: canary-other\nhash: {HASH}\nhook: canary-hook\nbot: canary-bot\n\
-                 drone: canary-drone\nrpc: canary-rpc-{token}\n"
+                 drone: canary-drone\nrpc: canary-rpc-{token}\nadmin: {}\n",
+                peers::ADMIN.1
             );
             let text = keys.encrypt("s.yaml", plain.as_bytes(), &keys.recipient(Form::AgeFile), &[]);
             fs::write(sealed.path().join(format!("{name}.yaml")), text).expect("a sealed file");

@@ -6,6 +6,7 @@ mod cost;
 mod decide;
 mod host;
 mod outside;
+mod probe;
 mod rules;
 mod scenarios;
 mod seen;
