@@ -143,7 +143,7 @@ impl View<'_> {
             Mode::Replicated(replicas) => self.judge_replicated(replicas, image, &mut problems),
             Mode::Global => self.judge_global(image, &mut problems),
             Mode::ReplicatedJob(total) => self.judge_job(total, &mut problems),
-            Mode::GlobalJob => self.judge_job(self.eligible().count() as u64, &mut problems),
+            Mode::GlobalJob => self.judge_global_job(&mut problems),
         };
         problems.extend(self.age_problem(youth));
         (count, problems)
@@ -176,32 +176,49 @@ impl View<'_> {
     }
 
     fn judge_global(&self, image: &str, problems: &mut Vec<String>) -> Count {
+        problems.extend(self.nodes_problem(|id| self.running().any(|task| task.node == id), "does not run"));
+        problems.extend(self.image_problem(image));
+        Count { running: self.running().count() as u64, wanted: self.eligible().count() as u64 }
+    }
+
+    /// Nodes that may run it and where nothing `is_there`; a service of every node that none may run is nowhere.
+    fn nodes_problem(&self, is_there: impl Fn(&str) -> bool, what: &str) -> Option<String> {
         let missing: Vec<_> = self
             .eligible()
-            .filter(|node| !self.running().any(|task| task.node == node.id))
+            .filter(|node| !is_there(&node.id))
             .map(|node| format!("`{}`", node.name))
             .collect();
-        let (running, wanted) = (self.running().count() as u64, self.eligible().count() as u64);
         if !missing.is_empty() {
             let why = self.last_trouble().unwrap_or_default();
-            problems.push(format!("`{}` does not run on node {}{why}", self.name, missing.join(", ")));
-        } else if wanted == 0 {
-            problems.push(format!("`{}` is global and no ready node may run it", self.name));
+            return Some(format!("`{}` {what} on node {}{why}", self.name, missing.join(", ")));
         }
-        problems.extend(self.image_problem(image));
-        Count { running, wanted }
+        let nowhere = self.eligible().next().is_none();
+        nowhere.then(|| format!("`{}` is global and no ready node may run it", self.name))
+    }
+
+    /// Tasks of a job's last execution that have completed.
+    fn completed(&self) -> impl Iterator<Item = &Task> {
+        let iteration = at(&self.service.raw, "/JobStatus/JobIteration/Index").as_u64();
+        let current = move |task: &&Task| iteration.is_none() || task.iteration == iteration;
+        self.tasks.iter().filter(current).filter(|task| task.state == "complete")
     }
 
     /// A job holds when its last execution has completed as often as it should.
     fn judge_job(&self, total: u64, problems: &mut Vec<String>) -> Count {
-        let iteration = at(&self.service.raw, "/JobStatus/JobIteration/Index").as_u64();
-        let current = |task: &&Task| iteration.is_none() || task.iteration == iteration;
-        let done = self.tasks.iter().filter(current).filter(|task| task.state == "complete").count() as u64;
+        let done = self.completed().count() as u64;
         if done < total {
             let why = self.last_trouble().unwrap_or_default();
             problems.push(format!("job `{}` completed {done} of {total} tasks{why}", self.name));
         }
         Count { running: done, wanted: total }
+    }
+
+    /// A job of every node holds when it has completed on each: what a node did that may no longer run it stands for no other.
+    fn judge_global_job(&self, problems: &mut Vec<String>) -> Count {
+        let is_done = |id: &str| self.completed().any(|task| task.node == id);
+        problems.extend(self.nodes_problem(is_done, "has not completed"));
+        let done = self.eligible().filter(|node| is_done(&node.id)).count() as u64;
+        Count { running: done, wanted: self.eligible().count() as u64 }
     }
 
     fn image_problem(&self, image: &str) -> Option<String> {

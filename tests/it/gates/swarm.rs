@@ -173,11 +173,23 @@ async fn a_job_holds_when_its_last_execution_completed() {
     assert_passes(&judge(&look(job.clone(), ran(Some(7))), expected(None)).await);
     let before = judge(&look(job, ran(Some(6))), expected(None)).await;
     assert_fails(&before, "job `web_app` completed 0 of 2 tasks");
-    let global = service(&json!({ "GlobalJob": {} }));
-    assert_fails(
-        &judge(&look(global, vec![task("n1", "complete")]), expected(None)).await,
-        "completed 1 of 2",
-    );
+}
+
+#[tokio::test]
+async fn a_job_of_every_node_has_completed_on_each_that_may_run_it_and_nowhere_is_not_everywhere() {
+    let global = || service(&json!({ "GlobalJob": {} }));
+    let both = look(global(), vec![task("n1", "complete"), task("n2", "complete")]);
+    assert_passes(&judge(&both, expected(None)).await);
+    let mut one = look(global(), vec![task("n1", "complete")]);
+    assert_fails(&judge(&one, expected(None)).await, "has not completed on node `n2`");
+    one.nodes.insert("n2".to_owned(), node("n2", "drain"));
+    assert_passes(&judge(&one, expected(None)).await);
+    // What a node did that is drained since is no word about the one that is not.
+    one.nodes = [("n1".to_owned(), node("n1", "drain")), ("n2".to_owned(), node("n2", "active"))].into();
+    assert_fails(&judge(&one, expected(None)).await, "has not completed on node `n2`");
+    let mut none = look(global(), Vec::new());
+    none.nodes.clear();
+    assert_fails(&judge(&none, expected(None)).await, "no ready node may run it");
 }
 
 #[tokio::test]
