@@ -80,7 +80,7 @@ impl Times {
         let health = health(body);
         if !health.is_zero() {
             // A task whose check fails is started again, and judged by its second failure.
-            times.add(health * 2 + restart(body), "for its health check, twice");
+            times.add(health.saturating_mul(2).saturating_add(restart(body)), "for its health check, twice");
         }
         if asked.updates {
             times.update(body, "/UpdateConfig", "update");
@@ -99,7 +99,7 @@ impl Times {
         let rounds = if together == 0 { 1 } else { tasks(body).div_ceil(together).max(1) };
         let grace = nanos(body, "/TaskTemplate/ContainerSpec/StopGracePeriod").unwrap_or(GRACE);
         let delay = nanos(body, &format!("{config}/Delay")).unwrap_or_default();
-        let each = ROUND + grace + health(body);
+        let each = ROUND.saturating_add(grace).saturating_add(health(body));
         let time = times_of(each, rounds).saturating_add(times_of(delay, rounds.saturating_sub(1)));
         self.add(time, &format!("for {} of its {what}", counted(rounds, "round")));
     }
@@ -248,6 +248,11 @@ mod tests {
         let endless =
             json!({"Mode": {"Replicated": {"Replicas": u64::MAX}}, "UpdateConfig": {"Delay": u64::MAX}});
         assert_eq!(told(&endless, true, true).0, 24 * 3600);
+        let check = json!({"Test": ["CMD", "x"], "Interval": u64::MAX, "Timeout": u64::MAX, "StartPeriod": u64::MAX, "Retries": u64::MAX});
+        let container = json!({"Healthcheck": check, "StopGracePeriod": u64::MAX});
+        let never =
+            json!({"TaskTemplate": {"ContainerSpec": container, "RestartPolicy": {"Delay": u64::MAX}}});
+        assert_eq!(told(&never, true, true).0, 24 * 3600);
     }
 
     #[test]
