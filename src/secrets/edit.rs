@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::change::{apply, by_values, copy, same, set_in};
+use super::change::{apply, by_values, copy, same};
 use super::crypt;
 use super::document::{FILE_CAP, Opener};
 use super::error::SecretError;
 use super::iv::Ivs;
 use super::metadata::Metadata;
-use super::opened::{data_key, read};
+use super::opened::{data_key, read, section};
 use super::path::{Step, shown};
 use super::store::{self, Change, File, Indent, node_at};
 use super::token::DataKey;
@@ -103,7 +103,7 @@ fn edited(
     {
         return Ok(Edited { bytes, laid_out_anew: false });
     }
-    let written = anew((bytes, format), &change, sealed.documents.first())?;
+    let written = anew((bytes, format), (&change, &metadata), sealed.documents.first())?;
     holds(&written, format, &key, &expected)?;
     Ok(Edited { bytes: written, laid_out_anew: true })
 }
@@ -133,7 +133,7 @@ fn json(text: &SecretBytes) -> Result<Node, SecretError> {
 /// The file laid out anew, with the tokens that it has for everything that did not change.
 fn anew(
     (bytes, format): (&[u8], SecretFormat),
-    change: &Change<'_>,
+    (change, metadata): (&Change<'_>, &Metadata),
     sealed: Option<&Vec<Entry>>,
 ) -> Result<SecretBytes, SecretError> {
     let mut file = store::read(format, bytes)?;
@@ -142,13 +142,7 @@ fn anew(
         _ => None,
     };
     apply(&mut file, change.path, value)?;
-    let Some(Node::Map(section)) = &mut file.metadata else {
-        return Err(SecretError::Metadata("it has no `sops` section".to_owned()));
-    };
-    for (name, text) in [("mac", change.mac), ("lastmodified", change.lastmodified)] {
-        set_in(section, &[Step::Key(name.to_owned())], Node::text(text.as_bytes()))
-            .map_err(|reason| SecretError::Metadata(reason.to_owned()))?;
-    }
+    file.metadata = Some(metadata.dated(section(&mut file)?));
     store::write(format, &file, Indent::of(format, bytes))
 }
 

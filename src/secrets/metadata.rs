@@ -87,7 +87,39 @@ impl Metadata {
         self.groups.iter().flatten().map(|wrap| wrap.recipient.clone()).collect()
     }
 
+    /// The section as it was written, with the MAC and the time that it has now. Its readers stay, also those of kinds that
+    /// are not opened here.
+    pub(super) fn dated(&self, mut section: Node) -> Node {
+        let Node::Map(entries) = &mut section else { return self.node() };
+        for (name, text, anew) in [
+            ("mac", &*self.mac, true),
+            ("lastmodified", &self.lastmodified, true),
+            ("version", VERSION, false),
+        ] {
+            let found = entries.iter_mut().find_map(|entry| match entry {
+                Entry::Pair(key, node) if key == name => Some(node),
+                _ => None,
+            });
+            match found {
+                Some(node) if anew => *node = Node::text(text.as_bytes()),
+                Some(_) => {}
+                None => entries.push(Entry::Pair(name.to_owned(), Node::text(text.as_bytes()))),
+            }
+        }
+        section
+    }
+
+    /// True where both name the same readers, and have the same wrapped for each.
+    pub(super) fn wraps_as(&self, other: &Self) -> bool {
+        let told = |group: &Vec<Wrap>| -> Vec<(String, Option<String>)> {
+            let enc = |wrap: &Wrap| wrap.enc.as_deref().map(|enc| enc.trim().to_owned());
+            group.iter().map(|wrap| (wrap.recipient.clone(), enc(wrap))).collect()
+        };
+        self.groups.iter().map(told).eq(other.groups.iter().map(told))
+    }
+
     /// The section as it was written, with the readers, the MAC and the time that it has now; all else keeps its place.
+    /// Readers of other kinds than age are in none of the groups any more, and so they are in no list either.
     pub(super) fn renewed(&self, section: Node) -> Node {
         let Node::Map(written) = section else { return self.node() };
         let Node::Map(mut new) = self.node() else { return Node::Map(written) };
@@ -95,6 +127,9 @@ impl Metadata {
         let mut entries = Vec::new();
         for entry in written {
             let Entry::Pair(key, node) = entry else { continue };
+            if OTHER_KEYS.iter().any(|(kind, _)| *kind == key) && !node.items().is_empty() {
+                continue;
+            }
             // The readers stand in one of two places.
             let key = match key.as_str() {
                 "age" if self.groups.len() > 1 => "key_groups".to_owned(),

@@ -110,14 +110,14 @@ pub fn reseal(
     let key = new.unwrap_or(key);
     let section = metadata.renewed(written);
     if let Some(bytes) = (from == to).then(|| store::refitted(from, bytes, &tokens, &section)).flatten()
-        && holds(bytes.expose(), to, &key, &expected)
+        && holds(bytes.expose(), to, &key, (&expected, &metadata))
     {
         return Ok(Edited { bytes, laid_out_anew: false });
     }
     fresh.metadata = Some(section);
     let indent = if from == to { Indent::of(to, bytes) } else { Indent::Default };
     let bytes = store::write(to, &fresh, indent)?;
-    if holds(bytes.expose(), to, &key, &expected) {
+    if holds(bytes.expose(), to, &key, (&expected, &metadata)) {
         Ok(Edited { bytes, laid_out_anew: true })
     } else {
         Err(SecretError::Syntax("cannot be written in this form".to_owned()))
@@ -134,10 +134,16 @@ pub fn written_threshold(bytes: &[u8], format: SecretFormat) -> Result<usize, Se
     Ok(if stated && metadata.groups.len() > 1 { metadata.threshold } else { 0 })
 }
 
-/// True where the bytes open to what is expected.
-fn holds(bytes: &[u8], format: SecretFormat, key: &DataKey, expected: &File) -> bool {
-    open(bytes, format, key).is_ok_and(|(found, _)| {
-        found.documents.len() == expected.documents.len()
+/// True where the bytes open to what is expected, for the readers that are.
+fn holds(
+    bytes: &[u8],
+    format: SecretFormat,
+    key: &DataKey,
+    (expected, metadata): (&File, &Metadata),
+) -> bool {
+    open(bytes, format, key).is_ok_and(|(found, read)| {
+        read.wraps_as(metadata)
+            && found.documents.len() == expected.documents.len()
             && found.documents.iter().zip(&expected.documents).all(|(found, wanted)| alike(found, wanted))
     })
 }

@@ -55,7 +55,7 @@ pub(super) fn revised(
     {
         return Ok(Some(Edited { bytes, laid_out_anew: false }));
     }
-    fresh.metadata = Some(metadata.renewed(written));
+    fresh.metadata = Some(metadata.dated(written));
     let bytes = store::write(format, &fresh, Indent::of(format, bytes))?;
     if opens(&bytes) {
         Ok(Some(Edited { bytes, laid_out_anew: true }))

@@ -5,6 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
+
 use super::document::FILE_CAP;
 use super::error::SecretError;
 use super::value::SecretBytes;
@@ -25,6 +27,10 @@ pub fn rewrite(
     let before = read(&path)?;
     let changed = change(before.expose())?;
     let staged = staged(&path);
+    let folder = File::open(path.parent().unwrap_or_else(|| Path::new("/"))).map_err(failed("its folder"))?;
+    // One at a time: all stage it under one name, and what is read again must still be there when it is replaced. Not every
+    // file system has such a lock for a folder.
+    flock(&folder, FlockOperation::LockExclusive).ok();
     let written = write(&path, &staged, &changed).map_err(failed("the new file")).and_then(|()| {
         if read(&path)?.expose() != before.expose() {
             return Err(SecretError::Write("somebody else changed it meanwhile (try again)".to_owned()));
@@ -36,8 +42,7 @@ pub fn rewrite(
         fs::remove_file(&staged).ok();
         return written;
     }
-    let folder = path.parent().unwrap_or_else(|| Path::new("/"));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("its folder"))
+    folder.sync_all().map_err(failed("its folder"))
 }
 
 fn read(path: &Path) -> Result<SecretBytes, SecretError> {
@@ -93,6 +98,26 @@ mod tests {
         assert_eq!(fs::metadata(&file).expect("the file").mode() & 0o7777, 0o664);
         assert!(fs::symlink_metadata(&link).expect("the link").is_symlink());
         assert_eq!(fs::read_dir(dir.path()).expect("the folder").count(), 2, "nothing is left behind");
+    }
+
+    #[test]
+    fn several_at_once_lose_nothing_of_each_other() {
+        const EACH: usize = 20;
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("a.yaml");
+        fs::write(&file, "").expect("a file");
+        // Each adds a byte to what it finds, until it has done so often enough.
+        let add = || {
+            let mut left = EACH;
+            while left > 0 {
+                match rewrite(&file, |before| Ok(new(&[before, b"x"].concat()))) {
+                    Ok(()) => left -= 1,
+                    Err(error) => assert!(error.to_string().contains("meanwhile"), "{error}"),
+                }
+            }
+        };
+        std::thread::scope(|scope| drop([0; 4].map(|_| scope.spawn(add))));
+        assert_eq!(fs::read(&file).expect("the file").len(), 4 * EACH);
     }
 
     #[test]

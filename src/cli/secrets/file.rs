@@ -1,7 +1,6 @@
 //! What the commands on one sops file share: where it is read from, where the result goes, which form it has.
 
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::input;
@@ -92,19 +91,14 @@ impl FileArgs {
         (from, self.output_type.map_or(from, SecretFormat::from))
     }
 
-    /// Hands the result out.
+    /// Hands the result out; in place the file keeps its mode and its owner.
     pub(crate) fn write(&self, bytes: &SecretBytes) -> Exit {
-        let (target, mode) = match (self.path(), &self.output) {
-            (Some(path), _) if self.in_place => {
-                // A link stays one: what it leads to is replaced.
-                let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-                let mode = std::fs::metadata(&path).map_or(0o600, |meta| meta.mode() & 0o7777);
-                (path, mode)
-            }
-            (_, Some(path)) => (path.clone(), 0o600),
-            _ => return Settings::print_bytes(bytes.expose()),
-        };
-        match state::write_durably(&target, bytes.expose(), mode) {
+        if let Some(path) = self.path().filter(|_| self.in_place) {
+            return rewrite(path, |_| Ok(bytes.clone()))
+                .map_or_else(|error| self.refuse(&error), |()| Exit::Ok);
+        }
+        let Some(path) = &self.output else { return Settings::print_bytes(bytes.expose()) };
+        match state::write_durably(path, bytes.expose(), 0o600) {
             Ok(_) => Exit::Ok,
             Err(error) => super::stop(Exit::Internal, &error.to_string()),
         }

@@ -1,6 +1,7 @@
 //! Proves: the readers of `.sops.yaml` come into a file as with the real sops, and who is removed is told what he knew.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -71,6 +72,104 @@ fn what_was_changed_outside_of_sops_is_not_handed_to_anybody() {
     assert_eq!(text(&keys, "u.yaml"), tampered);
     run(keys.opening(binary()).args(["updatekeys", "-y", "u.yaml"]));
     assert!(text(&keys, "u.yaml").contains(&other), "sops itself hands it on, so this test can fail");
+}
+
+/// Edits a file by this script of sed.
+fn editing(keys: &Keys, script: &str, name: &str) -> Command {
+    let editor = keys.path("editor.sh");
+    fs::write(&editor, format!("#!/bin/sh\nsed -i '{script}' \"$1\"\n")).expect("the editor");
+    fs::set_permissions(&editor, Permissions::from_mode(0o755)).expect("a mode");
+    let mut command = holdfast(keys, &["edit", "--clear-folder", "/dev/shm", name]);
+    command.env("EDITOR", editor);
+    command
+}
+
+/// A wrap of a kind that is not opened here, as sops writes it in YAML.
+const PGP: &str = "pgp:
+        - created_at: \"2026-01-01T00:00:00Z\"
+          enc: |-
+            -----BEGIN PGP MESSAGE-----
+
+            aGVsbG8=
+            -----END PGP MESSAGE-----
+          fp: 85D77543B3D624B63CEA9E6DBC17301B491B3F21
+    ";
+
+/// The file with another reader, of that kind.
+fn with_pgp(keys: &Keys, name: &str, plain: &[u8]) -> String {
+    let sealed = String::from_utf8(keys.encrypt_by_config(name, plain)).expect("text");
+    let both = match name.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("yaml") => sealed.replace("lastmodified:", &format!("{PGP}lastmodified:")),
+        Some("json") => sealed.replace(
+            "\"lastmodified\":",
+            "\"pgp\": [{\"created_at\": \"2026-01-01T00:00:00Z\", \"enc\": \"aGVsbG8=\", \"fp\": \"85D77543\"}],\n\t\t\"lastmodified\":",
+        ),
+        Some("ini") => sealed + "pgp__list_0__map_created_at = 2026-01-01T00:00:00Z\npgp__list_0__map_enc = aGVsbG8=\npgp__list_0__map_fp = 85D77543\n",
+        _ => sealed + "sops_pgp__list_0__map_created_at=2026-01-01T00:00:00Z\nsops_pgp__list_0__map_enc=aGVsbG8=\nsops_pgp__list_0__map_fp=85D77543\n",
+    };
+    fs::write(keys.path(name), &both).expect("the file");
+    both
+}
+
+#[test]
+fn a_reader_of_another_kind_stays_where_a_file_is_laid_out_anew_and_is_gone_once_he_is_removed() {
+    let keys = Keys::new();
+    let mine = keys.recipient(Form::AgeFile);
+    config(&keys, &format!("age: '{mine}'"));
+    for (name, plain) in [
+        ("k.yaml", "# old\na: one\nb: two\n"),
+        ("k.json", "{\"a\": \"one\", \"b\": \"two\"}"),
+        ("k.ini", "[s]\n; old\na = one\nb = two\n"),
+        ("k.env", "# old\na=one\nb=two\n"),
+    ] {
+        with_pgp(&keys, name, plain.as_bytes());
+        says(editing(&keys, "s/[;#] old/# new\\n# other/; s/two/2nd/", name), 0);
+        let after = text(&keys, name);
+        assert_eq!(
+            after.matches("recipient").count(),
+            1,
+            "{name}: nobody of another kind is an age reader: {after}"
+        );
+        assert_eq!(
+            (after.matches("aGVsbG8=").count(), after.matches("85D77543").count()),
+            (1, 1),
+            "{name}: {after}"
+        );
+        let clear = String::from_utf8(keys.decrypt(name, &[])).expect("text");
+        assert!(clear.contains("2nd"), "{name}: {clear}");
+
+        assert!(says(holdfast(&keys, &["updatekeys", "-y", name]), 0).contains("--- pgp 85D77543"), "{name}");
+        let after = text(&keys, name);
+        assert!(!after.contains("pgp") && !after.contains("aGVsbG8="), "{name}: {after}");
+        assert!(says(holdfast(&keys, &["updatekeys", "-y", name]), 0).contains("up to date"), "{name}");
+        let sops = keys.opening(binary()).args(["updatekeys", "-y", name]).output().expect("sops");
+        assert!(String::from_utf8_lossy(&sops.stderr).contains("already up to date"), "{name}");
+        assert_eq!(keys.decrypt(name, &[]), clear.as_bytes(), "{name}");
+    }
+}
+
+#[test]
+fn a_group_of_another_kind_keeps_its_share() {
+    let (keys, third) = (Keys::new(), Keys::new().recipient(Form::AgeFile));
+    let all = [keys.recipient(Form::AgeFile), keys.recipient(Form::Ssh), third.clone()];
+    let groups: Vec<_> = all.iter().map(|one| format!("\n      - age: ['{one}']")).collect();
+    config(&keys, &format!("shamir_threshold: 2\n    key_groups:{}", groups.concat()));
+    let sealed = String::from_utf8(keys.encrypt_by_config("g.yaml", b"# old\na: one\n")).expect("text");
+    // The third group is one of PGP: its share is wrapped in the same place, under another name.
+    let (before, own) = sealed.rsplit_once("- age:").expect("three groups");
+    let made = "created_at: \"2026-01-01T00:00:00Z\"";
+    let own = own.replace("recipient:", &format!("{made}\n              fp:"));
+    fs::write(keys.path("g.yaml"), format!("{before}- pgp:{own}")).expect("the file");
+    let share = |text: &str| {
+        let (_, group) = text.rsplit_once("- pgp:").expect("the group");
+        let (group, _) = group.split_once("hc_vault").expect("its end");
+        group.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let wanted = share(&text(&keys, "g.yaml"));
+    assert!(wanted.contains(&third) && wanted.len() > 6, "{wanted:?}");
+    assert!(says(editing(&keys, "s/# old/# new/; s/one/1st/", "g.yaml"), 0).contains("laid out anew"));
+    assert_eq!(share(&text(&keys, "g.yaml")), wanted);
+    assert_eq!(run(keys.opening(binary()).args(["decrypt", "g.yaml"])), b"# new\na: 1st\n");
 }
 
 #[test]

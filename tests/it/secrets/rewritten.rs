@@ -1,7 +1,8 @@
-//! Proves: under every rule of what is encrypted, what Holdfast rotates and edits is what the real sops reads.
+//! Proves: under every rule of what is encrypted, what Holdfast rotates and edits is what the real sops reads; and a file
+//! that is replaced in its place stays its owner's.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::process::Stdio;
 
 use super::oracle::RULES;
@@ -47,4 +48,32 @@ fn rotated_and_edited_under_every_rule() {
             assert_eq!(found, wanted, "{name} under `{rule}`");
         }
     }
+}
+
+#[test]
+fn what_is_replaced_in_its_place_keeps_owner_mode_and_link() {
+    const OWNER: u32 = 4711;
+    let keys = Keys::new();
+    let (file, link) = (keys.path("o.yaml"), keys.path("link.yaml"));
+    fs::write(&file, "a: one\n").expect("the file");
+    fs::set_permissions(&file, Permissions::from_mode(0o640)).expect("a mode");
+    chown(&file, Some(OWNER), Some(OWNER)).expect("an owner (needs root)");
+    std::os::unix::fs::symlink("o.yaml", &link).expect("a link");
+    let recipient = keys.recipient(Form::AgeFile);
+    for arguments in [
+        &["encrypt", "--age", &recipient, "-i", "link.yaml"][..],
+        &["set", "link.yaml", "[\"a\"]", "\"2nd\""],
+        &["rotate", "-i", "link.yaml"],
+        &["decrypt", "-i", "link.yaml"],
+    ] {
+        run(keys.opening(env!("CARGO_BIN_EXE_holdfast")).arg("secrets").args(arguments).stdin(Stdio::null()));
+        let found = fs::metadata(&file).expect("the file");
+        assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (OWNER, OWNER, 0o640), "{arguments:?}");
+        assert!(fs::symlink_metadata(&link).expect("the link").is_symlink(), "{arguments:?}");
+    }
+    assert_eq!(fs::read(&file).expect("the file"), b"a: 2nd\n");
+    let beside = fs::read_dir(keys.dir.path()).expect("the folder").flatten();
+    let left: Vec<_> =
+        beside.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().contains("new")).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
