@@ -59,10 +59,10 @@ impl Metadata {
             .and_then(|text| Time::stamp(&text))
             .ok_or_else(|| refuse("`lastmodified` is missing or no time"))?
             .seconds();
-        let rules = match format {
-            SecretFormat::Binary => Rules::All,
-            _ => Rules::read(|name| get(name).map(Cow::into_owned)).map_err(SecretError::Metadata)?,
-        };
+        let rule = |name: &str| get(name).map(Cow::into_owned);
+        // Older versions of sops let the rule of a binary file leave it in the clear; all versions open it so.
+        let whole = format == SecretFormat::Binary && matches!(Rules::written(rule), Ok(None));
+        let rules = if whole { Rules::All } else { Rules::read(rule).map_err(SecretError::Metadata)? };
         let groups = groups(sops);
         if groups.iter().all(Vec::is_empty) {
             return Err(refuse("it names no recipient"));

@@ -6,7 +6,7 @@ use super::tree::Comment;
 
 /// The one rule of a file.
 pub(super) enum Rules {
-    /// Everything is encrypted (the binary store).
+    /// Everything is encrypted: the binary store, where no rule is written.
     All,
     /// One of the six rules.
     One(Rule),
@@ -46,11 +46,16 @@ impl Rules {
     /// The rule that `get` finds, by the names that metadata, `.sops.yaml` and flags share; sops's default where there
     /// is none.
     pub(super) fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let default = || Rule { kind: Kind::ClearSuffix, text: "_unencrypted".to_owned(), regex: None };
+        Ok(Self::written(get)?.unwrap_or_else(|| Self::One(default())))
+    }
+
+    /// The rule that `get` finds, if there is one.
+    pub(super) fn written(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, String> {
         let mut set = KINDS.into_iter().filter_map(|(name, kind)| {
             get(name).filter(|text| !text.is_empty()).map(|text| (name, kind, text))
         });
-        let (name, kind, text) =
-            set.next().unwrap_or((KINDS[0].0, Kind::ClearSuffix, "_unencrypted".to_owned()));
+        let Some((name, kind, text)) = set.next() else { return Ok(None) };
         if let Some((other, ..)) = set.next() {
             return Err(format!("`{name}` and `{other}` are both set, at most one rule may be"));
         }
@@ -58,7 +63,7 @@ impl Rules {
             Kind::ClearSuffix | Kind::EncryptedSuffix => None,
             _ => Some(regex(name, &text)?),
         };
-        Ok(Self::One(Rule { kind, text, regex }))
+        Ok(Some(Self::One(Rule { kind, text, regex })))
     }
 
     /// The rule's name in the metadata and its text, where there is one.

@@ -33,6 +33,11 @@ pub(super) fn differences(metadata: &Metadata, policy: &Policy, binary: bool) ->
         found.push(Differs::Readers(format!("opens with {has} key groups, its creation rule says {wants}")));
     }
     if binary {
+        // Its one value has no comment above it.
+        if !metadata.rules.encrypts(metadata.rules.names("data"), &Vec::new(), false) {
+            let rule = told(&metadata.rules);
+            found.push(Differs::Rule(format!("holds all of it in the clear, by its rule {rule}")));
+        }
         return found;
     }
     let get = |name: &str| policy.rules.iter().find(|(set, _)| set == name).map(|(_, text)| text.clone());

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::sops::{Form, Keys, run};
+use crate::support::sops::{Form, Keys, OLD_VERSION, binary_of, run};
 use crate::support::world::Ran;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_holdfast");
@@ -241,6 +241,26 @@ fn key_groups_thresholds_and_rules_that_cannot_be_are_compared_too() {
     fs::write(keys.path("notes.txt"), "words\n").expect("written");
     let ran = check(keys.dir.path(), &[]).expect(78);
     assert!(ran.out.contains("without `path_regex`") && ran.out.contains("`./notes.txt`"), "{}", ran.out);
+}
+
+#[test]
+fn a_binary_file_that_an_older_sops_left_in_the_clear_is_found_and_opened_all_the_same() {
+    let keys = Keys::new();
+    let age = keys.recipient(Form::AgeFile);
+    let rule = format!("creation_rules:\n  - age: '{age}'\n    encrypted_regex: ^secret\n");
+    fs::write(keys.path(".sops.yaml"), rule).expect(".sops.yaml");
+    fs::write(keys.path("password.bin"), "hunter2\n").expect("written");
+    run(keys.opening(binary_of(OLD_VERSION)).args(["encrypt", "-i", "password.bin"]));
+    for name in ["age.txt", "ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"] {
+        fs::remove_file(keys.path(name)).expect("removed");
+    }
+    let found = one(&keys);
+    let cause = found["cause"].as_str().expect("a cause");
+    assert!(cause.contains("in the clear, by its rule `encrypted_regex: ^secret`"), "{cause}");
+    assert_eq!(run(keys.opening(PROGRAM).args(["secrets", "decrypt", "password.bin"])), b"hunter2\n");
+    let script = found["next"].as_str().expect("a command").replace("holdfast", PROGRAM);
+    run(keys.opening("/bin/sh").args(["-c", &script]));
+    check(keys.dir.path(), &[]).expect(0);
 }
 
 #[test]
