@@ -44,11 +44,7 @@ pub(crate) fn run(args: &Args, settings: &Settings) -> Exit {
             Ok(parameters) => pipeline::lint(&source, &parameters),
             Err(problems) => problems,
         },
-        Ok(source) if args.manifest_only => load(&source, &input::base(&file)).err().unwrap_or_default(),
-        Ok(source) => {
-            drop(source);
-            run::check(&file)
-        }
+        Ok(source) => run::check(&source, &file, args.manifest_only),
     };
     let exit = problems::print(&found, settings);
     if exit == Exit::Ok && !settings.json { Settings::print(&format!("{name}: ok\n")) } else { exit }

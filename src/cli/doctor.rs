@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::flags::MANIFEST;
 use super::problems;
 use super::settings::Settings;
 use crate::report::{Exit, diagnosis_json, diagnosis_text};
@@ -11,7 +12,7 @@ use crate::run::{self, Order, Stop};
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Manifest file, or a folder that `holdfast compile` wrote: says which folders matter; the usual ones without it.
-    #[arg(value_name = "MANIFEST", env = "HOLDFAST_MANIFEST")]
+    #[arg(value_name = "MANIFEST", env = MANIFEST)]
     manifest: Option<PathBuf>,
 }
 

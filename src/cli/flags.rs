@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::input;
 use super::settings::{Color, Settings};
@@ -63,11 +64,30 @@ impl Flags {
     }
 }
 
+/// The variable that names the manifest where the command line does not.
+pub(crate) const MANIFEST: &str = "HOLDFAST_MANIFEST";
+
+/// The same error, with what to type next where it is the manifest that was not named.
+pub(crate) fn with_next(mut error: clap::Error) -> clap::Error {
+    let is_manifest = |arg: &String| arg == "<MANIFEST>" || arg.starts_with("--manifest ");
+    let lacks =
+        |value: &ContextValue| matches!(value, ContextValue::Strings(all) if all.iter().any(is_manifest));
+    if error.kind() == ErrorKind::MissingRequiredArgument
+        && error.get(ContextKind::InvalidArg).is_some_and(lacks)
+    {
+        let tip = format!(
+            "name the manifest, or set `{MANIFEST}` to its path, as a login to a NixOS host with Holdfast does"
+        );
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
 /// The manifest that a command works on. Commands that need one flatten this into their `Args`.
 #[derive(clap::Args)]
 pub(crate) struct ManifestArg {
     /// Manifest file, or a folder that `holdfast compile` wrote.
-    #[arg(value_name = "MANIFEST", env = "HOLDFAST_MANIFEST")]
+    #[arg(value_name = "MANIFEST", env = MANIFEST)]
     manifest: PathBuf,
 }
 

@@ -113,7 +113,7 @@ pub fn main() -> ExitCode {
     }
     let cli = match command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error).into(),
+        Err(error) => return usage(&flags::with_next(error)).into(),
     };
     hygiene::shut();
     let settings = cli.flags.resolve();

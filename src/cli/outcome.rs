@@ -79,7 +79,7 @@ fn print(record: &Record, settings: &Settings, text: impl Fn(&Record, bool) -> S
 /// Problems with their places, errors, failed secrets.
 fn wrong(record: &Record, settings: &Settings) -> Exit {
     if !record.problems.is_empty() {
-        return problems::print(&record.problems, settings).or(Exit::BadConfig);
+        return problems::say(&record.problems, settings).or(Exit::BadConfig);
     }
     for error in &record.errors {
         Settings::say(&format!("error: {error}\n"));

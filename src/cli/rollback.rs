@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::path::PathBuf;
 
+use super::flags::MANIFEST;
 use super::order::{Applying, order};
 use super::outcome;
 use super::progress::Progress;
@@ -20,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "to")]
     list: bool,
     /// A manifest whose `paths.state` says where the generations are; nothing else of it counts.
-    #[arg(long, value_name = "MANIFEST", env = "HOLDFAST_MANIFEST")]
+    #[arg(long, value_name = "MANIFEST", env = MANIFEST)]
     manifest: Option<PathBuf>,
     #[command(flatten)]
     applying: Applying,

@@ -191,7 +191,7 @@ pub(super) fn left_line(left: &Left) -> String {
 }
 
 /// Things worth saying.
-pub(super) fn push_warnings(out: &mut String, warnings: &[String], paint: Paint) {
+fn push_warnings(out: &mut String, warnings: &[String], paint: Paint) {
     for warning in warnings {
         let _ = writeln!(out, "{} {}", paint.with(Style::Yellow, "warning:"), plain(warning));
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Exit;
 use crate::address::Address;
 use crate::plan::{Held, Plan, Verb};
-use crate::source::Problem;
+use crate::source::{Problem, ToldProblem};
 
 /// One run.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
@@ -71,8 +71,9 @@ pub struct Record {
     pub errors: Vec<String>,
     /// How it ended.
     pub exit: Exit,
-    /// What is wrong with the manifest or the compose files, with places; printed by the command line.
-    #[serde(skip)]
+    /// What is wrong with the manifest or the compose files, with places; each is among the errors too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(with = "Vec<ToldProblem>")]
     pub problems: Vec<Problem>,
 }
 

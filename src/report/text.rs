@@ -5,22 +5,18 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::paint::{Paint, Style, count, plain, span};
-use super::plan::{push_held, push_stays, push_warnings};
+use super::plan::{push_held, push_stays};
 use super::{Exit, GateResult, Leaks, Record, Since, StepOutcome, Verdict};
 use crate::plan::Verb;
 
-/// Steps, failures and gates, and one summary line at the end.
+/// Steps and gates, and one summary line at the end. What is wrong with the run as a whole (errors, warnings, secrets that
+/// did not open) is no part of it: the command line says that on stderr.
 #[must_use]
 pub fn text(record: &Record, color: bool) -> String {
     let paint = Paint(color);
     let mut out = String::new();
     for step in &record.steps {
         push_step(&mut out, step, paint);
-    }
-    for failure in &record.secrets {
-        let kept = if failure.kept { " (the last good version stays in use)" } else { "" };
-        let mark = paint.with(Style::Red, "failed");
-        let _ = writeln!(out, "  {mark}   {}  {}{kept}", failure.address, plain(&failure.reason));
     }
     gap(&mut out);
     push_stays(&mut out, &record.plan.stays, paint);
@@ -32,10 +28,6 @@ pub fn text(record: &Record, color: bool) -> String {
             let _ = writeln!(out, "{}", plain(&since_line(since)));
         }
         out.push('\n');
-    }
-    push_warnings(&mut out, &record.warnings, paint);
-    for error in &record.errors {
-        let _ = writeln!(out, "{} {}", paint.with(Style::Red, "error:"), plain(error));
     }
     let style = if is_good(record.exit) { Style::Green } else { Style::Red };
     out.push_str(&paint.with(style, &summary(record)));

@@ -69,16 +69,20 @@ pub fn compile(path: &Path) -> Result<Compilation, Vec<Problem>> {
     resolve(&loaded, &pins::pins(&loaded, lock), image::describe)
 }
 
-/// Every problem that [`compile`] would find and every warning, of the manifest and of what it names, all at once.
-/// Images are not read whole: that they can be read is enough.
+/// Every problem that [`compile`] would find and every warning, of the manifest at `path` and, unless it is looked at
+/// `alone`, of what it names, all at once. Images are not read whole: that they can be read is enough.
 #[must_use]
-pub fn check(path: &Path) -> Vec<Problem> {
-    let (source, base) = match text_of(path) {
-        Ok(text) => text,
-        Err(problems) => return problems,
+pub fn check(source: &Source, path: &Path, alone: bool) -> Vec<Problem> {
+    let base = match base_of(path) {
+        Ok(base) => base,
+        Err(problem) => return vec![problem],
     };
-    let (loaded, mut problems) = manifest::examine(&source, &base);
+    let (loaded, mut problems) = manifest::examine(source, &base);
     let Some(loaded) = loaded else { return problems };
+    if alone {
+        problems.extend(told_in_the_clear(&loaded));
+        return problems;
+    }
     let more = pins::read_lock(&pins::lock_path(&loaded, &base))
         .and_then(|lock| resolve(&loaded, &pins::pins(&loaded, lock), image::look))
         .map_or_else(|more| more, |compilation| compilation.warnings);
@@ -99,14 +103,21 @@ pub(super) fn manifest_of(path: &Path) -> Result<(Loaded, PathBuf), Vec<Problem>
 
 /// The text of a manifest, and the folder that its paths are relative to.
 fn text_of(path: &Path) -> Result<(Source, PathBuf), Vec<Problem>> {
-    let name = path.display().to_string();
-    let at_file = |message: String| vec![Source::new(name.as_str(), "").problem(Span::default(), message)];
-    let bytes = bounded::first(path).map_err(|error| at_file(format!("cannot be read: {error}")))?;
-    let source = Source::from_bytes(name.as_str(), bytes).map_err(|problem| vec![problem])?;
+    let bytes =
+        bounded::first(path).map_err(|error| vec![at_file(path, format!("cannot be read: {error}"))])?;
+    let source = Source::from_bytes(path.display().to_string(), bytes).map_err(|problem| vec![problem])?;
+    Ok((source, base_of(path).map_err(|problem| vec![problem])?))
+}
+
+/// The folder of a manifest.
+fn base_of(path: &Path) -> Result<PathBuf, Problem> {
     let base = path.parent().filter(|base| !base.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let base =
-        fs::canonicalize(base).map_err(|error| at_file(format!("its folder cannot be resolved: {error}")))?;
-    Ok((source, base))
+    fs::canonicalize(base).map_err(|error| at_file(path, format!("its folder cannot be resolved: {error}")))
+}
+
+/// A problem of a file as a whole.
+fn at_file(path: &Path, message: String) -> Problem {
+    Source::new(path.display().to_string(), "").problem(Span::default(), message)
 }
 
 /// How an image of the manifest becomes one that services can name.

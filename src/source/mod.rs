@@ -15,8 +15,10 @@ mod offsets;
 mod parse;
 mod problem;
 mod render;
+mod told;
 
 pub use decode::{MOST_PROBLEMS, decode};
 pub use node::{Entry, Node, Scalar, Span, Value};
 pub use parse::{Limits, parse, parse_hearing};
 pub use problem::{Problem, Severity, Source, Text};
+pub use told::ToldProblem;

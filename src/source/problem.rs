@@ -4,7 +4,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::node::Span;
+use super::told::ToldProblem;
 
 /// A text and the name that problems give it (a path as the user wrote it).
 #[derive(Clone, Debug)]
@@ -108,7 +112,8 @@ fn marks(text: &str) -> Vec<Mark> {
 }
 
 /// How bad a problem is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Nothing goes on.
     Error,
@@ -117,7 +122,8 @@ pub enum Severity {
 }
 
 /// Something wrong at a place in a text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[serde(into = "ToldProblem")]
 pub struct Problem {
     /// The text.
     pub source: Source,

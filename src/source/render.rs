@@ -2,7 +2,6 @@
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
-use serde_json::{Value, json};
 
 use super::node::Span;
 use super::problem::{Problem, Severity};
@@ -43,25 +42,6 @@ impl Problem {
         text
     }
 
-    /// The problem as `--json` prints it. Lines and columns count from 1, columns in characters; the end is
-    /// behind the last character.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        let (line, column) = self.source.line_column(self.span.start);
-        let (end_line, end_column) = self.source.line_column(self.span.end);
-        json!({
-            "file": &*self.source.name,
-            "line": line,
-            "column": column,
-            "end_line": end_line,
-            "end_column": end_column,
-            "severity": match self.severity { Severity::Error => "error", Severity::Warning => "warning" },
-            "message": self.message,
-            "fix": self.fix,
-            "rule": self.rule,
-        })
-    }
-
     /// The first line of the place (what is near it, where the line is long), the place inside that excerpt, and
     /// whether the excerpt lacks the start of the line.
     fn excerpt(&self) -> (&str, Span, bool) {
@@ -86,7 +66,7 @@ fn floor(text: &str, offset: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Source;
+    use super::super::{Source, ToldProblem};
     use super::*;
 
     fn problem(text: &str, part: &str) -> Problem {
@@ -107,8 +87,8 @@ error: unknown field `x`
   = help: write `y`
 ";
         assert_eq!(problem.render(false), expected);
-        let json = problem.to_json();
-        assert_eq!((json["line"].as_u64(), json["end_column"].as_u64()), (Some(2), Some(14)));
+        let told = ToldProblem::from(problem);
+        assert_eq!((told.line, told.end_column), (2, 14));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use hyper::body::Bytes;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use super::converge::has_ended;
 use super::images::{auth_header, login_of};
 use super::transport::parse;
 use super::{Engine, EngineError, Write};
@@ -16,6 +17,8 @@ use crate::secrets::Unlocked;
 
 /// How long something that was removed may linger: tasks stop first (10 s of grace by default), networks follow them.
 const LINGER: Duration = Duration::from_secs(90);
+/// How long beyond their grace, where tasks that are told to stop have a longer one.
+const BEYOND: Duration = Duration::from_secs(80);
 /// How long a new overlay network is given to get its addresses; it takes a few hundredths of a second.
 const ADDRESSES: Duration = Duration::from_secs(5);
 /// Between two looks at something that lingers.
@@ -156,14 +159,65 @@ impl Engine {
         what: String,
         message: impl FnOnce() -> String,
     ) -> Result<(), EngineError> {
-        if began.elapsed() > LINGER {
-            return Err(EngineError::Stuck { what, seconds: LINGER.as_secs(), message: message() });
+        let waited = began.elapsed();
+        if waited > LINGER && waited > patience(&self.transport.get("/tasks").await?) {
+            return Err(EngineError::Stuck { what, seconds: waited.as_secs(), message: message() });
         }
         sleep(AGAIN).await;
         Ok(())
     }
 }
 
+/// How long what these tasks hold may linger: the longest grace among those that are told to stop and have not yet.
+fn patience(tasks: &Value) -> Duration {
+    let graces = tasks.as_array().into_iter().flatten().filter(|task| is_stopping(task)).map(|task| {
+        let grace = at(task, "/Spec/ContainerSpec/StopGracePeriod").as_u64().unwrap_or_default();
+        Duration::from_nanos(grace).saturating_add(BEYOND)
+    });
+    graces.max().unwrap_or_default().max(LINGER)
+}
+
+fn is_stopping(task: &Value) -> bool {
+    let is_told = matches!(at(task, "/DesiredState").as_str(), Some("shutdown" | "remove"));
+    is_told && !has_ended(at(task, "/Status/State").as_str().unwrap_or_default())
+}
+
 fn is_in_use(message: &str) -> bool {
     message.contains("in use") || message.contains("has active endpoints")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Tasks by what they are told to be, what they are, and their grace in seconds.
+    fn patience_with(tasks: &[(&str, &str, Option<u64>)]) -> u64 {
+        let tasks = tasks.iter().map(|(desired, state, grace)| {
+            let grace = grace.map(|grace| grace * 1_000_000_000);
+            json!({"DesiredState": desired, "Status": {"State": state}, "Spec": {"ContainerSpec": {"StopGracePeriod": grace}}})
+        });
+        patience(&tasks.collect()).as_secs()
+    }
+
+    #[test]
+    fn what_lingers_is_waited_for_as_long_as_the_slowest_task_may_take_to_stop() {
+        assert_eq!(patience_with(&[]), 90);
+        assert_eq!(patience_with(&[("remove", "running", None)]), 90);
+        assert_eq!(patience_with(&[("remove", "running", Some(1))]), 90);
+        let slow = [
+            ("remove", "running", Some(30)),
+            ("remove", "running", Some(100)),
+            ("shutdown", "running", None),
+        ];
+        assert_eq!(patience_with(&slow), 180);
+        assert_eq!(patience_with(&[("shutdown", "running", Some(600))]), 680);
+        // These hold nothing, or are not going.
+        for (desired, state) in [("running", "running"), ("remove", "shutdown"), ("shutdown", "failed")] {
+            assert_eq!(patience_with(&[(desired, state, Some(600))]), 90, "{desired} {state}");
+        }
+        let endless = json!([{"DesiredState": "remove", "Status": {"State": "running"}, "Spec": {"ContainerSpec": {"StopGracePeriod": u64::MAX}}}]);
+        assert!(patience(&endless) > LINGER);
+    }
 }

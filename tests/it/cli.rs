@@ -1,7 +1,8 @@
 //! Proves: the program as a user meets it.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -34,6 +35,13 @@ fn a_wrong_command_line_is_64_and_help_is_a_result() {
         let output = run(args);
         assert_eq!(output.status.code(), Some(64), "{args:?}");
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{args:?}");
+    }
+    // Where it is the manifest that is missing, what to type next is said; where something else is, it is not.
+    for args in [&["apply"][..], &["check"], &["compile", "-o", "x"], &["secrets", "generate"]] {
+        assert!(text(&run(args).stderr).contains("HOLDFAST_MANIFEST"), "{args:?}");
+    }
+    for args in [&["compile", "m.json"][..], &["secrets", "set"]] {
+        assert!(!text(&run(args).stderr).contains("HOLDFAST_MANIFEST"), "{args:?}");
     }
     for args in [&["--help"][..], &["--version"], &["check", "--help"]] {
         let output = run(args);
@@ -133,6 +141,82 @@ fn check_judges_everything_that_the_manifest_names_at_once_and_reads_no_image_wh
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let compiled = run(&["compile", &good, "-o", folder.path().join("out").to_str().expect("UTF-8")]);
     assert_eq!(compiled.status.code(), Some(78), "compile reads what check does not");
+}
+
+#[test]
+fn a_run_that_ends_early_says_why_in_one_place_and_its_record_keeps_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("written");
+        folder.path().join(name).display().to_string()
+    };
+    let engine =
+        r#""engine": { "address": "unix:///nonexistent.sock" }, "paths": { "run": "run", "state": "state" }"#;
+    let head = r#""version": 1, "host": { "name": "h" }"#;
+    let alone = put("alone.json", &format!("{{ {head}, {engine} }}"));
+    let wrong = put("wrong.json", &format!("{{ {head}, \"hots\": 1 }}"));
+    for (file, code, said) in [
+        (alone.as_str(), 75, "/nonexistent.sock"),
+        (wrong.as_str(), 78, "unknown field `hots`"),
+        ("/nowhere.json", 78, "cannot be read: "),
+    ] {
+        for command in [&["apply"][..], &["verify"], &["destroy"], &["secrets", "install"], &["plan"]] {
+            if command.contains(&"install") && code == 75 {
+                continue;
+            }
+            let people = run(&[command, &[file]].concat());
+            assert_eq!(people.status.code(), Some(code), "{command:?} {file}");
+            let (out, err) = (text(&people.stdout), text(&people.stderr));
+            assert!(err.contains(said) && !out.contains(said), "{command:?} {file}\n{out}\n{err}");
+            assert!(command == ["plan"] || out.contains(&format!("Exit {code}")), "{out}");
+
+            // One document, whatever is wrong.
+            let programs = run(&[command, &["--json", file]].concat());
+            let record: Value = serde_json::from_slice(&programs.stdout).expect("one JSON document");
+            assert!(record["errors"][0].as_str().is_some_and(|error| error.contains(said)), "{record:#}");
+            let problem = &record["problems"][0];
+            assert_eq!(problem["message"].as_str().is_some_and(|text| text.contains(said)), code == 78);
+            assert_eq!(problem["fix"].as_str(), (file == wrong).then_some("write `host`"), "{record:#}");
+        }
+    }
+}
+
+#[test]
+fn what_is_told_in_the_clear_is_a_warning_of_the_manifest_alone_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let manifest = |url: &str| {
+        let file = folder.path().join("m.json");
+        let text = serde_json::json!({
+            "version": 1, "host": { "name": "h" }, "stacks": { "web": { "compose": ["not-here.yml"] } },
+            "secrets": { "s": { "file": "s.yaml" } },
+            "registries": { "registry.example.org": { "username": "u", "password": { "secret": "s" }, "plain_http": url == "http" } },
+        });
+        std::fs::write(&file, text.to_string()).expect("written");
+        run(&["check", "--manifest-only", file.to_str().expect("UTF-8")])
+    };
+    let plain = manifest("http");
+    let told = text(&plain.stderr);
+    assert!(told.starts_with("warning: ") && told.contains("`registry.example.org` without TLS"), "{told}");
+    assert_eq!(plain.status.code(), Some(0));
+    let sealed = manifest("https");
+    assert!(sealed.stderr.is_empty() && sealed.status.success(), "{}", text(&sealed.stderr));
+}
+
+#[test]
+fn a_manifest_may_come_through_a_pipe() {
+    for args in [&["check", "/dev/stdin"][..], &["check", "--manifest-only", "/dev/stdin"]] {
+        let mut child = holdfast(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut pipe = child.stdin.take().expect("its input");
+        pipe.write_all(br#"{ "version": 1, "host": { "name": "h" } }"#).expect("written");
+        drop(pipe);
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::stop;
+use crate::cli::flags::MANIFEST;
 use crate::cli::input;
 use crate::cli::keys::{Keys, environment};
 use crate::cli::settings::Settings;
@@ -26,7 +27,7 @@ pub(crate) struct Args {
 #[derive(clap::Args)]
 pub(crate) struct Target {
     /// Manifest that declares the secrets.
-    #[arg(long, value_name = "FILE", env = "HOLDFAST_MANIFEST")]
+    #[arg(long, value_name = "FILE", env = MANIFEST)]
     manifest: PathBuf,
     /// Checkout that files in the Nix store are taken from: `/nix/store/DIGEST-NAME/PATH` is `PATH` in it; this folder
     /// without the flag.

@@ -134,11 +134,12 @@ pub(super) fn is_running(task: &Task) -> bool {
 
 /// True for a task that may still come to run.
 pub(super) fn is_alive(task: &Task) -> bool {
-    let ended = matches!(
-        task.state.as_str(),
-        "complete" | "shutdown" | "failed" | "rejected" | "remove" | "orphaned"
-    );
-    !ended && matches!(task.desired.as_str(), "running" | "ready" | "accepted" | "complete")
+    !has_ended(&task.state) && matches!(task.desired.as_str(), "running" | "ready" | "accepted" | "complete")
+}
+
+/// True for the state of a task that will not run again.
+pub(crate) fn has_ended(state: &str) -> bool {
+    matches!(state, "complete" | "shutdown" | "failed" | "rejected" | "remove" | "orphaned")
 }
 
 pub(super) fn age(task: &Task, wall: Timestamp) -> Duration {

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+pub(super) use count::has_ended;
 pub use outcome::{ConvergeError, Failed, Reason, Waiting};
 
 use super::images::chain;
