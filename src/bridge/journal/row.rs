@@ -45,13 +45,22 @@ const SELECT: &str = "SELECT id, forge, repository, comment, full_name, pull, us
                       state, build, answer, result, queued, picked, ended, told FROM task";
 
 impl Row {
-    /// The oldest tasks that are not done, by way of the index that holds them in their order.
+    /// The oldest tasks behind `after` that are not done, by way of the index that holds them in their order.
     ///
     /// # Errors
     /// When the journal cannot be read.
-    pub fn unfinished(connection: &Connection, most: usize) -> rusqlite::Result<Vec<Self>> {
-        let which = "INDEXED BY waiting WHERE state <> 'done' ORDER BY id LIMIT ?";
-        Self::select(connection, which, [most])
+    pub fn unfinished(connection: &Connection, after: i64, most: usize) -> rusqlite::Result<Vec<i64>> {
+        let sql =
+            "SELECT id FROM task INDEXED BY waiting WHERE state <> 'done' AND id > ? ORDER BY id LIMIT ?";
+        connection.prepare(sql)?.query_map(params![after, most], |row| row.get(0))?.collect()
+    }
+
+    /// A task by its number.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn find(connection: &Connection, id: i64) -> rusqlite::Result<Option<Self>> {
+        Ok(Self::select(connection, "WHERE id = ?", [id])?.pop())
     }
 
     /// The last tasks, newest first.

@@ -29,6 +29,10 @@ fn entry(repository: u64, comment: u64) -> Entry {
     }
 }
 
+async fn unfinished(journal: &Journal, after: i64, most: usize) -> Vec<i64> {
+    journal.ask(move |connection| Row::unfinished(connection, after, most)).await.unwrap()
+}
+
 #[test]
 fn a_delivery_is_stored_once_and_is_read_back_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
@@ -38,17 +42,18 @@ fn a_delivery_is_stored_once_and_is_read_back_as_it_was() {
         assert_eq!(journal.accept(entry(7, 1)).await, Ok(Stored::New));
         assert_eq!(journal.accept(entry(7, 1)).await, Ok(Stored::Known));
         assert_eq!(journal.accept(entry(8, 1)).await, Ok(Stored::New));
-        let mut rows = journal.ask(|connection| Row::unfinished(connection, 100)).await.unwrap();
-        assert_eq!(rows.iter().map(|row| row.entry.clone()).collect::<Vec<_>>(), [entry(7, 1), entry(8, 1)]);
-        let oldest = journal.ask(|connection| Row::unfinished(connection, 1)).await.unwrap();
-        assert_eq!(oldest, rows[..1]);
-        let row = &mut rows[0];
+        assert_eq!(unfinished(&journal, 0, 100).await, [1, 2]);
+        assert_eq!((unfinished(&journal, 0, 1).await, unfinished(&journal, 1, 9).await), (vec![1], vec![2]));
+        let find = |id| journal.ask(move |connection| Row::find(connection, id));
+        let mut row = find(1).await.unwrap().unwrap();
+        assert_eq!((&row.entry, &find(2).await.unwrap().unwrap().entry), (&entry(7, 1), &entry(8, 1)));
+        assert_eq!(find(3).await, Ok(None));
         (row.state, row.build, row.answer, row.result) =
             (State::Done, Some(4), Some(5), Some("success".to_owned()));
         let kept = row.clone();
         journal.ask(move |connection| kept.keep(connection)).await.unwrap();
-        assert_eq!(journal.ask(|connection| Row::unfinished(connection, 100)).await.unwrap().len(), 1);
-        assert_eq!(journal.ask(|connection| Row::last(connection, 9)).await.unwrap()[1], rows[0]);
+        assert_eq!(unfinished(&journal, 0, 100).await, [2]);
+        assert_eq!(journal.ask(|connection| Row::last(connection, 9)).await.unwrap()[1], row);
     });
     drop(journal);
     thread.join().unwrap();
@@ -112,8 +117,8 @@ fn a_full_disk_is_told_loses_nothing_and_is_forgotten_when_there_is_room_again()
             }
             assert!(stored < 10_000, "the disk never filled");
         };
-        let rows = || journal.ask(|connection| Row::unfinished(connection, 10_000));
-        assert!(u64::try_from(rows().await.unwrap().len()).unwrap() >= refused, "what was answered is there");
+        let rows = unfinished(&journal, 0, 10_000).await;
+        assert!(u64::try_from(rows.len()).unwrap() >= refused, "what was answered is there");
         // The connection was opened anew, and the disk has room again.
         assert_eq!(journal.accept(entry(9, 1)).await, Ok(Stored::New));
     });
@@ -136,7 +141,7 @@ fn a_journal_of_the_first_format_is_read_on() {
     drop(old);
     for _ in 0..2 {
         let (journal, thread) = Journal::open(&path).unwrap();
-        let rows = run(journal.ask(|connection| Row::unfinished(connection, 100))).unwrap();
+        let rows = run(journal.ask(|connection| Row::last(connection, 100))).unwrap();
         assert_eq!(
             rows.iter().map(|row| (row.entry.clone(), row.times)).collect::<Vec<_>>(),
             [(entry(7, 1), Times::default())]

@@ -30,6 +30,7 @@ impl Worker {
             Ok(None) => over(row, "nothing"),
             Err(error) if error.status().is_some() && tries.refusals >= REFUSALS => {
                 tracing::error!(%error, "Drone makes no build");
+                tokio::time::sleep(GRACE).await;
                 match self.made(row).await? {
                     Some(build) => begun(row, &build),
                     None => over(row, "no_build"),
@@ -43,7 +44,6 @@ impl Worker {
 
     /// The build that was perhaps made already.
     async fn made(&self, row: &Row) -> Result<Option<Build>, Halt> {
-        tokio::time::sleep(GRACE).await;
         let task = &row.entry.task;
         let (owner, name) = halves(&task.full_name);
         let comment = task.comment.to_string();

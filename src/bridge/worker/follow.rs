@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::{Halt, KILLED, SUPERSEDED, Tries, Worker, halves, number, over};
+use super::{Halt, KILLED, SUPERSEDED, Worker, halves, number, over};
 use crate::bridge::journal::Row;
 use crate::bridge::runs::Look;
 use crate::forge::drone;
@@ -52,7 +52,7 @@ async fn listen(drone: drone::Api, full_name: String, build: i64, told: watch::S
 
 impl Worker {
     /// Waits for the end of a build, and tells of it on the way.
-    pub(super) async fn follow(&self, row: &mut Row, tries: Tries) -> Result<(), Halt> {
+    pub(super) async fn follow(&self, row: &mut Row) -> Result<(), Halt> {
         let Some(build) = row.build.map(number) else {
             over(row, "no_build");
             return Ok(());
@@ -86,7 +86,7 @@ impl Worker {
                 return Ok(());
             }
             if told.as_ref() != Some(&seen.status) {
-                self.progress(row, &seen, tries).await?;
+                self.progress(row, &seen).await?;
                 told = Some(seen.status);
             }
             let pause = if stream.borrow().open { RARELY } else { POLL };

@@ -4,19 +4,20 @@ mod build;
 mod check;
 mod follow;
 mod forge;
+mod hand;
 mod sweep;
 mod tell;
 mod words;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use self::forge::Forge;
+use self::hand::{Again, Hand, Tries};
 use super::journal::{Journal, Row, State, Unavailable};
 use crate::bridge::bucket::Buckets;
 use crate::bridge::metrics::Metrics;
@@ -31,16 +32,12 @@ use crate::secrets::SecretBytes;
 const SUPERSEDED: &str = "superseded";
 /// Drone's word for a build that was stopped.
 const KILLED: &str = "killed";
-/// Tasks in hand at once. Most of them wait for their build, and must not keep a `cancel` waiting.
-const IN_HAND: usize = 128;
-/// Those of them that ask the forge or Drone for something else than how a build goes.
+/// Those of the tasks in hand that ask the forge or Drone for something else than how a build goes.
 const AT_ONCE: usize = 16;
-/// A request that we died over may still be at work: it is given this long before what there is is asked for.
+/// A request that failed, or that we died over, may still be at work: it is given this long before what there is is asked for.
 const GRACE: Duration = Duration::from_secs(3);
 /// The journal is looked through this often even when nothing new was stored.
 const LOOK: Duration = Duration::from_secs(30);
-/// The longest pause before something that failed is tried again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How often the end of something old is tried to be told.
 const TELL_TRIES: u32 = 30;
 
@@ -101,31 +98,6 @@ enum Halt {
     Wait(&'static str),
 }
 
-/// How a step went so far.
-#[derive(Clone, Copy, Default)]
-struct Tries {
-    /// True while it may have been done by an earlier run.
-    resumed: bool,
-    /// How often it failed.
-    failures: u32,
-    /// How often in a row, to the last one, because somebody answered with a no.
-    refusals: u32,
-}
-
-impl Tries {
-    /// Whether it may have been done already.
-    const fn uncertain(self) -> bool {
-        self.resumed || self.failures > 0
-    }
-
-    /// After one more failure.
-    fn failed(self, halt: &Halt) -> Self {
-        let refused = matches!(halt, Halt::Forge(error) if error.status().is_some());
-        let refusals = if refused { self.refusals + 1 } else { 0 };
-        Self { failures: self.failures + 1, refusals, ..self }
-    }
-}
-
 impl Worker {
     /// Works until told to stop. What was begun then is found and finished by the next run.
     ///
@@ -135,66 +107,59 @@ impl Worker {
         let told = stop.clone();
         let sweeping = tokio::spawn(async move { sweeper.sweeps(told).await });
         let turns = Arc::new(Semaphore::new(AT_ONCE));
-        let mut tasks = JoinSet::new();
-        let mut busy = BTreeSet::new();
+        let first = Tries { resumed: Some(Instant::now() + GRACE), ..Tries::default() };
+        let (mut tasks, mut hand) = (JoinSet::new(), Hand::default());
         loop {
-            let oldest = self.journal.ask(|connection| Row::unfinished(connection, IN_HAND)).await;
-            let rows = oldest.unwrap_or_default();
+            let (newest, room) = (hand.newest(), hand.room());
+            let new = self.journal.ask(move |connection| Row::unfinished(connection, newest, room)).await;
             pulse.beat();
-            for row in rows {
-                if busy.len() >= IN_HAND {
-                    break;
-                }
-                if busy.insert(row.id) {
-                    tasks.spawn(Arc::clone(&self).finish(row, Arc::clone(&turns)));
-                }
+            for (id, tries) in hand.take(Instant::now(), new.unwrap_or_default(), first) {
+                tasks.spawn(Arc::clone(&self).work(id, tries, Arc::clone(&turns)));
             }
             tokio::select! {
                 () = async { drop(stop.wait_for(|stop| *stop).await) } => break,
                 ended = tasks.join_next(), if !tasks.is_empty() => {
-                    if let Some(Ok(id)) = ended {
-                        busy.remove(&id);
+                    if let Some(Ok((id, again))) = ended {
+                        hand.left(id, again);
                     }
                 }
                 () = self.journal.news() => {}
-                () = tokio::time::sleep(pulse.pause(LOOK)) => {}
+                () = tokio::time::sleep(hand.pause(Instant::now(), pulse.pause(LOOK))) => {}
             }
         }
         sweeping.abort();
         tasks.shutdown().await;
     }
 
-    /// Brings a task to its end, however often that takes.
-    async fn finish(self: Arc<Self>, mut row: Row, turns: Arc<Semaphore>) -> i64 {
-        let (id, comment) = (row.id, row.entry.task.comment);
-        let mut tries = Tries { resumed: true, ..Tries::default() };
+    /// Brings a task to its end, or to a failure, after which it is tried again from where it stands in the journal.
+    async fn work(self: Arc<Self>, id: i64, mut tries: Tries, turns: Arc<Semaphore>) -> (i64, Option<Again>) {
+        let gone = self.finish(id, &mut tries, &turns).await;
+        (id, gone.err().map(|halt| tries.failed(&halt)))
+    }
+
+    async fn finish(&self, id: i64, tries: &mut Tries, turns: &Semaphore) -> Result<(), Halt> {
+        let Some(mut row) = self.journal.ask(move |connection| Row::find(connection, id)).await? else {
+            return Ok(());
+        };
+        if let Some(until) = tries.resumed.filter(|_| row.state > State::Checked) {
+            tokio::time::sleep_until(until.into()).await;
+        }
+        let comment = row.entry.task.comment;
         while row.state != State::Done {
             let (before, times) = (row.state, row.times);
             self.give_up(&mut row, tries.failures);
             let turn = if row.state == State::Building { None } else { turns.acquire().await.ok() };
-            let gone = self.step(&mut row, tries).await;
+            let gone = self.step(&mut row, *tries).await;
             drop(turn);
-            match gone {
-                Ok(()) => {
-                    tracing::info!(
-                        comment,
-                        from = before.word(),
-                        to = row.state.word(),
-                        result = row.result,
-                        "task"
-                    );
-                    self.metrics.runs.moved(before, times, &row);
-                    tries = Tries::default();
-                }
-                Err(halt) => {
-                    let pause = LONGEST_PAUSE.min(Duration::from_secs(1 << tries.failures.min(6)));
-                    tracing::warn!(comment, state = before.word(), error = %halt, ?pause, "tried again later");
-                    tries = tries.failed(&halt);
-                    tokio::time::sleep(pause).await;
-                }
-            }
+            let (from, failures) = (before.word(), tries.failures);
+            gone.inspect_err(
+                |error| tracing::warn!(comment, state = from, failures, %error, "tried again later"),
+            )?;
+            tracing::info!(comment, from, to = row.state.word(), result = row.result, "task");
+            self.metrics.runs.moved(before, times, &row);
+            *tries = Tries::default();
         }
-        id
+        Ok(())
     }
 
     /// One step, kept in the journal.
@@ -211,7 +176,7 @@ impl Worker {
             State::Checked if self.superseded(row).await? => over(row, SUPERSEDED),
             State::Checked => row.state = State::Asking,
             State::Asking => self.ask(row, tries).await?,
-            State::Building => self.follow(row, tries).await?,
+            State::Building => self.follow(row).await?,
             State::Telling => self.tell(row, tries).await?,
             State::Done => {}
         }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::forge::Comment;
 use super::words::{self, Report};
-use super::{GRACE, Halt, SUPERSEDED, Tries, Worker, halves, number};
+use super::{Halt, SUPERSEDED, Tries, Worker, halves, number};
 use crate::bridge::journal::{Row, State, Work};
 use crate::bridge::status::build_url;
 use crate::forge;
@@ -19,9 +19,9 @@ const LOG_TRIES: u32 = 5;
 
 impl Worker {
     /// Tells how far a build is.
-    pub(super) async fn progress(&self, row: &mut Row, build: &Build, tries: Tries) -> Result<(), Halt> {
+    pub(super) async fn progress(&self, row: &mut Row, build: &Build) -> Result<(), Halt> {
         let text = words::progress(&self.report(row, Some(build)));
-        self.say(row, &text, tries).await?;
+        self.say(row, &text).await?;
         if let Some(number) = row.build
             && let Err(error) = self.status(row, number, forge::State::Pending, &build.status).await
         {
@@ -42,7 +42,7 @@ impl Worker {
             None => None,
         };
         let text = words::end(&Report { log, ..self.report(row, build.as_ref()) });
-        match self.say(row, &text, tries).await {
+        match self.say(row, &text).await {
             // Deleted, locked or archived: there is nowhere to say it. What a token may not is mended by another token.
             Err(Halt::Forge(error)) if matches!(error.status(), Some(404 | 410 | 422 | 423)) => {
                 tracing::error!(%error, comment = row.entry.task.comment, "no answer");
@@ -121,16 +121,13 @@ impl Worker {
     }
 
     /// Writes the one comment, or changes it.
-    async fn say(&self, row: &mut Row, text: &str, tries: Tries) -> Result<(), Halt> {
+    async fn say(&self, row: &mut Row, text: &str) -> Result<(), Halt> {
         let task = row.entry.task.clone();
         let place = halves(&task.full_name);
         let mark = words::mark(task.comment);
         let text = format!("{text}\n{mark}\n");
         if row.answer.is_none() {
-            // We may have died over writing it, and it may be written yet.
-            if tries.uncertain() {
-                tokio::time::sleep(GRACE).await;
-            }
+            // It may be written: what an earlier try has asked for was given its time.
             let since = task.created.to_string();
             let ours = |comment: &Comment| {
                 comment.login.eq_ignore_ascii_case(&self.bridge.bot.login) && comment.body.contains(&mark)

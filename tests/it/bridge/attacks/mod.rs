@@ -1,6 +1,7 @@
 //! Attacks, each on the bridge and on a naive twin: the twin makes the one mistake that the attack is about, and falls.
 
 mod bodies;
+mod crowd;
 mod disk;
 mod judged;
 mod long;

@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 use super::Fault;
 use crate::bridge::gate::Hold;
 
+/// Repositories, names and numbers; what they have is in one heap.
+const REPOSITORIES: [(&str, u64); 2] = [("team/app", 7), ("team/other", 8)];
+
 /// What there is.
 #[derive(Default)]
 pub(in crate::bridge) struct World {
@@ -43,14 +46,14 @@ impl World {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let path =
             path.trim_start_matches("/api/v1").trim_start_matches("/api/v3").trim_start_matches("/api");
-        let Some(path) = path.strip_prefix("/repos/team/app") else {
-            return (404, json!({ "message": path }));
-        };
+        let repository = REPOSITORIES.iter().find_map(|(name, id)| {
+            let rest = path.strip_prefix("/repos/")?.strip_prefix(name)?;
+            Some((*name, *id, rest))
+        });
+        let Some((name, id, path)) = repository else { return (404, json!({ "message": path })) };
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
         match (method, parts.as_slice()) {
-            ("GET", []) => {
-                (200, json!({ "id": 7, "full_name": "team/app", "permissions": { "push": true } }))
-            }
+            ("GET", []) => (200, json!({ "id": id, "full_name": name, "permissions": { "push": true } })),
             ("GET", ["collaborators", _, "permission"]) => (200, json!({ "permission": self.permission })),
             ("GET", ["pulls", number]) => {
                 let number: u64 = number.parse().unwrap();
