@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::compile;
 use super::stop::Stop;
 use crate::manifest::{Generator, GeneratorKind, Manifest, Place, Secret, SecretFormat};
-use crate::report::Exit;
+use crate::report::{Exit, chain};
 use crate::secrets::{
     self, Ask, Document, Entry, Environment, Identities, Opener, Policy, RECORD, Record, SecretBytes,
     SecretError, decrypt, filled, format_of, has_value, last_written, policy_for, rewrite,
@@ -342,7 +342,7 @@ fn put(
         let bytes = filled(None, (format, &policy), values, order.now, plugins())?;
         return match write_durably(file, bytes.expose(), 0o644) {
             Ok(_) => Ok(()),
-            Err(error) => Err(SecretError::Write(error.to_string())),
+            Err(error) => Err(SecretError::Write(chain(&error))),
         };
     };
     rewrite(file, |bytes| {

@@ -11,6 +11,7 @@ use super::identity::{Ask, Environment};
 use super::mint::{KEY, minted_path, opened};
 use super::value::{SecretBytes, Unlocked};
 use crate::manifest::{Manifest, SecretFormat};
+use crate::report::chain;
 use crate::state::write_durably;
 
 /// The key of the number in its file.
@@ -59,7 +60,7 @@ pub fn keep_told(
     let plugins = (environment.clone(), ask.clone());
     let sealed = filled(None, (SecretFormat::Json, &policy(manifest)), &values, now, plugins)?;
     let path: PathBuf = minted_path(manifest, name);
-    write_durably(&path, sealed.expose(), 0o600).map_err(|error| SecretError::Write(error.to_string()))?;
+    write_durably(&path, sealed.expose(), 0o600).map_err(|error| SecretError::Write(chain(&error)))?;
     Ok(Fresh { name: name.to_owned(), of, value, sealed })
 }
 

@@ -32,7 +32,11 @@ pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<bool, State
         fs::rename(staged, path)?;
         sync_folder(folder)
     };
-    write().map_err(StateError::io("write", path))?;
+    write().map_err(|error| {
+        // A part of a file is of no use to anybody, and it may be one of clear text.
+        drop(fs::remove_file(staged));
+        StateError::io("write", path)(error)
+    })?;
     Ok(true)
 }
 

@@ -15,7 +15,7 @@ use crate::cli::input;
 use crate::cli::keys::{Keys, environment};
 use crate::cli::settings::Settings;
 use crate::manifest::SecretFormat;
-use crate::report::Exit;
+use crate::report::{Exit, chain};
 use crate::secrets::files::Den;
 use crate::secrets::{
     Edited, Identities, Opener, Policy, SecretBytes, SecretError, decrypt_with, encrypt, files, format_of,
@@ -203,7 +203,7 @@ impl<'a> Session<'a> {
                     return Err(SecretError::Write("somebody else made it meanwhile".to_owned()));
                 }
                 state::write_durably(file, new.expose(), 0o644)
-                    .map_err(|error| SecretError::Write(error.to_string()))?;
+                    .map_err(|error| SecretError::Write(chain(&error)))?;
                 Ok(Some(false))
             }
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::input;
 use crate::cli::settings::Settings;
 use crate::manifest::SecretFormat;
-use crate::report::Exit;
+use crate::report::{Exit, chain};
 use crate::secrets::{Edited, SecretBytes, SecretError, format_of, rewrite};
 use crate::state;
 
@@ -100,7 +100,7 @@ impl FileArgs {
         let Some(path) = &self.output else { return Settings::print_bytes(bytes.expose()) };
         match state::write_durably(path, bytes.expose(), 0o600) {
             Ok(_) => Exit::Ok,
-            Err(error) => super::stop(Exit::Internal, &error.to_string()),
+            Err(error) => super::stop(Exit::Internal, &chain(&error)),
         }
     }
 

@@ -1,13 +1,17 @@
 //! Proves: what goes wrong on a host ends with exit 5 or 78, names its object, and leaves what was good.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
 use super::attacks::Host;
-use crate::support::sops::run;
+use crate::support::sops::{Form, Keys, run};
 use crate::support::world::Ran;
 
 fn host(bad: &Value) -> Host {
@@ -71,6 +75,65 @@ fn a_full_memory_file_system_is_named_and_keeps_the_last_generation() {
     host.seal("a.yaml", "bad: three\ngood: three\n");
     host.install().expect(0);
     assert_eq!(host.installed("bad").as_deref(), Some("three"));
+}
+
+/// A disk without room for another byte.
+struct FullDisk(PathBuf);
+
+impl FullDisk {
+    fn new(path: PathBuf, files: &[(&str, &[u8])]) -> Self {
+        fs::create_dir(&path).expect("the mount point");
+        run(Command::new("mount").args(["-t", "tmpfs", "-o", "size=32k", "holdfast-test"]).arg(&path));
+        let disk = Self(path);
+        for (name, bytes) in files {
+            fs::write(disk.0.join(name), bytes).expect("a file");
+        }
+        let mut rest = fs::File::create(disk.0.join("rest")).expect("a file");
+        while rest.write_all(&[0; 512]).is_ok() {}
+        disk
+    }
+
+    /// Everything on it.
+    fn files(&self) -> BTreeMap<OsString, Vec<u8>> {
+        let entries = fs::read_dir(&self.0).expect("the disk").flatten();
+        entries.map(|entry| (entry.file_name(), fs::read(entry.path()).expect("a file"))).collect()
+    }
+}
+
+impl Drop for FullDisk {
+    fn drop(&mut self) {
+        run(Command::new("umount").arg(&self.0));
+    }
+}
+
+#[test]
+fn a_full_disk_keeps_every_file_and_gets_no_part_of_another() {
+    let keys = Keys::new();
+    let recipient = keys.recipient(Form::AgeFile);
+    let sealed = keys.encrypt("e.yaml", b"a: one\nb: two\n", &recipient, &[]);
+    let disk = FullDisk::new(keys.path("disk"), &[("e.yaml", &sealed)]);
+    let before = disk.files();
+    let editor = keys.path("editor.sh");
+    fs::write(&editor, "#!/bin/sh\necho c: 3 >>\"$1\"\n").expect("the editor");
+    fs::set_permissions(&editor, fs::Permissions::from_mode(0o755)).expect("the mode");
+    let clear = tempfile::tempdir_in("/dev/shm").expect("a folder in memory");
+    let clear = clear.path().to_str().expect("text");
+    for arguments in [
+        &["set", "disk/e.yaml", "[\"a\"]", "\"x\""][..],
+        &["unset", "disk/e.yaml", "[\"a\"]"],
+        &["rotate", "-i", "disk/e.yaml"],
+        &["decrypt", "-i", "disk/e.yaml"],
+        &["decrypt", "--output", "disk/clear.yaml", "disk/e.yaml"],
+        &["edit", "--clear-folder", clear, "disk/e.yaml"],
+        &["edit", "--age", &recipient, "--clear-folder", clear, "disk/new.yaml"],
+    ] {
+        let mut command = keys.opening(env!("CARGO_BIN_EXE_holdfast"));
+        command.env("PATH", std::env::var_os("PATH").expect("PATH is set")).env("EDITOR", &editor);
+        let output = command.arg("secrets").args(arguments).stdin(Stdio::null()).output().expect("holdfast");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("No space left"), "{arguments:?}: {said}");
+        assert!(disk.files() == before, "{arguments:?}: {:?}", disk.files().keys());
+    }
 }
 
 #[test]
