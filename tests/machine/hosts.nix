@@ -336,6 +336,8 @@ let
         ];
       };
     };
+    # The first, which goes back to the one before alone.
+    forgets = holdfast_with { keep.generations = 0; };
     rules_before = [
       without
       ./rules.nix

@@ -53,7 +53,24 @@ fn a_renewed_certificate_is_served_without_a_switch_and_nothing_restarts() {
     assert_ne!(host.invocation("holdfast-apply.service"), ran[0]);
     assert_eq!(host.machine.property("holdfast-verify.service", "Result"), "success");
     assert_eq!(host.containers(""), containers);
+    what_it_brought_is_collected(host);
+}
+
+/// Once no generation that is kept needs the gateway, the timer's unit removes its image, and leaves what is needed.
+fn what_it_brought_is_collected(host: &Host) {
+    let has =
+        |image: &str| !host.machine.sh(&format!("docker images -q holdfast.invalid/{image}")).is_empty();
     host.green("first");
+    host.green("forgets");
+    host.machine.wait("the gateway's containers are gone", |machine| {
+        machine.sh("docker ps -aq --filter label=com.docker.stack.namespace=traefik").is_empty()
+    });
+    assert!(has("gateway") && has("app"));
+    assert_eq!(host.machine.property("holdfast-collect.timer", "ActiveState"), "active");
+    let containers = host.containers("");
+    host.machine.sh("systemctl start holdfast-collect.service");
+    assert!(!has("gateway") && has("app"));
+    assert_eq!(host.containers(""), containers);
 }
 
 #[test]
