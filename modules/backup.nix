@@ -1,5 +1,5 @@
-# Where a backup fits in. Holdfast backs nothing up itself: it says what is its own, and keeps its writers away while the
-# units that are named here run.
+# Where a backup fits in. Holdfast backs nothing up itself: it says what is its own, and the writers that timers start wait
+# for the units that are named here, since a state that is half copied brings nobody back.
 { config, lib, ... }:
 let
   cfg = config.services.holdfast;
@@ -7,13 +7,8 @@ let
 in
 {
   config = lib.mkIf (cfg.enable && cfg.backup.units != [ ]) {
-    systemd.services =
-      lib.genAttrs (map service cfg.backup.units) (_: {
-        after = [ "holdfast-apply.service" ];
-      })
-      // {
-        # A state that is half copied brings nobody back.
-        holdfast-collect.after = cfg.backup.units;
-      };
+    systemd.services = lib.genAttrs (map service cfg.backup.units) (_: {
+      after = [ "holdfast-apply.service" ];
+    });
   };
 }

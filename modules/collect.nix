@@ -12,7 +12,8 @@ in
       after = [
         "docker.service"
         "holdfast-apply.service"
-      ];
+      ]
+      ++ cfg.backup.units;
       serviceConfig = (import ./hardening.nix cfg).collects // {
         Type = "oneshot";
         NotifyAccess = "main";

@@ -32,7 +32,7 @@ in
           ("status ${cfg.manifest} --detailed-exitcode" + metrics)
           "verify ${cfg.manifest}"
         ]
-        { after = [ "docker.service" ]; }
+        [ ]
       ) { serviceConfig.ReadWritePaths = writable; };
     };
 

@@ -19,7 +19,8 @@ in
       after = [
         "holdfast-apply.service"
         "network-online.target"
-      ];
+      ]
+      ++ cfg.backup.units;
       serviceConfig = (import ./hardening.nix cfg).proves // {
         Type = "oneshot";
         NotifyAccess = "main";

@@ -10,7 +10,6 @@ let
   inherit (cfg) drone;
   inherit (drone) runner;
   name = "holdfast-runner";
-  package = if runner.package == null then pkgs.drone-runner-exec else runner.package;
 
   # What the shell of every step is. A step has namespaces of its own: what it started ends with it, however it ends (the
   # runner kills its shell and nothing else), and it sees neither other processes nor the runner's secret. A shell within a
@@ -99,7 +98,7 @@ in
         );
       };
       serviceConfig = (import ./hardening.nix cfg).builds // {
-        ExecStart = "${package}/bin/drone-runner-exec daemon %d/drone_runner_env";
+        ExecStart = "${runner.package}/bin/drone-runner-exec daemon %d/drone_runner_env";
         User = name;
         Group = name;
         LoadCredential = [ "drone_runner_env:/run/holdfast/credentials.sock" ];

@@ -3,8 +3,13 @@
 let
   cfg = config.services.holdfast;
   engine = config.virtualisation.docker;
-  # "192.0.2.10:2377", "eth0:2377", "2377"
-  port_of = address: lib.toInt (lib.last (lib.splitString ":" address));
+  # "192.0.2.10:2377", "[2001:db8::1]:2377", "eth0:2377"; without one, as "eth0" or "2001:db8::1", it is the engine's own.
+  port_of =
+    address:
+    let
+      port = builtins.match "(\\[.*]|[^:]*):([0-9]+)" address;
+    in
+    if port == null then 2377 else lib.toInt (lib.last port);
   swarm = if cfg.swarm == null then { } else cfg.swarm;
   default = value: other: if value == null then other else value;
   ports = {

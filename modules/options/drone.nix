@@ -1,6 +1,6 @@
 # A Drone server as a stack, and its exec runner as a unit. Neither is a section of the manifest: modules/drone.nix makes
 # a stack, templates and units of them.
-{ lib, ... }:
+{ lib, pkgs, ... }:
 let
   inherit (lib) mkOption types;
   text =
@@ -77,11 +77,7 @@ in
 
     runner = {
       enable = lib.mkEnableOption "the exec runner, which runs builds on this host as a user of its own";
-      package = mkOption {
-        type = types.nullOr types.package;
-        default = null;
-        description = "The package with the program `drone-runner-exec`; the one of nixpkgs when absent.";
-      };
+      package = lib.mkPackageOption pkgs "drone-runner-exec" { };
       limit_repos = mkOption {
         type = types.listOf types.str;
         default = [ ];

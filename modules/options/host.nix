@@ -37,7 +37,7 @@ in
       };
     };
     drift.textfile = mkOption {
-      type = types.nullOr (types.strMatching "/.+\\.prom");
+      type = types.nullOr (types.strMatching "/[A-Za-z0-9_./-]+\\.prom");
       default = null;
       example = "/var/lib/prometheus-node-exporter/holdfast.prom";
       description = "Where the hourly look at drift and certificates leaves its metrics, for the textfile collector of node_exporter. The folder must be there.";
@@ -53,13 +53,14 @@ in
         type = types.listOf types.str;
         readOnly = true;
         default = [ cfg.paths.state ] ++ lib.optional (cfg.bridge != null) "/var/lib/holdfast-bridge";
+        defaultText = lib.literalMD "`paths.state`, and the folder of the bridge where there is one";
         description = "Folders to back up: what Holdfast knows that neither the checkout nor the engine does.";
       };
       units = mkOption {
         type = types.listOf (types.strMatching ".+\\.service");
         default = [ ];
         example = [ "restic-backups-web.service" ];
-        description = "Units that back up. They wait for an apply that is under way, and a collection waits for them.";
+        description = "Units that back up. They wait for an apply that is under way, and collections and probes wait for them.";
       };
     };
   };

@@ -50,6 +50,7 @@ let
       type = types.str;
       readOnly = true;
       default = "${cfg.paths.run}/${folder one}/${below}";
+      defaultText = lib.literalMD "below `paths.run`";
       description = "Where the file is once it is installed.";
     };
   entry =

@@ -347,15 +347,43 @@ in
       (system (enabled {
         docker.openFirewall = true;
       })).config.networking.firewall;
+    ports_of_managers =
+      map
+        (
+          listen:
+          builtins.head
+            (system (enabled {
+              docker.openFirewall = true;
+              swarm = {
+                inherit listen;
+                advertise = "192.0.2.10";
+              };
+            })).config.networking.firewall.allowedTCPPorts
+        )
+        [
+          "198.51.100.7"
+          "198.51.100.7:2378"
+          "2001:db8::1"
+          "[2001:db8::1]:2379"
+          "eth0"
+          "eth0:2380"
+        ];
     units_around_a_backup = lib.mapAttrs (_: unit: unit.after) (
       lib.getAttrs
         [
           "holdfast-collect"
+          "holdfast-probe"
           "restic-backups-web"
         ]
-        (system (enabled {
-          backup.units = [ "restic-backups-web.service" ];
-        })).config.systemd.services
+        (system (
+          enabled (
+            secret { }
+            // attested
+            // {
+              backup.units = [ "restic-backups-web.service" ];
+            }
+          )
+        )).config.systemd.services
     );
     stack_in_the_words_of_nix =
       let

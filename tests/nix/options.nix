@@ -9,6 +9,7 @@ let
       { _module.args.pkgs = throw "options need no packages"; }
     ];
   };
+  words = one: if one._type == "literalMD" then one.text else "`${one.text}`";
   list =
     options:
     lib.concatMap (
@@ -29,7 +30,12 @@ let
               read_only = option.readOnly or false;
               description = option.description or (throw "`${lib.showOption option.loc}` says nothing of itself");
             }
-            // lib.optionalAttrs (option ? default && !(option.readOnly or false)) { inherit (option) default; }
+            // lib.optionalAttrs (option ? default) (
+              if option ? defaultText then
+                { default_text = words option.defaultText; }
+              else
+                { inherit (option) default; }
+            )
           )
         ]
         ++ list (option.type.getSubOptions option.loc)

@@ -16,6 +16,8 @@ struct Described {
     description: String,
     #[serde(default, deserialize_with = "there")]
     default: Option<Value>,
+    /// Where the default is computed: in words, or as an expression.
+    default_text: Option<String>,
 }
 
 #[test]
@@ -30,6 +32,9 @@ fn the_page_of_options_says_what_the_modules_have() {
                 .unwrap();
             page.push_str(if option.read_only { ", read only" } else { "" });
             match &option.default {
+                _ if option.default_text.is_some() => {
+                    write!(page, "; by default {}", option.default_text.as_deref().unwrap()).unwrap();
+                }
                 Some(Value::Null) => page.push_str("; left out by default"),
                 Some(default) => write!(page, "; by default `{}`", nix(default)).unwrap(),
                 None if option.read_only => {}

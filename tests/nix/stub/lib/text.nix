@@ -62,7 +62,16 @@ in
   splitString =
     separator: text: builtins.filter builtins.isString (builtins.split (escapeRegex separator) text);
   escapeRegex = text: replaceStrings special (map (one: "\\" + one) special) text;
-  escapeShellArg = value: "'${replaceStrings [ "'" ] [ "'\\''" ] (toString value)}'";
+  # A word that means itself is left as it is.
+  escapeShellArg =
+    value:
+    let
+      text = toString value;
+    in
+    if builtins.match "[A-Za-z0-9/._-]+" text == null then
+      "'${replaceStrings [ "'" ] [ "'\\''" ] text}'"
+    else
+      text;
   escapeShellArgs = concatMapStringsSep " " escapeShellArg;
   makeBinPath = concatMapStringsSep ":" (package: "${package}/bin");
   boolToString = value: if value then "true" else "false";
