@@ -1,6 +1,8 @@
 //! What the commands on one sops file share: where it is read from, where the result goes, which form it has.
 
-use std::io::Read;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::input;
@@ -98,10 +100,14 @@ impl FileArgs {
                 .map_or_else(|error| self.refuse(&error), |()| Exit::Ok);
         }
         let Some(path) = &self.output else { return Settings::print_bytes(bytes.expose()) };
-        match state::write_durably(path, bytes.expose(), 0o600) {
-            Ok(_) => Exit::Ok,
-            Err(error) => super::stop(Exit::Internal, &chain(&error)),
-        }
+        // Only a file is replaced: a device, a pipe or a link is written into, as sops does.
+        let is_file = std::fs::symlink_metadata(path).map_or(true, |meta| meta.is_file());
+        let written = if is_file {
+            state::write_durably(path, bytes.expose(), 0o600).map(drop).map_err(|error| chain(&error))
+        } else {
+            into(path, bytes).map_err(|error| format!("failed to write `{}`: {error}", path.display()))
+        };
+        written.map_or_else(|text| super::stop(Exit::Internal, &text), |()| Exit::Ok)
     }
 
     /// Hands out what `change` makes of the file; in place, only while nobody else changes it.
@@ -131,4 +137,10 @@ impl FileArgs {
         let name = if self.name().as_os_str().is_empty() { Path::new("stdin") } else { self.name() };
         super::stop(error.exit(), &format!("`{}`: {}", name.display(), error.told()))
     }
+}
+
+/// Writes into what is there; what a link leads to is made where it is not.
+fn into(path: &Path, bytes: &SecretBytes) -> std::io::Result<()> {
+    let mut open = OpenOptions::new();
+    open.write(true).truncate(true).create(true).mode(0o600).open(path)?.write_all(bytes.expose())
 }

@@ -1,9 +1,9 @@
 //! Proves: under every rule of what is encrypted, what Holdfast rotates and edits is what the real sops reads; and a file
-//! that is replaced in its place stays its owner's.
+//! that is replaced in its place stays its owner's; and a device is no file.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::process::Stdio;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::process::{Command, Stdio};
 
 use super::oracle::RULES;
 use crate::support::sops::{Form, Keys, run};
@@ -76,4 +76,31 @@ fn what_is_replaced_in_its_place_keeps_owner_mode_and_link() {
     let left: Vec<_> =
         beside.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().contains("new")).collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn output_goes_into_a_device_a_pipe_or_a_link_and_takes_the_place_of_none() {
+    let keys = Keys::new();
+    keys.encrypt("d.yaml", b"a: one\n", &keys.recipient(Form::AgeFile), &[]);
+    let decrypt = |output: &str| {
+        let mut command = keys.opening(env!("CARGO_BIN_EXE_holdfast"));
+        run(command.args(["secrets", "decrypt", "--output", output, "d.yaml"]).stdin(Stdio::null()))
+    };
+    // As `/dev/null` and `/dev/stdout` are.
+    run(Command::new("mknod").arg(keys.path("null")).args(["c", "1", "3"]));
+    std::os::unix::fs::symlink("/proc/self/fd/1", keys.path("stdout")).expect("a link");
+    std::os::unix::fs::symlink("file", keys.path("link")).expect("a link");
+    assert_eq!(decrypt("null"), b"");
+    assert!(fs::symlink_metadata(keys.path("null")).expect("the device").file_type().is_char_device());
+    assert_eq!(decrypt("stdout"), b"a: one\n");
+    for before in [None, Some("another one, and longer\n")] {
+        if let Some(text) = before {
+            fs::write(keys.path("file"), text).expect("the file");
+        }
+        assert_eq!(decrypt("link"), b"");
+        assert_eq!(fs::read(keys.path("file")).expect("the file"), b"a: one\n");
+    }
+    for link in ["stdout", "link"] {
+        assert!(fs::symlink_metadata(keys.path(link)).expect("the link").is_symlink(), "{link}");
+    }
 }
