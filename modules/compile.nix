@@ -12,8 +12,13 @@ in
 {
   services.holdfast = {
     host.name = lib.mkDefault config.networking.hostName;
-    manifest = pkgs.runCommand "holdfast-manifest" { } ''
-      ${lib.getExe cfg.package} compile ${source} -o $out
-    '';
+    manifest =
+      pkgs.runCommand "holdfast-manifest" { } ''
+        ${lib.getExe cfg.package} compile ${source} -o $out
+      ''
+      # For what works on a manifest before it can be compiled: `image lock`, `secrets generate`.
+      // {
+        inherit source;
+      };
   };
 }

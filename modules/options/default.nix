@@ -22,7 +22,10 @@ in
     manifest = lib.mkOption {
       type = lib.types.package;
       readOnly = true;
-      description = "The compiled manifest: what `holdfast compile` makes of the options below, in the build.";
+      description = ''
+        The compiled manifest: what `holdfast compile` makes of the options below, in the build. Its attribute `source` is what
+        it is compiled from, for `holdfast image lock` and `holdfast secrets generate`.
+      '';
     };
   }
   # Said with more than the schema knows in files of their own.

@@ -7,7 +7,7 @@ use super::flags::ManifestArg;
 use super::keys::from_environment;
 use super::problems;
 use super::settings::Settings;
-use crate::report::Exit;
+use crate::report::{Exit, count};
 use crate::run::{self, LockOrder, LockOutcome, Locking};
 
 /// Commands of `image`.
@@ -111,6 +111,6 @@ fn text(locking: &Locking) -> String {
         let _ = writeln!(out, "{word:<8} {}{locked}", image.image);
     }
     let written = if locking.written { "written" } else { "unchanged" };
-    let _ = writeln!(out, "{} images, {} {written}", locking.images.len(), locking.lock.display());
+    let _ = writeln!(out, "{}, {} {written}", count(locking.images.len(), "image"), locking.lock.display());
     out
 }

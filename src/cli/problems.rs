@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::settings::Settings;
-use crate::report::Exit;
+use crate::report::{Exit, count};
 use crate::source::{Problem, Severity};
 
 /// Prints every problem; with `--json` as `{"problems": [...]}` on stdout. Any error among them is the exit code.
@@ -21,8 +21,7 @@ pub(crate) fn say(problems: &[Problem], settings: &Settings) -> Exit {
     }
     let exit = exit(problems);
     if exit != Exit::Ok {
-        let count =
-            if problems.len() == 1 { "1 problem".to_owned() } else { format!("{} problems", problems.len()) };
+        let count = count(problems.len(), "problem");
         Settings::say(&format!("{count}: {} ({})\n", exit.name(), exit.code()));
     }
     exit

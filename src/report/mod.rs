@@ -17,7 +17,7 @@ pub use doctor::{Diagnosis, Finding, diagnosis_json, diagnosis_schema, diagnosis
 pub use exit::Exit;
 pub use generations::generations_text;
 pub use junit::junit;
-pub(crate) use paint::plain;
+pub(crate) use paint::{count, plain};
 pub use plan::plan_text;
 pub use record::{
     Applied, Attempt, CertificateStatus, Failure, GateResult, GenerationRow, Leaks, Outcome, Record,

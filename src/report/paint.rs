@@ -40,7 +40,7 @@ pub(super) fn span(ms: u64) -> String {
 }
 
 /// `1 gate`, `2 gates`.
-pub(super) fn count(number: usize, one: &str) -> String {
+pub(crate) fn count(number: usize, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 

@@ -1,6 +1,6 @@
 //! load: manifest, compose files and images become one [`Compiled`]; or a folder of one is read back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +34,10 @@ pub struct Compilation {
     /// The folder that the specs of the stacks are still to be read from.
     unread: Option<PathBuf>,
 }
+
+/// What to do where a compiled manifest is no help. In the message itself, as not every command prints fixes.
+const FROM_NIX: &str = "name the file that `holdfast compile` was given; of a NixOS host it is what \
+    `nix build .#nixosConfigurations.HOST.config.services.holdfast.manifest.source` makes";
 
 /// The stack that the manifest's `traefik` section becomes.
 const TRAEFIK: &str = "traefik";
@@ -70,13 +74,19 @@ pub fn compile(path: &Path) -> Result<Compilation, Vec<Problem>> {
 }
 
 /// Every problem that [`compile`] would find and every warning, of the manifest at `path` and, unless it is looked at
-/// `alone`, of what it names, all at once. Images are not read whole: that they can be read is enough.
+/// `alone`, of what it names, all at once. Images are not read whole: that they can be read is enough. What was compiled was
+/// checked by that, so only whether all of it can be read is left to say.
 #[must_use]
 pub fn check(source: &Source, path: &Path, alone: bool) -> Vec<Problem> {
     let base = match base_of(path) {
         Ok(base) => base,
         Err(problem) => return vec![problem],
     };
+    if is_compiled(source) {
+        let unread = read(&base).and_then(finish).err();
+        let lines = unread.iter().flat_map(Stop::lines);
+        return lines.map(|line| at_file(path, line)).collect();
+    }
     let (loaded, mut problems) = manifest::examine(source, &base);
     let Some(loaded) = loaded else { return problems };
     if alone {
@@ -95,10 +105,32 @@ pub fn check(source: &Source, path: &Path, alone: bool) -> Vec<Problem> {
     problems
 }
 
-/// Reads a manifest; returns it with the folder that it lies in.
+/// Reads a manifest that was not compiled; returns it with the folder that it lies in.
 pub(super) fn manifest_of(path: &Path) -> Result<(Loaded, PathBuf), Vec<Problem>> {
-    let (source, base) = text_of(path)?;
+    let file = if path.is_dir() { path.join("manifest.json") } else { path.to_owned() };
+    let (source, base) = text_of(&file)?;
+    if is_compiled(&source) {
+        return Err(vec![at_file(&file, format!("this is compiled; {FROM_NIX}"))]);
+    }
     Ok((manifest::load(&source, &base)?, base))
+}
+
+/// The manifest alone, of a file or of what was compiled of it.
+pub(super) fn manifest_alone(path: &Path) -> Result<Manifest, Stop> {
+    let (source, base) = text_of(path).map_err(Stop::Problems)?;
+    if is_compiled(&source) {
+        return Ok(read(&base)?.compiled.manifest);
+    }
+    Ok(manifest::load(&source, &base).map_err(Stop::Problems)?.manifest)
+}
+
+/// True for the file of a compiled manifest.
+fn is_compiled(source: &Source) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Made {
+        compiled: u32,
+    }
+    serde_json::from_str::<Made>(&source.text).is_ok_and(|made| made.compiled > 0)
 }
 
 /// The text of a manifest, and the folder that its paths are relative to.
@@ -324,9 +356,9 @@ impl Compiled {
         Self {
             compiled: Self::FORMAT,
             manifest,
-            images: std::collections::BTreeMap::new(),
+            images: BTreeMap::new(),
             generated: Vec::new(),
-            stacks: std::collections::BTreeMap::new(),
+            stacks: BTreeMap::new(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::compile;
 use super::pointer::pointer;
+use super::stop::Stop;
 use crate::manifest::{Loaded, Manifest, Place, Secret};
 use crate::secrets::{Finding, Looked, check_folder, readers};
 use crate::source::Problem;
@@ -84,19 +85,21 @@ pub fn check_secrets(folders: &[PathBuf], manifests: &[PathBuf]) -> Looked {
 /// What keeps a manifest's host from its secrets.
 fn manifest(path: &Path) -> Vec<Finding> {
     let named = path.display().to_string();
-    let loaded = match compile::manifest_of(path) {
-        Ok((loaded, _)) => loaded,
-        Err(problems) => {
-            let next = format!("holdfast check {named}");
-            let finding = |problem: Problem| {
+    let next = format!("holdfast check {named}");
+    let finding = |(path, cause)| Finding { file: named.clone(), path, cause, next: next.clone() };
+    let manifest = match compile::manifest_alone(path) {
+        Ok(manifest) => manifest,
+        Err(Stop::Problems(problems)) => {
+            let told = |problem: Problem| {
                 let line = problem.source.line_column(problem.span.start).0;
-                let (path, cause) = (format!("line {line}"), problem.message);
-                Finding { file: named.clone(), path, cause, next: next.clone() }
+                finding((format!("line {line}"), problem.message))
             };
-            return problems.into_iter().map(finding).collect();
+            return problems.into_iter().map(told).collect();
+        }
+        Err(stop) => {
+            return stop.lines().into_iter().map(|line| finding(("line 1".to_owned(), line))).collect();
         }
     };
-    let manifest = &loaded.manifest;
     if manifest.secrets.is_empty() {
         return Vec::new();
     }
@@ -114,9 +117,9 @@ fn manifest(path: &Path) -> Vec<Finding> {
             Some(key) => {
                 format!("holdfast secrets updatekeys {file} (with `{key}` in its rule of `.sops.yaml`)")
             }
-            None => format!("holdfast check {named}"),
+            None => next.clone(),
         };
         Finding { file: named.clone(), path: format!("secrets/{}", closed.name), cause: closed.text, next }
     };
-    closed(manifest).into_iter().map(finding).collect()
+    closed(&manifest).into_iter().map(finding).collect()
 }

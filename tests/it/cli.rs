@@ -203,6 +203,42 @@ fn what_is_told_in_the_clear_is_a_warning_of_the_manifest_alone_too() {
 }
 
 #[test]
+fn what_was_compiled_is_checked_as_such_and_is_no_source() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let put = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).expect("written");
+        folder.path().join(name).display().to_string()
+    };
+    put("web.yml", "services:\n  app:\n    image: holdfast.invalid/app\n");
+    let digest = "0".repeat(64);
+    let source = put(
+        "m.json",
+        &format!(
+            r#"{{ "version": 1, "host": {{ "name": "h" }},
+            "images": {{ "app": {{ "reference": "registry.example.org/app:1@sha256:{digest}" }} }},
+            "stacks": {{ "web": {{ "compose": ["web.yml"], "images": {{ "app": "app" }} }} }} }}"#
+        ),
+    );
+    let made = folder.path().join("made").display().to_string();
+    assert!(run(&["compile", &source, "-o", &made]).status.success());
+    for args in [&["check", &made][..], &["check", "--manifest-only", &made]] {
+        let checked = run(args);
+        assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    }
+    // These write what a manifest is compiled from.
+    for args in [&["image", "lock", &made][..], &["secrets", "generate", "--manifest", &made]] {
+        let refused = run(args);
+        assert_eq!(refused.status.code(), Some(78), "{args:?}");
+        let said = text(&refused.stderr);
+        assert!(said.contains("this is compiled") && said.contains("manifest.source"), "{said}");
+    }
+    std::fs::write(folder.path().join("made/specs/web.json"), "{").expect("written");
+    let damaged = run(&["check", &made]);
+    assert_eq!(damaged.status.code(), Some(78));
+    assert!(text(&damaged.stderr).contains("specs/web.json"), "{}", text(&damaged.stderr));
+}
+
+#[test]
 fn a_manifest_may_come_through_a_pipe() {
     for args in [&["check", "/dev/stdin"][..], &["check", "--manifest-only", "/dev/stdin"]] {
         let mut child = holdfast(args)

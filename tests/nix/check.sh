@@ -6,14 +6,23 @@ cd "$(dirname "$0")/../.."
 export NIX_CONFIG=$'build-users-group =\nsubstituters =\nsandbox = false\nexperimental-features = nix-command flakes\nflake-registry ='
 : "${HOLDFAST_BIN:?names the program that compiles the manifest of a host}"
 
+# built NAME: the store path that it is built to
+built() {
+  nix build "${flags[@]}" --no-link --json "$1" 2>/dev/null | sed -E 's/.*"out":"([^"]+)".*/\1/'
+}
+
 # check STUB WORDS
 check() {
-  local flags=(--impure --override-input nixpkgs "path:$1" --no-write-lock-file) manifest
+  local flags=(--impure --override-input nixpkgs "path:$1" --no-write-lock-file) name manifest source
   nix flake check "${flags[@]}" 2>&1 | sed -n '/error/,$p' >&2
   # What a stand-in of the program makes would be an empty folder.
   for host in hosts/*/; do
-    manifest=$(nix build "${flags[@]}" --no-link --json ".#checks.x86_64-linux.manifest-$(basename "$host")" 2>/dev/null | sed -E 's/.*"out":"([^"]+)".*/\1/')
+    name=$(basename "$host")
+    manifest=$(built ".#checks.x86_64-linux.manifest-$name")
     grep -q '"compiled":1' "$manifest/manifest.json"
+    "$HOLDFAST_BIN" check "$manifest" >/dev/null
+    source=$(built ".#nixosConfigurations.$name.config.services.holdfast.manifest.source")
+    "$HOLDFAST_BIN" check --manifest-only "$source" >/dev/null
   done
   echo "flake checked on $2; nothing was booted"
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cli::input;
 use crate::cli::settings::Settings;
-use crate::report::Exit;
+use crate::report::{Exit, count};
 use crate::run::check_secrets;
 use crate::secrets::Finding;
 
@@ -31,19 +31,17 @@ pub(super) fn run(args: &Args, settings: &Settings) -> Exit {
         let text = json!({ "findings": looked.findings, "files": looked.files, "sops_files": looked.sealed });
         return Settings::print(&format!("{text:#}\n")).or(exit);
     }
-    let count = looked.findings.len();
     let summary = format!(
-        "{} files, {} of them sops files, {} manifests",
-        looked.files,
+        "{}, {} of them sops files, {}",
+        count(looked.files, "file"),
         looked.sealed,
-        manifests.len()
+        count(manifests.len(), "manifest")
     );
-    if count == 0 {
+    if looked.findings.is_empty() {
         return Settings::print(&format!("ok: {summary}\n"));
     }
     let text: String = looked.findings.iter().map(told).collect();
-    let findings = if count == 1 { "finding" } else { "findings" };
-    Settings::say(&format!("{count} {findings}: {summary}\n"));
+    Settings::say(&format!("{}: {summary}\n", count(looked.findings.len(), "finding")));
     Settings::print(&text).or(exit)
 }
 

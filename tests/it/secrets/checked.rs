@@ -292,6 +292,13 @@ fn each_manifest_is_judged_by_its_own_host() {
         "{}",
         lines[1]
     );
+    // What was compiled says the same: it is all that there is on a host.
+    for (name, code) in [("web", 0), ("new", 78)] {
+        let mut compile = Command::new(PROGRAM);
+        compile.args(["compile", "-o", name, &format!("{name}.json")]).current_dir(keys.dir.path());
+        run(&mut compile);
+        check(keys.dir.path(), &["--manifest", name]).expect(code);
+    }
     fs::write(keys.path("db.json"), "{").expect("written");
     assert!(check(keys.dir.path(), &["--manifest", "db.json"]).expect(78).out.contains("db.json: `line 1`"));
 }
