@@ -195,8 +195,8 @@ fn proven(keys: &Keys, other: &str, case: Case) -> Result<Outcome, String> {
         tried(holdfast().args(["encrypt", &plain])).map_err(|said| format!("not encrypted: {said}"))?;
     fs::write(keys.path(&ours), sealed).expect("written");
     match tried(sops().args(["decrypt", &ours])) {
-        // 3.9.4 loses the last digits of large JSON integers when it encrypts, and not when it decrypts.
-        Ok(found) if VERSIONS[version] == OLD_VERSION && found == newest(&ours)? => {}
+        // 3.9.4 loses the last digits of large JSON integers when it encrypts, and not when it decrypts; it ends no line.
+        Ok(found) if ending == "json" && version == 1 && found == newest(&ours)?.trim_ascii_end() => {}
         Ok(found) => same("sops opens ours", &found, &clear)?,
         Err(said) if VERSIONS[version] == OLD_VERSION => return Ok(Outcome::Refused(said)),
         Err(said) => return Err(format!("sops does not open ours: {said}")),
