@@ -2,7 +2,7 @@
 # suite.sh: every test. The few that fail are run once more, one at a time and with all that they say: a test that passes then
 # found a machine too busy for its patience, or a race. The last line names it, and somebody has to look.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 most=3
 log=target/suite.log
 mkdir -p target
