@@ -168,7 +168,7 @@ impl Engine {
     }
 }
 
-/// How long what these tasks hold may linger: the longest grace among those that are told to stop and have not yet.
+/// How long what these tasks hold may linger: the longest grace among those that are to go and are still there.
 fn patience(tasks: &Value) -> Duration {
     let graces = tasks.as_array().into_iter().flatten().filter(|task| is_stopping(task)).map(|task| {
         let grace = at(task, "/Spec/ContainerSpec/StopGracePeriod").as_u64().unwrap_or_default();
@@ -177,9 +177,14 @@ fn patience(tasks: &Value) -> Duration {
     graces.max().unwrap_or_default().max(LINGER)
 }
 
+/// One that is to be removed may have ended, which the engine takes a while to notice; one that is shut down stays in its list.
 fn is_stopping(task: &Value) -> bool {
-    let is_told = matches!(at(task, "/DesiredState").as_str(), Some("shutdown" | "remove"));
-    is_told && !has_ended(at(task, "/Status/State").as_str().unwrap_or_default())
+    let state = at(task, "/Status/State").as_str().unwrap_or_default();
+    match at(task, "/DesiredState").as_str() {
+        Some("remove") => true,
+        Some("shutdown") => !has_ended(state),
+        _ => false,
+    }
 }
 
 fn is_in_use(message: &str) -> bool {
@@ -213,8 +218,9 @@ mod tests {
         ];
         assert_eq!(patience_with(&slow), 180);
         assert_eq!(patience_with(&[("shutdown", "running", Some(600))]), 680);
+        assert_eq!(patience_with(&[("remove", "shutdown", Some(100))]), 180, "it has just ended");
         // These hold nothing, or are not going.
-        for (desired, state) in [("running", "running"), ("remove", "shutdown"), ("shutdown", "failed")] {
+        for (desired, state) in [("running", "running"), ("shutdown", "shutdown"), ("shutdown", "failed")] {
             assert_eq!(patience_with(&[(desired, state, Some(600))]), 90, "{desired} {state}");
         }
         let endless = json!([{"DesiredState": "remove", "Status": {"State": "running"}, "Spec": {"ContainerSpec": {"StopGracePeriod": u64::MAX}}}]);
